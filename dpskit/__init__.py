@@ -1,0 +1,77 @@
+"""dpskit: Bayesian 3-D reconstruction with diffusion priors.
+
+data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a schedule = sample(); samples -> metrics.
+"""
+
+from dpskit.cloud import Frame, normalise, random_rotations, resample
+from dpskit.data.coarse_grain import coarse_grain
+from dpskit.data.examples import list_examples, load_example
+from dpskit.data.structures import read_structure
+from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+from dpskit.evaluation.export import export_structure
+from dpskit.likelihoods.assignment import Assignment, assign
+from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.projection import Projections
+from dpskit.likelihoods.subunit import Subunit
+from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
+from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.store import list_priors, load_prior
+from dpskit.sampling.guidance import DPS, LikelihoodScore
+from dpskit.sampling.maximum_likelihood import maximum_likelihood
+from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.sample import iterate, sample
+from dpskit.sampling.samples import Samples, load_samples
+from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info
+from dpskit.training.config import TrainConfig
+from dpskit.training.train import train
+from dpskit.version import __version__
+
+__all__ = [
+    "Algorithm1",
+    "Assignment",
+    "CoarseGrained",
+    "DPS",
+    "DiffusionPrior",
+    "EulerMaruyama",
+    "EulerODE",
+    "Frame",
+    "GaussianMixturePrior",
+    "GaussianPrior",
+    "Heun",
+    "Info",
+    "InverseTime",
+    "Joint",
+    "LikelihoodScore",
+    "PointMixturePrior",
+    "Projections",
+    "Samples",
+    "Subunit",
+    "TrainConfig",
+    "__version__",
+    "assign",
+    "chamfer_distance",
+    "coarse_grain",
+    "earth_movers_distance",
+    "export_structure",
+    "iterate",
+    "karras_schedule",
+    "list_examples",
+    "list_priors",
+    "load_example",
+    "load_prior",
+    "load_samples",
+    "match_radius_of_gyration",
+    "maximum_likelihood",
+    "normalise",
+    "random_rotations",
+    "read_structure",
+    "resample",
+    "rmsd_to_atoms",
+    "rmsd_to_points",
+    "sample",
+    "superpose",
+    "train",
+]

@@ -1,0 +1,7 @@
+"""`python -m dpskit`."""
+
+import sys
+
+from dpskit.cli import main
+
+sys.exit(main())

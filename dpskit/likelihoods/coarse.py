@@ -1,0 +1,63 @@
+"""A low-resolution structure: fewer points that stand for the whole cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer, check_points
+from dpskit.cloud import resample
+from dpskit.likelihoods.observation import Observation, check_given, check_sigma, gaussian_log_prob, noisy
+from dpskit.likelihoods.protocol import WarmStart
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseGrained:
+    """A low-resolution structure y (m, 3) of the cloud, without correspondence.
+
+    E = 1/2 min_P |P U y - x|_F^2 / n. sigma, seed and balanced as for `Projections`. Paper: eq. (12), over 2n.
+    """
+
+    points: Tensor
+    sigma: float | None = None
+    seed: int = 0
+    balanced: bool = False
+    observation: Observation = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", check_points("points", self.points))
+        check_sigma(self.sigma)
+        check_integer("seed", self.seed, least=0)
+        object.__setattr__(self, "observation", Observation(self.points, self.seed, self.balanced))
+
+    @staticmethod
+    def observe(points: Tensor, n_points: int = 40, seed: int = 0) -> CoarseGrained:
+        """The means of a Gaussian mixture with a tied covariance fitted to `points` (n, 3). Paper: section 4.2."""
+        from sklearn.mixture import GaussianMixture
+
+        points = check_points("points", points)
+        n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+        if n_points > len(points):
+            raise ValueError(f"n_points must be at most the number of points, {len(points)}, got {n_points}.")
+        mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(points.numpy())
+        return CoarseGrained(torch.from_numpy(mixture.means_))
+
+    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """The energy as the only column: (b, n, 3) -> (b, 1)."""
+        return self.observation.energy(check_points("x0", x0, batched=True), warm).unsqueeze(1)
+
+    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """(b, n, 3) -> (b,)."""
+        return self.energies(x0, warm).squeeze(1)
+
+    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
+        return gaussian_log_prob(self.energies(x0, warm), [len(self.points)], 3, self.sigma)
+
+    def simulate(self, x0: Tensor, generator: torch.Generator) -> CoarseGrained:
+        """New data for one cloud x0 (n, 3): a random subset of it, of the same size, with noise sigma."""
+        sigma = check_given(self.sigma)
+        points = noisy(resample(check_points("x0", x0), len(self.points), generator), sigma, generator)
+        return CoarseGrained(points, sigma, self.seed, self.balanced)

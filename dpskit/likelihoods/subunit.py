@@ -1,0 +1,75 @@
+"""A known part of the structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer, check_points
+from dpskit.cloud import as_generator, resample
+from dpskit.likelihoods.assignment import assign
+from dpskit.likelihoods.observation import check_given, check_sigma, gaussian_log_prob, half_mean_square, noisy
+from dpskit.likelihoods.protocol import WarmStart
+
+
+@dataclass(frozen=True, eq=False)
+class Subunit:
+    """A part y (L, 3) of the cloud, L <= n, without correspondence.
+
+    E = 1/2 min_P |P x - y|_F^2 / L over the ways to pick L of the n points. sigma as for `Projections`. Paper: eq.
+    (13), over 2L.
+    """
+
+    points: Tensor
+    sigma: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", check_points("points", self.points))
+        check_sigma(self.sigma)
+
+    @staticmethod
+    def observe(points: Tensor, n_points: int = 256, seed: int = 0) -> Subunit:
+        """One random k-means cluster of `points` (n, 3), of about n_points. Paper: section 4.2."""
+        from sklearn.cluster import KMeans
+
+        points = check_points("points", points)
+        n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+        if n_points > len(points):
+            raise ValueError(f"n_points must be at most the number of points, {len(points)}, got {n_points}.")
+        n_clusters = max(1, round(len(points) / n_points))
+        labels = KMeans(n_clusters, n_init=1, random_state=seed).fit(points.numpy()).labels_
+        chosen = int(torch.randint(n_clusters, (1,), generator=as_generator(seed)))
+        return Subunit(points[torch.from_numpy(labels == chosen)])
+
+    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """The energy as the only column: (b, n, 3) -> (b, 1)."""
+        x0 = check_points("x0", x0, batched=True)
+        self._check_size(x0.shape[1])
+        found = assign(x0, self.points, start=None if warm is None else warm.get(self))
+        if warm is not None:
+            warm[self] = found
+        rows, cloud = found.index >= 0, len(x0)
+        difference = x0[rows] - self.points.to(x0)[found.index[rows]]
+        return half_mean_square(difference.view(cloud, len(self.points), 3)).unsqueeze(1)
+
+    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """(b, n, 3) -> (b,)."""
+        return self.energies(x0, warm).squeeze(1)
+
+    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
+        return gaussian_log_prob(self.energies(x0, warm), [len(self.points)], 3, self.sigma)
+
+    def simulate(self, x0: Tensor, generator: torch.Generator) -> Subunit:
+        """New data for one cloud x0 (n, 3): the L points nearest to a random one of it, with noise sigma."""
+        sigma = check_given(self.sigma)
+        x0 = check_points("x0", x0)
+        self._check_size(len(x0))
+        nearest = (x0 - resample(x0, 1, generator)).square().sum(dim=1).topk(len(self.points), largest=False).indices
+        return Subunit(noisy(x0[nearest], sigma, generator), sigma)
+
+    def _check_size(self, n: int) -> None:
+        if len(self.points) > n:
+            raise ValueError(f"x0 must have at least the subunit's {len(self.points)} points, got {n}.")

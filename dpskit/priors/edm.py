@@ -1,0 +1,59 @@
+"""EDM preconditioning and loss (Karras et al., arXiv 2206.00364), and the prior that a trained network is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SIGMA_DATA = 0.5
+
+
+def precondition(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(c_skip, c_out, c_in, c_noise) at noise levels t, each of t's shape.
+
+    D(x, t) = c_skip x + c_out F(c_in x, c_noise), with sigma_data = 0.5. The paper prints c_out = 0.25 t / sqrt(t^2 +
+    0.25); EDM's 0.5 t / sqrt(t^2 + 0.25) is used here, which makes the network's target of unit variance. c_noise =
+    10 ln t: one meaning at every stage of training, and about one radian of the fastest sinusoid per 10 % of t.
+    Paper: eq. (23).
+    """
+    total = t.square() + SIGMA_DATA**2
+    return SIGMA_DATA**2 / total, SIGMA_DATA * t / total.sqrt(), total.rsqrt(), 10 * t.log()
+
+
+def denoise(network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
+    """The preconditioned network D(x, t): (b, n, 3), (b,) -> (b, n, 3). Paper: eq. (23)."""
+    c_skip, c_out, c_in, c_noise = precondition(t)
+    residual = network(c_in[:, None, None] * x, c_noise)
+    return c_skip[:, None, None] * x + c_out[:, None, None] * residual.to(x.dtype)
+
+
+def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    """lambda(t) |D(x0 + t noise, t) - x0|^2 per coordinate, (b,); lambda = 1 / c_out^2. Paper: eq. (22).
+
+    A network that always returns zero has a loss of about 1 at every t, whatever the data of variance 0.25.
+    """
+    _, c_out, _, _ = precondition(t)
+    error = denoise(network, x0 + t[:, None, None] * noise, t) - x0
+    return error.square().mean(dim=(1, 2)) / c_out.square()
+
+
+@dataclass(frozen=True)
+class DiffusionPrior:
+    """A trained prior: `denoise(x, t)` estimates E[x0 | x_t] for clouds (b, n, 3) in [-1, 1]^3 and times (b,) > 0.
+
+    card: what is known of the training (data, command, steps), as stored with the weights.
+    """
+
+    network: nn.Module
+    name: str = "unnamed"
+    card: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def denoise(self, x: Tensor, t: Tensor) -> Tensor:
+        return denoise(self.network, x, t)
+
+    def to(self, device: torch.device | str) -> DiffusionPrior:
+        """The same prior with its network moved to `device`."""
+        return DiffusionPrior(self.network.to(device), self.name, self.card)

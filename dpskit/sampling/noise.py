@@ -1,0 +1,52 @@
+"""beta(t), the noise that a solver injects, and the source of reproducible normal numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_number
+
+
+@dataclass(frozen=True)
+class InverseTime:
+    """beta(t) = 1/t for t > cutoff, and `below` at smaller t. Paper: eq. (8), Table 4.
+
+    cutoff 0: 1/t throughout, the reverse SDE. cutoff inf: no noise, the flow ODE. Unconditional sampling uses cutoff
+    1, below 1. Raises ValueError for negative values.
+    """
+
+    cutoff: float = 0.0
+    below: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.cutoff != math.inf:
+            check_number("cutoff", self.cutoff, least=0.0)
+        check_number("below", self.below, least=0.0)
+
+    def __call__(self, t: float) -> float:
+        return 1 / t if t > self.cutoff else self.below
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """Standard normal numbers that depend only on (seed, sample, step): not on the batch, nor on what was drawn before.
+
+    samples: the global indices of the samples of this batch; shape: (n, d) of one sample.
+    """
+
+    seed: int
+    samples: range
+    shape: tuple[int, int]
+
+    def draw(self, step: int) -> Tensor:
+        """The noise (b, n, d) of `step`; step 0 is the start of the trajectory."""
+        return torch.stack([self._one(sample, step) for sample in self.samples])
+
+    def _one(self, sample: int, step: int) -> Tensor:
+        word = np.random.SeedSequence((self.seed, sample, step)).generate_state(1, np.uint64)[0]
+        return torch.randn(self.shape, generator=torch.Generator().manual_seed(int(word >> 1)))

@@ -1,0 +1,115 @@
+"""Sampling: a solver over a schedule, driven by the score that guidance makes of a prior and a likelihood."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer, check_method
+from dpskit.likelihoods.protocol import Likelihood
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.guidance import DPS, Guidance, Score, Unguided
+from dpskit.sampling.noise import NoiseSource
+from dpskit.sampling.samples import Samples, describe
+from dpskit.sampling.schedule import check_schedule, karras_schedule
+from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
+from dpskit.version import __version__
+
+
+def iterate(
+    prior: Prior,
+    likelihood: Likelihood | None,
+    *,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    dim: int = 3,
+    schedule: Tensor | None = None,
+    guidance: Guidance | None = None,
+    solver: Solver | None = None,
+    seed: int = 0,
+    first: int = 0,
+) -> Iterator[Info]:
+    """Run Algorithm 1, or another solver, and yield one `Info` per step; the last one holds the samples in `x`.
+
+    prior: anything with `denoise`. likelihood: None samples the prior. schedule: falling times that end at 0
+    (default: 40 steps from 1, or without a likelihood 100 steps from 80). guidance: default `DPS()`. solver: default
+    `Algorithm1()`. seed: sample k of a seed is the same whatever n_samples. first: number of the first sample, so that
+    a run can be split. Paper: Algorithm 1. Raises ValueError on bad settings, before any work starts.
+    """
+    check_method("prior", prior, "denoise(x, t)")
+    if likelihood is not None:
+        check_method("likelihood", likelihood, "energy(x0, warm)")
+    n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
+    dim, seed = check_integer("dim", dim), check_integer("seed", seed, least=0)
+    first = check_integer("first", first, least=0)
+    times = check_schedule(default_schedule(likelihood) if schedule is None else schedule).tolist()
+    guidance, solver = guidance or DPS(), solver or Algorithm1()
+    check_method("guidance", guidance, "__call__(prior, likelihood)")
+    check_method("solver", solver, "step(score, state, t, t_next)")
+    rule = Unguided() if likelihood is None else guidance
+    return _run(
+        rule(prior, likelihood), solver, times, NoiseSource(seed, range(first, first + n_samples), (n_points, dim))
+    )
+
+
+def _run(score: Score, solver: Solver, times: list[float], noise: NoiseSource) -> Iterator[Info]:
+    state = State(times[0] * noise.draw(0), 0, noise)
+    for t, t_next in itertools.pairwise(times):
+        state, info = solver.step(score, state, t, t_next)
+        yield info
+
+
+def sample(
+    prior: Prior,
+    likelihood: Likelihood | None,
+    *,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    dim: int = 3,
+    schedule: Tensor | None = None,
+    guidance: Guidance | None = None,
+    solver: Solver | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Samples:
+    """Draw approximate posterior samples, or samples of the prior when `likelihood` is None.
+
+    batch_size: samples that run together (default: all); it changes results only by rounding. progress: show a bar.
+    The other arguments are those of `iterate`. Returns `Samples` with points (n_samples, n_points, dim).
+    """
+    from tqdm.auto import tqdm
+
+    n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
+    batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
+    schedule = check_schedule(default_schedule(likelihood) if schedule is None else schedule)
+    # fmt: off
+    runs = [iterate(prior, likelihood, n_samples=min(batch_size, n_samples - first), n_points=n_points, dim=dim,
+                    schedule=schedule, guidance=guidance, solver=solver, seed=seed, first=first)
+            for first in range(0, n_samples, batch_size)]
+    # fmt: on
+    batches = []
+    with tqdm(total=len(runs) * (len(schedule) - 1), desc="sampling", unit="step", disable=not progress) as bar:
+        for run in runs:
+            for info in run:
+                reached = info.x
+                bar.update()
+            batches.append(reached)
+    points = torch.cat(batches)
+    energy = None if likelihood is None else likelihood.energy(points).detach()
+    settings = {
+        "prior": describe(prior),
+        "likelihood": describe(likelihood),
+        "guidance": describe(None if likelihood is None else guidance or DPS()),
+        "solver": describe(solver or Algorithm1()),
+        "schedule": schedule.tolist(),
+    }
+    return Samples(points, energy, settings, seed, __version__)
+
+
+def default_schedule(likelihood: Likelihood | None) -> Tensor:
+    """40 steps from t = 1 with guidance, 100 steps from t = 80 without. Paper: A.3 and figures 3 to 5."""
+    return karras_schedule(100, t_max=80.0) if likelihood is None else karras_schedule(40)

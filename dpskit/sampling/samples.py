@@ -1,0 +1,67 @@
+"""The result of a run: clouds, their energies, and how they came to be."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.files import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """points (s, n, d) in the cube; energy (s,) of the likelihood, None without one; settings, seed and version."""
+
+    points: Tensor
+    energy: Tensor | None
+    settings: dict[str, Any] = field(repr=False)
+    seed: int
+    version: str
+
+    def save(self, path: str | Path) -> None:
+        """Write an npz file: the arrays, and settings, seed and version as JSON text. Atomic."""
+        arrays = {"points": self.points.cpu().numpy()}
+        if self.energy is not None:
+            arrays["energy"] = self.energy.cpu().numpy()
+        about = json.dumps({"settings": self.settings, "seed": self.seed, "version": self.version})
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, about=np.array(about), **arrays)
+
+
+def load_samples(path: str | Path) -> Samples:
+    """Read what `Samples.save` wrote. Raises FileNotFoundError, or ValueError for a truncated or foreign file."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"path must be an existing npz file, got {str(path)!r}.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            points = torch.from_numpy(file["points"])
+            energy = torch.from_numpy(file["energy"]) if "energy" in file else None
+        return Samples(points, energy, about["settings"], about["seed"], about["version"])
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"path must be a file saved by Samples.save, but {str(path)!r} cannot be read: {error}."
+        ) from None
+
+
+def describe(part: Any) -> Any:
+    """Settings as JSON: dataclasses by name and fields, tensors by value when small and by shape when not."""
+    if is_dataclass(part) and not isinstance(part, type):
+        return {"type": type(part).__name__} | {f.name: describe(getattr(part, f.name)) for f in fields(part) if f.repr}
+    if isinstance(part, np.ndarray | np.number):
+        part = torch.as_tensor(part)
+    if isinstance(part, Tensor):
+        return part.tolist() if part.numel() <= 200 else f"tensor of shape {tuple(part.shape)}"
+    if isinstance(part, list | tuple):
+        return [describe(item) for item in part]
+    if isinstance(part, torch.nn.Module):
+        return describe(getattr(part, "config", type(part).__name__))
+    return part if isinstance(part, str | int | float | bool | None) else type(part).__name__

@@ -1,0 +1,33 @@
+"""The time steps of a run."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_array, check_integer, check_number
+
+
+def karras_schedule(n_steps: int, t_max: float = 1.0, t_min: float = 0.002, rho: float = 3.0) -> Tensor:
+    """Falling times (n_steps + 1,): t_i = (t_max^(1/rho) + i/(N-1) (t_min^(1/rho) - t_max^(1/rho)))^rho, and t_N = 0.
+
+    Larger rho puts more steps at small t. t_max is 1 with guidance and 80 without (paper: 3.1 and A.3); the paper
+    does not give t_min. Raises ValueError unless n_steps >= 1, t_max > t_min > 0 and rho >= 1.
+    """
+    n_steps = check_integer("n_steps", n_steps)
+    t_min = check_number("t_min", t_min, above=0.0)
+    t_max = check_number("t_max", t_max, above=t_min)
+    rho = check_number("rho", rho, least=1.0)
+    ramp = torch.linspace(0, 1, n_steps, dtype=torch.float64)
+    times = (t_max ** (1 / rho) + ramp * (t_min ** (1 / rho) - t_max ** (1 / rho))) ** rho
+    return torch.cat([times, times.new_zeros(1)])
+
+
+def check_schedule(schedule: Tensor) -> Tensor:
+    """Return `schedule` if it is a falling sequence of finite times that ends at 0, or raise ValueError."""
+    schedule = check_array("schedule", schedule, "(n_steps + 1,)").double()
+    if schedule.ndim != 1 or len(schedule) < 2:
+        raise ValueError(f"schedule must hold at least two times, got shape {tuple(schedule.shape)}.")
+    if not bool(torch.isfinite(schedule).all() and (schedule.diff() < 0).all()) or schedule[-1] != 0:
+        raise ValueError(f"schedule must be finite, fall at every step and end at 0, got {schedule.tolist()}.")
+    return schedule

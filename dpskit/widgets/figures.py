@@ -1,0 +1,87 @@
+"""Pictures of point clouds: live in plotly, and a static twin in matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_points
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import plotly.graph_objects as go
+
+COLOURS = "Cividis"  # perceptually even, and the same to colour-blind readers
+VIEW = ((0.866, -0.25, 0.433), (0.5, 0.433, -0.75), (0.0, 0.866, 0.5))
+"""Columns: right, up and towards the viewer of the static picture, 30 degrees above the ground, z up."""
+
+
+def cloud_figure(
+    clouds: dict[str, Tensor], *, unit: str = "cube", colour: Tensor | None = None, label: str = "height"
+) -> go.Figure:
+    """Clouds (n, 3) side by side in 3-D, with equal axes and the same limits; the keys are the titles.
+
+    colour: (n,) for all of them, named `label` (default: z). unit: of the axes.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    parts = {name: check_points(name, points).cpu() for name, points in clouds.items()}
+    reach = max(float(points.abs().max()) for points in parts.values())
+    figure = make_subplots(
+        1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.02
+    )
+    axis = {"range": [-reach, reach], "nticks": 4, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": "#dddddd"}
+    scene: dict[str, Any] = {f"{a}axis": axis | {"title": {"text": f"{a} ({unit})"}} for a in "xyz"}
+    scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.1, "y": -1.6, "z": 0.9}}}
+    for column, points in enumerate(parts.values(), start=1):
+        values = points[:, 2] if colour is None else colour
+        marker = {"size": 2.2, "color": values.tolist(), "colorscale": COLOURS, "showscale": column == len(parts)}
+        marker["colorbar"] = {"title": {"text": f"{label} ({unit})"}, "thickness": 12, "len": 0.7}
+        x, y, z = points.T.tolist()
+        figure.add_trace(
+            go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False), row=1, col=column
+        )
+        figure.update_layout({f"scene{column if column > 1 else ''}": scene})
+    return figure.update_layout(height=420, margin={"l": 0, "r": 0, "t": 30, "b": 0}, template="plotly_white")
+
+
+def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib.figure.Figure:
+    """A grid of clouds, (n, 3) or (n, 2), seen from one direction; the colour is the depth, bright is near.
+
+    rows: one dict of title and cloud per row; units: of the axes, one per row. Clouds (n, 2), such as observed
+    projections, are drawn as they are, in grey.
+    """
+    from matplotlib.figure import Figure
+
+    columns = max(len(row) for row in rows)
+    figure = Figure(figsize=(2.6 * columns + 0.6, 2.75 * len(rows)), layout="constrained", dpi=130)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, unit, line in zip(rows, units, axes, strict=True):
+        parts = {title: check_points(title, points, dim=None).cpu() for title, points in row.items()}
+        reach = 1.05 * max(float(points.norm(dim=1).max()) for points in parts.values())
+        dots = None
+        for axis, (title, points) in zip(line, parts.items(), strict=False):
+            flat = points.shape[1] == 2
+            seen = points if flat else points @ torch.tensor(VIEW)
+            order = torch.arange(len(seen)) if flat else seen[:, 2].argsort()
+            shade = (
+                {"color": "0.35"}
+                if flat
+                else {"c": seen[order, 2], "cmap": COLOURS.lower(), "vmin": -reach, "vmax": reach}
+            )
+            drawn = axis.scatter(seen[order, 0], seen[order, 1], s=3, linewidths=0, **shade)
+            dots = dots if flat else drawn
+            axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel=f"right ({unit})")
+            axis.tick_params(labelsize=7)
+            axis.xaxis.label.set_size(8)
+            axis.title.set_size(10)
+        line[0].set_ylabel(f"up ({unit})", fontsize=8)
+        for axis in line[len(parts) :]:
+            axis.set_axis_off()
+        if dots is not None:
+            bar = figure.colorbar(dots, ax=line, shrink=0.8, aspect=30, label=f"towards the viewer ({unit})")
+            bar.ax.tick_params(labelsize=7)
+    return figure

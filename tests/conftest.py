@@ -1,0 +1,38 @@
+"""What several test modules share."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("dpskit", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("dpskit")
+
+
+@pytest.fixture(scope="session")
+def one_sentence():
+    """A context manager that asserts an error whose message is one sentence holding all of `words`."""
+
+    @contextmanager
+    def check(error, *words):
+        with pytest.raises(error) as caught:
+            yield
+        message = str(caught.value)
+        assert message.endswith(".") and "\n" not in message, message
+        assert not re.search(r"[.!?]\s+[A-Z]", message), message
+        for word in words:
+            assert str(word) in message, f"{word!r} is missing in: {message}"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def normal():
+    """normal(*shape, seed=0, dtype=float32): standard normal numbers of a fixed seed."""
+
+    def draw(*shape, seed=0, dtype=torch.float32):
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+    return draw

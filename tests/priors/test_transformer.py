@@ -1,0 +1,91 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer, sinusoids
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network whose output layer is not zero."""
+    torch.manual_seed(0)
+    network = PointTransformer(NetworkConfig(64, 2, 32))
+    torch.nn.init.normal_(network.output.weight)
+    return network.eval().requires_grad_(False)
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_permutation_equivariance_for_any_number_of_points(network, normal, n, seed):
+    x, c = normal(2, n, 3, seed=seed), torch.tensor([-3.0, 10.0])
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    out = network(x, c)
+    assert out.shape == (2, n, 3)
+    assert torch.allclose(network(x[:, order], c), out[:, order], atol=1e-5)
+
+
+def test_points_see_each_other_but_clouds_do_not(network, normal):
+    x, c = normal(2, 6, 3), torch.tensor([1.0, 2.0])
+    moved = x.clone()
+    moved[0, 5] += 1
+    difference = (network(moved, c) - network(x, c)).abs().amax(dim=2)
+    assert bool((difference[0] > 1e-5).all())
+    assert float(difference[1].max()) < 1e-6
+
+
+def test_equal_points_get_equal_outputs(network, normal):
+    x = normal(1, 3, 3).repeat_interleave(2, dim=1)
+    out = network(x, torch.zeros(1))
+    assert torch.allclose(out[:, ::2], out[:, 1::2], atol=1e-5)
+
+
+def test_the_noise_condition_matters(network, normal):
+    x = normal(1, 6, 3)
+    outputs = [network(x, torch.tensor([10 * math.log(t)])) for t in [0.01, 0.011, 0.1, 1.0]]
+    for a, b in zip(outputs, outputs[1:], strict=False):
+        assert float((a - b).abs().max()) > 1e-3
+
+
+def test_output_starts_at_zero(normal):
+    network = PointTransformer(NetworkConfig(32, 2, 16))
+    assert torch.equal(network(normal(2, 5, 3), torch.zeros(2)), torch.zeros(2, 5, 3))
+
+
+def count(width, layers):
+    """Weights and biases of the blocks, of the time embedding, of the input and output, and of the two outer norms."""
+    block = (3 * width**2 + 3 * width) + (width**2 + width) + (8 * width**2 + 5 * width) + 4 * width
+    return layers * block + (8 * width**2 + 5 * width) + 4 * width + (3 * width + 3) + 4 * width
+
+
+@pytest.mark.parametrize(
+    ("preset", "size", "millions"),
+    [
+        ("small", NetworkConfig(128, 6), 1.3),
+        ("base", NetworkConfig(256, 12), 10),
+        ("paper", NetworkConfig(512, 24), 78),
+    ],
+)
+def test_presets(preset, size, millions):
+    assert PRESETS[preset] == size
+    with torch.device("meta"):  # counts without allocating
+        network = PointTransformer(size)
+    found = sum(weight.numel() for weight in network.parameters())
+    assert found == count(size.width, size.layers)
+    assert found / 1e6 == pytest.approx(millions, rel=0.03)
+
+
+@given(st.floats(-70, 50))
+def test_sinusoids_by_formula(c):
+    features = sinusoids(torch.tensor([c]), 8)
+    angles = [c * 10_000 ** (-i / 3) for i in range(4)]
+    expected = [math.cos(a) for a in angles] + [math.sin(a) for a in angles]
+    assert features.shape == (1, 8)
+    assert torch.allclose(features[0], torch.tensor(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(100, 2, 64), (64, 0, 64), (7, 1, 7)])
+def test_bad_size(one_sentence, size):
+    with one_sentence(ValueError, "width", size[0]):
+        NetworkConfig(*size)

@@ -1,0 +1,206 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpskit import (
+    DPS,
+    CoarseGrained,
+    DiffusionPrior,
+    GaussianPrior,
+    Joint,
+    LikelihoodScore,
+    PointMixturePrior,
+    Projections,
+    Subunit,
+    random_rotations,
+)
+from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.sampling.guidance import Unguided
+
+
+class Counting:
+    """A prior that counts the calls of its denoiser."""
+
+    def __init__(self, prior):
+        self.prior, self.calls = prior, 0
+
+    def denoise(self, x, t):
+        self.calls += 1
+        return self.prior.denoise(x, t)
+
+
+def problem(n=6, seed=0):
+    """A Joint likelihood of all kinds with noise, and clouds (2, n, 3) with their times, in double precision."""
+    normal = lambda k, *shape: torch.randn(  # noqa: E731
+        shape, generator=torch.Generator().manual_seed(100 * seed + k), dtype=torch.float64
+    )
+    views = Projections([normal(1, n, 2), normal(2, n - 2, 2)], random_rotations(2, seed), sigma=0.3)
+    data = Joint(
+        [views, CoarseGrained(normal(3, 3, 3), sigma=0.2), Subunit(normal(4, 3, 3), sigma=0.1)], [1, 2, 1, 0.5]
+    )
+    return data, normal(5, 2, n, 3), torch.tensor([0.3, 1.5], dtype=torch.float64)
+
+
+PRIORS = {
+    "gaussian": GaussianPrior(0.1, 0.4),
+    "points": PointMixturePrior(torch.randn(5, 3, generator=torch.Generator().manual_seed(9)), 0.3),
+}
+
+
+def finite_difference(function, x, step=1e-6):
+    """d function(x) / d x by central differences, for function: (b, n, d) -> (b,) that treats clouds separately."""
+    gradient = torch.zeros_like(x)
+    for i in range(x.shape[1]):
+        for j in range(x.shape[2]):
+            shift = torch.zeros_like(x)
+            shift[:, i, j] = step
+            gradient[:, i, j] = (function(x + shift) - function(x - shift)) / (2 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("guidance", [Unguided(), DPS(), LikelihoodScore()])
+def test_one_call_of_the_denoiser_for_every_score(guidance):
+    data, x, t = problem()
+    prior = Counting(GaussianPrior(0.0, 0.5))
+    score = guidance(prior, data)
+    assert prior.calls == 0
+    for calls in range(1, 4):
+        score(x, t)
+        assert prior.calls == calls
+
+
+@given(st.floats(-2, 2), st.floats(0.1, 2), st.floats(0.05, 5), st.integers(0, 100))
+def test_unguided_score_of_a_gaussian(normal, mean, std, t, seed):
+    x, times = normal(2, 4, 3, seed=seed), torch.tensor([t, 2 * t])
+    found = Unguided()(GaussianPrior(mean, std))(x, times)
+    assert torch.allclose(found.score, (mean - x) / (std**2 + times[:, None, None] ** 2), rtol=1e-3, atol=1e-3 / t)
+    assert found.energy is None
+    assert torch.allclose(found.denoised, x + times[:, None, None] ** 2 * found.score, atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS.keys())
+@pytest.mark.parametrize("alpha", [0.0, 300.0, 10_000.0])
+def test_dps_is_the_prior_score_and_the_finite_difference_of_the_root_energy(prior, alpha):
+    data, x, t = problem()
+    found = DPS(alpha)(prior, data)(x, t)
+    # alpha / sqrt(E) grad E = 2 alpha grad sqrt(E)
+    root = finite_difference(lambda x: data.energy(prior.denoise(x, t)).sqrt(), x)
+    pull = -2 * alpha * (6 / 1024) * root
+    prior_score = (prior.denoise(x, t) - x) / t[:, None, None] ** 2
+    assert torch.allclose(found.score, prior_score + pull, rtol=1e-5, atol=1e-6 * max(1, alpha))
+    assert torch.equal(found.energy, data.energy(prior.denoise(x, t)))
+    assert torch.equal(found.denoised, prior.denoise(x, t))
+
+
+def test_the_gradient_flows_through_the_network():
+    torch.manual_seed(3)
+    network = PointTransformer(NetworkConfig(16, 1, 16)).double()
+    torch.nn.init.normal_(network.output.weight)
+    prior = DiffusionPrior(network.requires_grad_(False))
+    data, x, t = problem(n=5)
+    pull = DPS(1000)(prior, data)(x, t).score - (prior.denoise(x, t) - x) / t[:, None, None] ** 2
+    assert bool((pull.norm(dim=2) > 1).all())
+
+    def root(x):
+        return data.energy(prior.denoise(x, t)).sqrt()
+
+    for seed in range(3):
+        way = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        slope = (root(x + 1e-6 * way) - root(x - 1e-6 * way)) / 2e-6
+        assert torch.allclose((pull * way).sum(dim=(1, 2)), -2000 * (5 / 1024) * slope, rtol=1e-4, atol=1e-4)
+
+
+def test_alpha_zero_is_unguided():
+    data, x, t = problem()
+    prior = PRIORS["points"]
+    assert torch.equal(DPS(0.0)(prior, data)(x, t).score, Unguided()(prior)(x, t).score)
+
+
+@given(st.sampled_from([2, 8, 32, 128]), st.integers(0, 100))
+def test_alpha_is_quoted_for_1024_points(n, seed):
+    """A cloud of n copies of one point, each pulled to the same place: the pull on a point does not depend on n."""
+    point, target = torch.tensor([[[0.3, 0.0, 0.0]]]), torch.tensor([[0.3, 0.4, 0.0]])
+    score = DPS(1024.0)(GaussianPrior(0.0, 1.0), CoarseGrained(target))
+    t = torch.tensor([1.0])
+    # D = x / 2, so E = (0.15^2 + 0.4^2) / 2 and dE/dx_i = (D - y) / (2 n); the pull is -n / sqrt(E) dE/dx_i.
+    difference = torch.tensor([-0.15, -0.4, 0.0])
+    pull = -difference / 2 / math.sqrt(float(difference.square().sum()) / 2)
+    found = score(point.expand(1, n, 3), t).score
+    assert torch.allclose(found, (pull - point / 2).expand(1, n, 3), atol=1e-5)
+
+
+def test_zeta_is_one_per_sample(normal):
+    """Each cloud has its own energy: a batch is the same as its clouds one by one."""
+    data, x, t = problem()
+    x = x * torch.tensor([1.0, 10.0])[:, None, None]
+    together = DPS()(PRIORS["gaussian"], data)(x, t).score
+    for k in range(2):
+        assert torch.allclose(DPS()(PRIORS["gaussian"], data)(x[[k]], t[[k]]).score[0], together[k], rtol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-12, 1e-8, 1e-4, 0.1])
+def test_dps_is_guarded_where_the_energy_vanishes(normal, offset):
+    class Identity:
+        def denoise(self, x, t):
+            return 1.0 * x
+
+    y = normal(5, 3).double()
+    found = DPS(1024.0)(Identity(), CoarseGrained(y))((y + offset)[None], torch.ones(1, dtype=torch.float64))
+    # E = 3 offset^2 / 2 and zeta dE/dx_i = 5 / sqrt(E) offset / 5, with E no smaller than 1e-12 in the root.
+    expected = -offset / math.sqrt(max(1.5 * offset**2, 1e-12))
+    assert torch.isfinite(found.score).all()
+    assert torch.allclose(found.score, torch.tensor(expected, dtype=torch.float64), rtol=1e-3, atol=1e-12)
+
+
+def test_no_gradient_is_left_behind():
+    data, x, t = problem()
+    for guidance in [DPS(), LikelihoodScore(), Unguided()]:
+        with torch.no_grad():
+            found = guidance(PRIORS["gaussian"], data)(x, t)
+        assert not any(part is not None and part.requires_grad for part in (found.score, found.denoised, found.energy))
+        assert x.grad is None and not x.requires_grad
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS.keys())
+def test_likelihood_score_is_the_gradient_of_log_prob(prior):
+    data, x, t = problem()
+    found = LikelihoodScore()(prior, data)(x, t)
+    pull = finite_difference(lambda x: data.log_prob(prior.denoise(x, t)), x)
+    prior_score = (prior.denoise(x, t) - x) / t[:, None, None] ** 2
+    assert torch.allclose(found.score, prior_score + pull, rtol=1e-5, atol=1e-4)
+    assert torch.allclose(found.energy, -data.log_prob(prior.denoise(x, t)))
+
+
+def test_likelihood_score_of_a_linear_problem_by_hand():
+    """One point, one observed point: the score of N(x; 0, s^2 + t^2) plus that of N(y; D, sigma^2)."""
+    prior, data = GaussianPrior(0.0, 1.0), CoarseGrained([[1.0, 0.0, 0.0]], sigma=0.5)
+    found = LikelihoodScore()(prior, data)(torch.tensor([[[2.0, 2.0, 0.0]]]), torch.tensor([1.0]))
+    # D = (1, 1, 0): prior score -x / 2 = (-1, -1, 0); pull (y - D) / 0.25 / 2 = (0, -2, 0)
+    assert torch.allclose(found.score, torch.tensor([[[-1.0, -3.0, 0.0]]]))
+
+
+def test_runs_do_not_share_their_warm_starts():
+    data, x, t = problem()
+    one, other = DPS()(PRIORS["gaussian"], data), DPS()(PRIORS["gaussian"], data)
+    first = one(x, t)
+    other(x[:1] * 3, t[:1])  # another batch size and cloud
+    assert torch.equal(one(x, t).score, first.score)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])
+def test_bad_alpha(one_sentence, alpha):
+    with one_sentence(ValueError, "alpha", "at least 0", repr(alpha)):
+        DPS(alpha)
+
+
+def test_likelihood_score_needs_sigma_before_the_run(one_sentence, normal):
+    prior = Counting(PRIORS["gaussian"])
+    low, part = CoarseGrained(normal(3, 3), sigma=0.1), Subunit(normal(3, 3))
+    for data in [part, Joint([low, part])]:
+        with one_sentence(ValueError, "sigma", "None"):
+            LikelihoodScore()(prior, data)
+    LikelihoodScore()(prior, Joint([low]))
+    assert prior.calls == 0

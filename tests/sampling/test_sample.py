@@ -1,0 +1,302 @@
+import inspect
+import itertools
+import math
+
+import pytest
+import torch
+
+from dpskit import (
+    DPS,
+    Algorithm1,
+    CoarseGrained,
+    DiffusionPrior,
+    EulerODE,
+    GaussianMixturePrior,
+    GaussianPrior,
+    Heun,
+    InverseTime,
+    Joint,
+    LikelihoodScore,
+    Projections,
+    Subunit,
+    iterate,
+    karras_schedule,
+    sample,
+)
+from dpskit.priors.transformer import NetworkConfig, PointTransformer
+
+SCHEDULE = karras_schedule(8)
+
+
+def run(prior, data, **settings):
+    defaults = {"n_samples": 3, "n_points": 24, "schedule": SCHEDULE, "guidance": DPS(2000), "progress": False}
+    return sample(prior, data, **(defaults | settings))
+
+
+@pytest.fixture(scope="module")
+def network_prior():
+    torch.manual_seed(2)
+    network = PointTransformer(NetworkConfig(32, 1, 32))
+    torch.nn.init.normal_(network.output.weight, std=0.1)
+    return DiffusionPrior(network.eval().requires_grad_(False))
+
+
+@pytest.fixture(scope="module")
+def data(normal):
+    x = 0.4 * normal(24, 3, seed=11)
+    return Joint([Projections.observe(x, n_views=2, n_points=10), CoarseGrained(x[:8]), Subunit(x[10:16])])
+
+
+# --- What a run is ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", [Algorithm1(), Heun(InverseTime(0.15)), EulerODE()])
+def test_infos_tell_the_whole_run(data, solver):
+    prior = GaussianPrior(0.0, 0.4)
+    settings = {
+        "n_samples": 2,
+        "n_points": 24,
+        "schedule": SCHEDULE,
+        "guidance": DPS(2000),
+        "solver": solver,
+        "seed": 3,
+    }
+    infos = list(iterate(prior, data, **settings))
+    assert [info.step for info in infos] == list(range(8))
+    assert [info.t for info in infos] == SCHEDULE[1:].tolist()
+    for before, after in itertools.pairwise(infos):
+        # The evaluation of a step is at the point and the time that the step before reached.
+        denoised = prior.denoise(before.x, torch.full((2,), before.t))
+        assert torch.allclose(after.denoised, denoised)
+        assert torch.allclose(after.energy, data.energy(denoised), rtol=1e-5)
+    drawn = sample(prior, data, progress=False, **settings)
+    assert torch.equal(infos[-1].x, drawn.points)
+    assert torch.equal(drawn.energy, data.energy(drawn.points))
+    assert torch.allclose(infos[-1].x, infos[-1].denoised, atol=1e-3) or not isinstance(solver, EulerODE)
+
+
+def test_unconditional_runs_have_no_energy():
+    prior = GaussianPrior(0.0, 0.4)
+    infos = list(iterate(prior, None, n_samples=2, n_points=5, schedule=SCHEDULE))
+    assert all(info.energy is None for info in infos)
+    drawn = run(prior, None)
+    assert drawn.energy is None
+    assert drawn.settings["likelihood"] is None and drawn.settings["guidance"] is None
+
+
+def test_the_last_step_lands_on_the_denoised_cloud():
+    *_, last = iterate(GaussianPrior(0.2, 0.4), None, n_samples=2, n_points=5, schedule=SCHEDULE)
+    assert torch.allclose(last.x, last.denoised, atol=1e-5)  # x + t (D - x) / t^2 t
+
+
+def test_iterate_works_step_by_step():
+    class Counting:
+        calls = 0
+
+        def denoise(self, x, t):
+            self.calls += 1
+            return 0.5 * x
+
+    prior = Counting()
+    steps = iterate(prior, None, n_samples=1, n_points=3, schedule=SCHEDULE, solver=EulerODE())
+    assert prior.calls == 0
+    for calls in range(1, 9):
+        next(steps)
+        assert prior.calls == calls
+    assert next(steps, None) is None
+
+
+def test_defaults_are_the_documented_ones():
+    prior, data = GaussianPrior(0.0, 0.4), CoarseGrained([[0.0, 0.0, 0.0]])
+    guided = sample(prior, data, n_samples=1, n_points=2, progress=False)
+    assert guided.settings["schedule"] == karras_schedule(40, t_max=1.0, t_min=0.002, rho=3.0).tolist()
+    assert guided.settings["guidance"] == {"type": "DPS", "alpha": 10_000.0}
+    assert guided.settings["solver"]["type"] == "Algorithm1"
+    assert guided.settings["solver"]["noise"] == {"type": "InverseTime", "cutoff": 0.0, "below": 0.0}
+    free = sample(prior, None, n_samples=1, n_points=2, progress=False)
+    assert free.settings["schedule"] == karras_schedule(100, t_max=80.0).tolist()
+    for function in (sample, iterate):
+        parameters = inspect.signature(function).parameters
+        assert (parameters["n_samples"].default, parameters["n_points"].default) == (10, 1024)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_any_dimension_and_a_single_point(dim):
+    drawn = run(GaussianPrior(0.0, 0.5), None, n_points=1, dim=dim)
+    assert drawn.points.shape == (3, 1, dim)
+
+
+def test_anything_with_denoise_is_a_prior(data):
+    class Shrinking:
+        def denoise(self, x, t):
+            return x / (1 + t[:, None, None])
+
+    assert run(Shrinking(), data).points.shape == (3, 24, 3)
+
+
+def test_anything_with_energy_is_a_likelihood():
+    """One's own likelihood needs neither observations nor the base of any class."""
+
+    class Height:
+        def energy(self, x0, warm=None):
+            return (x0[..., 2] - 0.5).square().mean(dim=1)
+
+    prior = GaussianPrior(0.0, 0.3)
+    free, pulled = run(prior, None, n_points=200), run(prior, Height(), n_points=200, guidance=DPS(1000))
+    assert abs(float(free.points[..., 2].mean())) < 0.1
+    assert float(pulled.points[..., 2].mean()) == pytest.approx(0.5, abs=0.1)
+    assert abs(float(pulled.points[..., :2].mean())) < 0.1
+
+
+# --- It samples the right distribution --------------------------------------------------------------------------------
+
+
+def test_unconditional_samples_of_a_mixture_have_its_moments():
+    weights, means = torch.tensor([0.25, 0.75]), torch.tensor([-2.0, 1.0])[:, None, None]
+    prior = GaussianMixturePrior(weights, means, torch.tensor([0.3, 0.3]))
+    schedule = karras_schedule(100, t_max=30.0)
+    drawn = sample(prior, None, n_samples=600, n_points=1, dim=1, schedule=schedule, seed=1, progress=False)
+    x = drawn.points.flatten().double()
+    z = (int((x < -0.5).sum()) - 150) / math.sqrt(600 * 0.25 * 0.75)
+    assert abs(z) < 4
+    for part, mean in [(x[x < -0.5], -2.0), (x[x > -0.5], 1.0)]:
+        assert abs(float(part.mean()) - mean) < 4 * 0.3 / math.sqrt(len(part))
+        assert abs(float(part.std()) / 0.3 - 1) < 4 / math.sqrt(2 * len(part)) + 0.02
+
+
+def test_guided_samples_fit_the_data_better_than_the_prior(data):
+    prior = GaussianPrior(0.0, 0.4)
+    free = data.energy(run(prior, None, n_samples=6, seed=4).points)
+    guided = run(prior, data, n_samples=6, seed=4, guidance=DPS(10_000), schedule=karras_schedule(20)).energy
+    assert float(guided.mean()) < 0.1 * float(free.mean())
+
+
+# --- Randomness -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_the_same_seed_gives_the_same_bits(network_prior, data, guided):
+    data = data if guided else None
+    one, again, other = (run(network_prior, data, seed=seed).points for seed in (5, 5, 6))
+    assert torch.equal(one, again)
+    assert not torch.isclose(one, other).any()
+
+
+def test_other_random_numbers_play_no_role(network_prior, data):
+    first = run(network_prior, data).points
+    torch.manual_seed(123)
+    torch.rand(7)
+    assert torch.equal(run(network_prior, data).points, first)
+
+
+@pytest.mark.parametrize("solver", [Algorithm1(), Heun(InverseTime(1, 1))])
+def test_sample_k_does_not_depend_on_the_number_of_samples_or_the_batch_size(network_prior, data, solver):
+    for prior in [GaussianPrior(0.0, 0.4), network_prior]:
+        whole = run(prior, data, n_samples=5, solver=solver, seed=2)
+        few = run(prior, data, n_samples=2, solver=solver, seed=2)
+        assert torch.allclose(few.points, whole.points[:2], atol=1e-4)
+        for batch_size in (1, 2, 3, 7):
+            split = run(prior, data, n_samples=5, batch_size=batch_size, solver=solver, seed=2)
+            assert torch.allclose(split.points, whole.points, atol=1e-4)
+            assert torch.allclose(split.energy, whole.energy, rtol=1e-3)
+        assert not torch.isclose(whole.points[0], whole.points[1]).any()
+
+
+def test_a_run_can_be_split_by_the_number_of_its_first_sample():
+    settings = {"n_points": 6, "schedule": SCHEDULE, "seed": 9}
+    *_, whole = iterate(GaussianPrior(0.0, 0.4), None, n_samples=4, **settings)
+    *_, rest = iterate(GaussianPrior(0.0, 0.4), None, n_samples=2, first=2, **settings)
+    assert torch.allclose(rest.x, whole.x[2:], atol=1e-5)
+
+
+def test_two_runs_that_share_a_likelihood_do_not_affect_each_other(data):
+    def start(seed, n_samples):
+        settings = {"n_samples": n_samples, "n_points": 24, "schedule": SCHEDULE, "seed": seed}
+        return iterate(GaussianPrior(0.0, 0.4), data, guidance=DPS(2000), **settings)
+
+    alone = [list(start(1, 2))[-1].x, list(start(2, 3))[-1].x]
+    for one, other in zip(start(1, 2), start(2, 3), strict=True):  # in turns
+        together = [one.x, other.x]
+    assert torch.equal(together[0], alone[0]) and torch.equal(together[1], alone[1])
+
+
+def test_an_abandoned_run_leaves_no_trace(data):
+    first = run(GaussianPrior(0.0, 0.4), data).points
+    steps = iterate(GaussianPrior(0.0, 0.4), data, n_samples=2, n_points=24, schedule=SCHEDULE, seed=8)
+    next(steps), next(steps)
+    steps.close()
+    assert torch.equal(run(GaussianPrior(0.0, 0.4), data).points, first)
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+class Untouched:
+    """A prior whose denoiser must never be called."""
+
+    def denoise(self, x, t):
+        raise AssertionError("work has begun")
+
+
+BAD_SETTINGS = [
+    ({"n_samples": 0}, ValueError, ["n_samples", "0"]),
+    ({"n_samples": 2.5}, ValueError, ["n_samples", "2.5"]),
+    ({"n_points": -1}, ValueError, ["n_points", "-1"]),
+    ({"dim": 0}, ValueError, ["dim", "0"]),
+    ({"seed": -1}, ValueError, ["seed", "-1"]),
+    ({"seed": None}, ValueError, ["seed", "None"]),
+    ({"schedule": torch.tensor([0.0, 1.0])}, ValueError, ["schedule", "fall"]),
+    ({"schedule": 40}, ValueError, ["schedule", "two times"]),
+    ({"schedule": "karras"}, TypeError, ["schedule", "str"]),
+    ({"guidance": "dps"}, TypeError, ["guidance", "str"]),
+    ({"guidance": DPS}, TypeError, ["guidance", "the class DPS"]),
+    ({"solver": "heun"}, TypeError, ["solver", "str"]),
+    ({"solver": Heun}, TypeError, ["solver", "the class Heun"]),
+    ({"guidance": LikelihoodScore()}, ValueError, ["sigma", "None"]),
+    ({"prior": "chairs"}, TypeError, ["prior", "denoise(x, t)", "str"]),
+    ({"prior": GaussianPrior}, TypeError, ["prior", "the class GaussianPrior"]),
+    ({"likelihood": [1, 2]}, TypeError, ["likelihood", "energy", "list"]),
+    ({"likelihood": Subunit}, TypeError, ["likelihood", "the class Subunit"]),
+]
+
+
+@pytest.mark.parametrize("function", [sample, iterate])
+@pytest.mark.parametrize(("bad", "error", "words"), BAD_SETTINGS)
+def test_bad_settings_are_refused_before_any_work(one_sentence, capsys, function, bad, error, words):
+    settings = {"prior": Untouched(), "likelihood": CoarseGrained([[0.0, 0.0, 0.0]]), "n_samples": 1} | bad
+    with one_sentence(error, *words):
+        function(settings.pop("prior"), settings.pop("likelihood"), **settings)  # iterate too: not only at next()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("batch_size", [0, -2, 1.5])
+def test_bad_batch_size(one_sentence, batch_size):
+    with one_sentence(ValueError, "batch_size", batch_size):
+        sample(Untouched(), None, batch_size=batch_size)
+
+
+def test_bad_first(one_sentence):
+    with one_sentence(ValueError, "first", "-1"):
+        iterate(Untouched(), None, first=-1)
+
+
+def test_a_subunit_larger_than_the_cloud(one_sentence, normal):
+    with one_sentence(ValueError, "x0", "9", "4"):
+        run(GaussianPrior(0.0, 0.4), Subunit(normal(9, 3)), n_points=4)
+
+
+def test_a_prior_that_yields_nan_is_named_by_the_cloud_it_broke(one_sentence, data):
+    class Broken:
+        def denoise(self, x, t):
+            return x * math.nan
+
+    with one_sentence(ValueError, "x0", "finite"):
+        run(Broken(), data)
+
+
+def test_progress_bar_can_be_switched_off(capfd):
+    prior, settings = GaussianPrior(0.0, 0.4), {"n_samples": 3, "n_points": 4, "schedule": SCHEDULE, "batch_size": 2}
+    sample(prior, None, progress=False, **settings)
+    assert capfd.readouterr() == ("", "")
+    sample(prior, None, **settings)
+    assert "16/16" in capfd.readouterr().err  # two batches of 8 steps
