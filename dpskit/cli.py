@@ -1,10 +1,12 @@
-"""The command line: `dpskit train`, thin over the functions of the library."""
+"""The command line: `dpskit train | sample | benchmark`, thin over the functions of the library."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from dpskit.priors.transformer import PRESETS
 
@@ -23,21 +25,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dpskit", description="Bayesian 3-D reconstruction with diffusion priors.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    train = commands.add_parser(
-        "train", help="train a prior on point clouds", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+
+    train = _add(commands, "train", _train, "train a prior on point clouds")
     train.add_argument("data", help="npz file with points (k, m, 3)")
     train.add_argument("--out", required=True, help="path of the result, without suffix")
     train.add_argument("--minutes", type=float, required=True, help="time budget; all schedules follow it")
     train.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of the network")
     train.add_argument("--proper", action="store_true", help="augment with proper rotations only (biomolecules)")
-    train.add_argument("--learning-rate", type=float, default=2e-3)
-    train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    train.add_argument("--learning-rate", type=float, default=2e-3, help="at its peak")
+    train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="of the arithmetic")
     train.add_argument("--threads", type=int, help="CPU threads (default: all)")
     train.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=int, default=0, help="of weights, data order and noise")
     train.add_argument("--resume", action="store_true", help="continue from the checkpoint beside the result")
-    train.set_defaults(run=_train)
+
+    draw = _add(commands, "sample", _sample, "draw unconditional samples of a prior")
+    draw.add_argument("prior", help="a shipped name, or a .safetensors file")
+    draw.add_argument("--out", required=True, help="npz file to write")
+    draw.add_argument("--n-samples", type=int, default=10, help="number of clouds")
+    draw.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    draw.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
+    draw.add_argument("--seed", type=int, default=0, help="of the noise")
+
+    benchmark = commands.add_parser("benchmark", help="measure, and print a table")
+    kinds = benchmark.add_subparsers(required=True, metavar="what")
+    for name, targets in {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files"}.items():
+        kind = _add(kinds, name, _benchmark, f"reconstruct {name} with several priors and by maximum likelihood")
+        kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
+        kind.add_argument("--train", required=True, help="npz file of training clouds, for the baseline priors")
+        kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
+        kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
+        kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
+        kind.set_defaults(kind=name)
+    kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
+    energy = _add(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
+    energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
+    energy.add_argument("--count", type=int, default=12, help="number of targets")
+    return parser
+
+
+def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.set_defaults(run=run)
     return parser
 
 
@@ -58,3 +87,36 @@ def _train(options: argparse.Namespace) -> None:
                          compile=options.compile, seed=options.seed)
     # fmt: on
     print(train(config, options.out, resume=options.resume))
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from dpskit import Algorithm1, InverseTime, karras_schedule, load_prior, sample
+
+    prior, schedule = load_prior(options.prior), karras_schedule(options.n_steps, t_max=80.0)
+    solver = Algorithm1(InverseTime(cutoff=1.0, below=1.0))
+    # fmt: off
+    samples = sample(prior, None, n_samples=options.n_samples, n_points=options.n_points, schedule=schedule,
+                     solver=solver, seed=options.seed)
+    # fmt: on
+    samples.save(options.out)
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from dpskit.evaluation import benchmark
+    from dpskit.priors.store import load_prior
+
+    if options.kind == "chairs":
+        scenario, targets = benchmark.CHAIRS, benchmark.chair_targets(options.targets[0], options.count)
+    else:
+        scenario, targets = benchmark.COMPLEXES, benchmark.complex_targets(options.targets)
+    priors = benchmark.baseline_priors(benchmark.training_clouds(options.train))
+    if not options.no_prior:
+        priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
+    record = options.record or f"results/benchmark/{options.kind}.jsonl"
+    print(benchmark.benchmark_table(benchmark.run_benchmark(targets, scenario, priors, record), scenario))
+
+
+def _energy(options: argparse.Namespace) -> None:
+    from dpskit.evaluation.benchmark import chair_targets, energy_table
+
+    print(energy_table(chair_targets(options.targets, options.count)))

@@ -7,6 +7,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import gemmi
 
 URL = "https://files.rcsb.org/download/{code}.cif.gz"
-SUFFIXES = {".cif": "mmcif", ".mmcif": "mmcif", ".pdb": "pdb", ".ent": "pdb"}
+SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".pdb": "PDB", ".ent": "PDB"}
 MAX_BYTES = 1 << 28  # of text, unpacked: gemmi needs several times as much memory
 
 
@@ -80,12 +81,12 @@ def fetch(code: str) -> Path:
     url = URL.format(code=code.upper())
     try:
         with urlopen(url, timeout=30) as response:
-            content = response.read(MAX_BYTES)
+            content = response.read()
     except HTTPError as error:
         if error.code == 404:
             raise ValueError(f"source must be a file or the code of a PDB entry; {url} does not exist.") from None
         raise ConnectionError(f"{url} answered {error.code}; put the file at {path} to go on without it.") from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise ConnectionError(f"{url} could not be downloaded ({reason}); put the file at {path} by hand.") from None
     with replacing(path) as part:
@@ -94,7 +95,7 @@ def fetch(code: str) -> Path:
 
 
 def _kind(path: Path) -> str:
-    """ "mmcif" or "pdb", from the suffix before .gz."""
+    """The format, "mmCIF" or "PDB", from the suffix before .gz."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".bcif":
@@ -128,15 +129,15 @@ def _parse(text: bytes, kind: str, path: Path) -> gemmi.Structure:
     import gemmi
 
     try:
-        if kind == "mmcif":
+        if kind == "mmCIF":
             structure = gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
         else:
             structure = gemmi.read_pdb_string(text.decode("latin-1"))
             if text.startswith(b"HEADER") and not text.rstrip().endswith(b"END"):
                 raise ValueError("it has a HEADER, but no END")
     except (ValueError, RuntimeError, IndexError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} could not be read as {kind}; is it truncated? ({reason})") from None
+        reason = (str(error).splitlines() or [""])[0].rstrip(".:")
+        raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
     while len(structure) > 1:
         del structure[-1]
     structure.remove_alternative_conformations()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from scipy.spatial import cKDTree
@@ -14,9 +16,9 @@ from dpskit.likelihoods.assignment import assign
 
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
 N_STARTS = 24  # of them refined
-N_COARSE = 256  # points of the model that decide among them
+N_MODEL, N_REFERENCE = 256, 512  # points that decide among them
 MAX_POINTS = 2_048  # larger clouds are superposed by a random subset
-WIDE, MIDDLE, FINE = 0.25, 0.15, 0.1  # widths of the kernel, in radii of gyration of the reference
+WIDTH = 0.2  # of the widest part of the kernel, in radii of gyration of the reference
 
 
 def match_radius_of_gyration(model: Tensor, reference: Tensor) -> Tensor:
@@ -49,26 +51,42 @@ def rmsd_to_points(model: Tensor, points: Tensor) -> Tensor:
     return (cost / len(points)).sqrt().to(model).reshape(model.shape[:-2])
 
 
+@torch.no_grad()
 def superpose(model: Tensor, reference: Tensor) -> Tensor:
     """Move `model` (n, 3) or (b, n, 3) rigidly onto `reference` (m, 3): a proper rotation and a shift, no scaling.
 
-    Maximises the kernel correlation sum_ij exp(-|R x_i + t - y_j|^2 / 2 w^2) of Tsin and Kanade (ECCV 2004), as in
-    Möbius and Habeck (arXiv 2412.14897), with w a tenth of the reference's radius of gyration. From centred clouds,
-    4,608 rotations spread evenly over SO(3) are scored with a wide kernel; the 24 best that differ by 15 degrees are
-    refined with a narrower one, and the five best of these with the final one. A step of refinement is a weighted
-    Procrustes fit to the kernel's mean shift, and can only raise the correlation. Of more than 2,048 points a random
-    subset decides; it is always the same one, and so is the result.
+    Maximises the kernel correlation sum_ij k(|R x_i + t - y_j|) of Tsin and Kanade (ECCV 2004), as in Möbius and Habeck
+    (arXiv 2412.14897), where k is the sum of three Gaussians with standard deviations of 0.2, 0.1 and 0.05 radii of
+    gyration of the reference: the wide one finds the way, the narrow ones settle the details. From centred clouds,
+    4,608 rotations spread evenly over SO(3) are scored with the wide one; the 24 best that differ by 15 degrees are
+    refined on 256 points of the model and 512 of the reference, and the six best of these that differ by 20 degrees on
+    all. Each step is a weighted Procrustes fit and can only raise the correlation. Of more than 2,048 points a random
+    subset decides; it is always the same one, and so is the result. Raises ValueError when all points of the reference
+    coincide.
     """
     model, reference = _check("model", model), check_points("reference", reference)
     y = _subset(reference)
     center, radius = y.mean(dim=0), _distinct_radius("reference", y)
     y = (y - center) / radius
-    moved = torch.empty_like(model)
-    for cloud, out in zip(model.view(-1, *model.shape[-2:]), moved.view(-1, *model.shape[-2:]), strict=True):
-        middle = _subset(cloud).mean(dim=0)
-        rotation, shift = _best_motion((_subset(cloud) - middle) / radius, y)
-        out.copy_((cloud - middle) @ rotation.mT + shift * radius + center)
-    return moved
+    moved = []
+    with _one_thread():
+        for cloud in model.reshape(-1, *model.shape[-2:]):
+            x = _subset(cloud)
+            middle = x.mean(dim=0)
+            rotation, shift = _best_motion((x - middle) / radius, y)
+            moved.append((cloud - middle) @ rotation.mT + shift * radius + center)
+    return torch.stack(moved).reshape(model.shape)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The arrays here are small: a second thread gains little, and on a busy machine loses much."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check(name: str, value: Tensor) -> Tensor:
@@ -91,12 +109,12 @@ def _subset(points: Tensor) -> Tensor:
 def _best_motion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Rotation (3, 3) and shift (3,) that maximise the kernel correlation of x (n, 3) with y (m, 3), both centred."""
     rotations = _even_rotations(N_ROTATIONS).to(y)
-    start = _distinct(rotations, _wide_correlation(x[:N_COARSE] @ rotations.mT, y), N_STARTS, 15.0)
-    rotations, shifts, score = _climb(x[:N_COARSE], y, rotations[start], y.new_zeros(len(start), 3), MIDDLE, 12)
-    start = _distinct(rotations, score, 5, 5.0)
-    rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], FINE, 8)
+    start = _distinct(rotations, _wide_correlation(x[:N_MODEL] @ rotations.mT, y), N_STARTS, 15.0)
+    rotations, shifts, score = _climb(x[:N_MODEL], y[:N_REFERENCE], rotations[start], y.new_zeros(len(start), 3), 10)
+    start = _distinct(rotations, score, 6, 20.0)
+    rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 8)
     start = score.argmax(dim=0, keepdim=True)
-    rotations, shifts, _ = _climb(x, y, rotations[start], shifts[start], FINE, 20)
+    rotations, shifts, _ = _climb(x, y, rotations[start], shifts[start], 20)
     return rotations[0], shifts[0]
 
 
@@ -127,32 +145,36 @@ def _distinct(rotations: Tensor, score: Tensor, count: int, degrees: float) -> T
 
 def _wide_correlation(moved: Tensor, y: Tensor) -> Tensor:
     """Kernel correlation (k,) of the clouds `moved` (k, n, 3) with y, read from a grid of y's density."""
-    half = float(y.abs().max()) + 3 * WIDE
-    cells = min(int(4 * half / WIDE) + 1, 96)
+    half = float(y.abs().max()) + 3 * WIDTH
+    cells = min(int(4 * half / WIDTH) + 1, 96)
     axis = torch.linspace(-half, half, cells).to(y)
-    kernel = torch.exp(-(axis - y.unsqueeze(-1)).square() / (2 * WIDE**2))
+    kernel = torch.exp(-(axis - y.unsqueeze(-1)).square() / (2 * WIDTH**2))
     plane = (kernel[:, 0, :, None] * kernel[:, 1, None, :]).flatten(start_dim=1)
     density = (plane.mT @ kernel[:, 2]).reshape(1, 1, cells, cells, cells)
     return grid_sample(density, moved.flip(-1)[None, None] / half, align_corners=True)[0, 0, 0].sum(dim=-1)
 
 
-def _climb(
-    x: Tensor, y: Tensor, rotations: Tensor, shifts: Tensor, width: float, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Raise the kernel correlation of `width` from k starts; returns rotations (k, 3, 3), shifts (k, 3), scores (k,).
+def _climb(x: Tensor, y: Tensor, rotations: Tensor, shifts: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Raise the kernel correlation from k starts; returns rotations (k, 3, 3), shifts (k, 3) and correlations (k,).
 
-    exp(-u) lies above its tangent, so the fit to the kernel-weighted means of y never lowers the correlation.
+    exp(-u) lies above its tangent, so the fit to the means of y, weighted by -k'(u), never lowers the correlation.
     """
-    means = torch.cat([y, torch.ones_like(y[:, :1])], dim=1).expand(len(rotations), -1, -1)
-    for step in range(steps + 1):
-        moved = x @ rotations.mT + shifts.unsqueeze(1)
-        norms = moved.square().sum(dim=-1, keepdim=True) + y.square().sum(dim=-1)
-        exponent = norms.baddbmm_(moved, y.mT.expand(len(moved), -1, -1), beta=-0.5, alpha=1.0).div_(width**2)
-        kernel = exponent.clamp_(min=-40).exp_()  # smaller ones would be denormal numbers, which are very slow
-        *targets, weight = (kernel @ means).split([3, 1], dim=-1)
-        if step < steps:
-            rotations, shifts = _weighted_procrustes(x, targets[0] / weight, weight)
-    return rotations, shifts, weight.sum(dim=(1, 2))
+    means = torch.cat([y, torch.ones_like(y[:, :1])], dim=1)
+    for _ in range(steps):
+        wide = _wide_kernel(x @ rotations.mT + shifts.unsqueeze(1), y)
+        middle = wide.square().square_()  # half the standard deviation: the fourth power
+        slope = wide.add_(middle, alpha=4).add_(middle.square_().square_(), alpha=16)
+        targets, weight = (slope @ means).split([3, 1], dim=-1)
+        rotations, shifts = _weighted_procrustes(x, targets / weight, weight)
+    wide = _wide_kernel(x @ rotations.mT + shifts.unsqueeze(1), y)
+    return rotations, shifts, (wide + wide**4 + wide**16).sum(dim=(1, 2))
+
+
+def _wide_kernel(moved: Tensor, y: Tensor) -> Tensor:
+    """exp(-|x_i - y_j|^2 / (2 WIDTH^2)) for clouds `moved` (k, n, 3) and y (m, 3), as (k, n, m)."""
+    square = moved.square().sum(dim=-1, keepdim=True) + y.square().sum(dim=-1)
+    exponent = square.baddbmm_(moved, y.mT.expand(len(moved), -1, -1), beta=-0.5).div_(WIDTH**2)
+    return exponent.clamp_(min=-40).exp_()  # smaller ones would become denormal numbers, which are very slow
 
 
 def _weighted_procrustes(x: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -46,9 +46,9 @@ def load_samples(path: str | Path) -> Samples:
             points = torch.from_numpy(file["points"])
             energy = torch.from_numpy(file["energy"]) if "energy" in file else None
         return Samples(points, energy, about["settings"], about["seed"], about["version"])
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         raise ValueError(
-            f"path must be a file saved by Samples.save, but {str(path)!r} cannot be read: {error}."
+            f"path must be a file saved by Samples.save, but {str(path)!r} is truncated or another file."
         ) from None
 
 

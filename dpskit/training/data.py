@@ -45,8 +45,10 @@ def load_clouds(path: str | Path, held_out: int) -> tuple[Clouds, Clouds]:
         with np.load(path, allow_pickle=False) as file:
             points = file["points"]
             redundant = file["redundant"] if "redundant" in file else np.zeros(len(points), dtype=bool)
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"data must be an npz file with an array 'points', but {str(path)!r}: {error}.") from None
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise ValueError(
+            f"data must be an npz file with an array 'points', but {str(path)!r} is truncated or another file."
+        ) from None
     points = check_points("points of data", points, batched=True).float()
     if redundant.shape != (len(points),):
         raise ValueError(f"redundant of data must have shape ({len(points)},), got {redundant.shape}.")

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dpskit.files import replacing
 from dpskit.priors.edm import edm_loss
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer
+from dpskit.training.card import model_card
+from dpskit.training.checkpoint import restore_checkpoint, save_checkpoint
 from dpskit.training.config import TrainConfig
 from dpskit.training.data import Clouds, load_clouds
 from dpskit.training.ema import update_ema
@@ -27,11 +28,11 @@ BANDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def train(
     config: TrainConfig, out: str | Path, *, resume: bool = False, device: str | None = None, interval: float = 150
 ) -> Path:
-    """Train a prior and write `out`.safetensors (EMA weights and model card); returns its path.
+    """Train a prior and write `out`.safetensors (EMA weights); returns its path.
 
-    Beside it: `out`.jsonl, one line per interval (step, clouds seen, training loss, held-out loss per noise level),
-    and `out`.checkpoint, from which `resume` continues the same run. The checkpoint is written every `interval`
-    seconds, and when the run is interrupted.
+    Beside it: `out`.md, the model card; `out`.jsonl, one line per interval (step, clouds seen, training loss, held-out
+    loss per noise level); and `out`.checkpoint, from which `resume` continues the same run. All are written every
+    `interval` seconds, and when the run is interrupted.
     """
     from tqdm.auto import tqdm
 
@@ -47,7 +48,7 @@ def train(
     checkpoint, log_path = out.with_suffix(".checkpoint"), out.with_suffix(".jsonl")
     step, seen, spent = 0, 0, 0.0
     if resume:
-        step, seen, spent = _restore(checkpoint, config, network, average, optimizer)
+        step, seen, spent = restore_checkpoint(checkpoint, config, network, average, optimizer)
     elif log_path.exists():
         raise FileExistsError(f"out must be new, or resume be set, but {str(log_path)!r} exists.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,10 @@ def train(
         with log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         losses.clear()
-        save_prior(average, config.network, _card(config, step, seen, spent, log_path), out.with_suffix(".safetensors"))
-        _save(checkpoint, config, network, average, optimizer, step, seen, spent)
+        card = _card(config, step, seen, spent, log_path)
+        save_prior(average, config.network, card, out.with_suffix(".safetensors"))
+        out.with_suffix(".md").write_text(model_card(out.name, card))
+        save_checkpoint(checkpoint, config, network, average, optimizer, step, seen, spent)
 
     try:
         while spent < budget:
@@ -93,7 +96,7 @@ def train(
             progress.update(min(round(now - start), round(budget)) - progress.n)
             spent = now - start
             if now - last >= interval:
-                progress.set_postfix(loss=f"{float(loss):.3f}", points=stage.n_points, clouds=seen)
+                progress.set_postfix(loss=f"{float(losses[-1]):.3f}", points=stage.n_points, clouds=seen)
                 record()
                 last = time.monotonic()
     finally:
@@ -140,56 +143,3 @@ def _card(config: TrainConfig, step: int, seen: int, spent: float, log_path: Pat
     settings = asdict(config) | {"data": Path(config.data).name}
     curve = [json.loads(line) for line in log_path.read_text().splitlines()]
     return {"settings": settings, "steps": step, "clouds": seen, "minutes": round(spent / 60, 1), "curve": curve}
-
-
-def _save(
-    path: Path,
-    config: TrainConfig,
-    network: nn.Module,
-    average: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    seen: int,
-    spent: float,
-) -> None:
-    from safetensors.torch import save_file
-
-    moments = optimizer.state_dict()["state"]
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()} | {
-        f"average.{k}": v for k, v in average.items()
-    }
-    tensors |= {f"optimizer.{i}.{k}": v for i, state in moments.items() for k, v in state.items()}
-    metadata = {"settings": json.dumps(asdict(config)), "step": str(step), "seen": str(seen), "spent": str(spent)}
-    with replacing(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
-
-
-def _restore(
-    path: Path, config: TrainConfig, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> tuple[int, int, float]:
-    """Load a checkpoint of the same settings (the budget may differ) in place; returns (step, seen, spent)."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"resume needs the checkpoint {str(path)!r}, which does not exist.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"resume needs a complete checkpoint, but {str(path)!r} cannot be read: {error}.") from None
-    size = json.loads(metadata.get("settings", "{}")).get("network")
-    if size != asdict(config.network):
-        raise ValueError(f"resume needs a checkpoint of {config.network}, but {str(path)!r} holds {size}.")
-    network.load_state_dict(_under("network.", tensors))
-    average.update({k: v.to(average[k].device) for k, v in _under("average.", tensors).items()})
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under("optimizer.", tensors).items():
-        index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"]), int(metadata["seen"]), float(metadata["spent"])
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -33,9 +33,9 @@ def cloud_figure(
     figure = make_subplots(
         1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.02
     )
-    axis = {"range": [-reach, reach], "nticks": 4, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": "#dddddd"}
+    axis = {"range": [-reach, reach], "nticks": 3, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": "#dddddd"}
     scene: dict[str, Any] = {f"{a}axis": axis | {"title": {"text": f"{a} ({unit})"}} for a in "xyz"}
-    scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.1, "y": -1.6, "z": 0.9}}}
+    scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.35, "y": -1.95, "z": 1.0}}}
     for column, points in enumerate(parts.values(), start=1):
         values = points[:, 2] if colour is None else colour
         marker = {"size": 2.2, "color": values.tolist(), "colorscale": COLOURS, "showscale": column == len(parts)}

@@ -213,8 +213,8 @@ def test_projection_is_a_row_vector_convention():
 @pytest.mark.parametrize("method", ["energy", "log_prob"])
 @pytest.mark.parametrize("kind", ["projections", "coarse", "subunit", "joint"])
 def test_gradients_are_the_finite_differences(kind, method):
-    for seed in range(3):
-        data, x = every_kind(seed, 7)[kind], clouds(seed + 100, 2, 7, 3).requires_grad_()
+    for seed in range(2):
+        data, x = every_kind(seed, 5)[kind], clouds(seed + 100, 1, 5, 3).requires_grad_()
         assert torch.autograd.gradcheck(getattr(data, method), x, eps=1e-6, atol=1e-6, rtol=1e-5)
 
 
@@ -355,7 +355,7 @@ def test_observed_projections_carry_the_noise_asked_for(normal):
     data = Projections.observe(x, n_views=1, n_points=400, seed=2, sigma=0.01)
     assert data.sigma == 0.01
     chi_squared = 2 * 400 * float(data.energy(x[None])) / 0.01**2
-    # The view may be foreshortened, so some points may be matched better than to their own: only the upper bound is sure.
+    # In a foreshortened view some points may be matched better than to their own, so the upper bound is the sure one.
     assert 400 < chi_squared < 800 + 4 * math.sqrt(1600)
 
 

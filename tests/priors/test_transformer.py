@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -44,7 +45,7 @@ def test_equal_points_get_equal_outputs(network, normal):
 def test_the_noise_condition_matters(network, normal):
     x = normal(1, 6, 3)
     outputs = [network(x, torch.tensor([10 * math.log(t)])) for t in [0.01, 0.011, 0.1, 1.0]]
-    for a, b in zip(outputs, outputs[1:], strict=False):
+    for a, b in itertools.pairwise(outputs):
         assert float((a - b).abs().max()) > 1e-3
 
 

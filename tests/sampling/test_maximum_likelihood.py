@@ -14,7 +14,7 @@ def climb(data, **settings):
 def test_it_starts_from_uniform_clouds(normal):
     """One step of Adam moves every coordinate by the learning rate, here by next to nothing."""
     data = CoarseGrained(5 * normal(4, 3))
-    x = climb(data, n_samples=20, n_points=100, n_steps=1, learning_rate=1e-7, seed=3).points.double()
+    x = climb(data, n_samples=40, n_points=50, n_steps=1, learning_rate=1e-7, seed=3).points.double()
     count = x.numel()
     assert float(x.abs().max()) < 1 + 1e-5
     for power, mean, variance in [(1, 0, 1 / 3), (2, 1 / 3, 4 / 45), (4, 1 / 5, 16 / 225)]:
@@ -31,15 +31,15 @@ def test_a_step_of_adam():
 
 def test_the_energy_falls_with_the_number_of_steps(normal):
     x = normal(16, 3).clamp(-1, 1)
-    data = Joint([Projections.observe(x, n_views=2, n_points=8), CoarseGrained(x[:5]), Subunit(x[:4])])
-    energies = [float(climb(data, n_points=16, n_steps=n).energy.mean()) for n in (1, 20, 100, 300)]
+    data = Joint([Projections.observe(x, n_views=2, n_points=16), CoarseGrained(x), Subunit(x[:4])])
+    energies = [float(climb(data, n_points=16, n_steps=n).energy.mean()) for n in (1, 20, 100)]
     assert energies == sorted(energies, reverse=True)
-    assert energies[-1] < 0.02 * energies[0]
+    assert energies[-1] < 0.1 * energies[0]
 
 
 def test_it_reaches_the_data_where_the_fit_can_be_perfect(normal):
     y = normal(6, 3).clamp(-1, 1)
-    found = climb(CoarseGrained(y), n_points=6, n_steps=500)
+    found = climb(CoarseGrained(y), n_points=6, n_steps=200, learning_rate=0.02)
     assert float(found.energy.max()) < 1e-5
     distance = (found.points[:, :, None] - y).norm(dim=3)
     assert torch.allclose(distance.amin(dim=1), torch.zeros(2, 6), atol=0.01)
@@ -48,7 +48,7 @@ def test_it_reaches_the_data_where_the_fit_can_be_perfect(normal):
 def test_it_reaches_the_known_optimum_of_contradictory_data():
     """Two views of one point from the same side that disagree: the least energy is |y1 - y2|^2 / 8, half way."""
     views = [torch.tensor([[0.2, 0.6]]), torch.tensor([[-0.6, 0.0]])]
-    found = climb(Projections(views, torch.eye(3).expand(2, 3, 3)), n_points=1, n_steps=500)
+    found = climb(Projections(views, torch.eye(3).expand(2, 3, 3)), n_points=1, n_steps=200, learning_rate=0.02)
     assert torch.allclose(found.points[:, 0, :2], torch.tensor([-0.2, 0.3]).expand(2, 2), atol=1e-3)
     assert torch.allclose(found.energy, torch.tensor((0.64 + 0.36) / 8), atol=1e-5)
     start = climb(Projections(views, torch.eye(3).expand(2, 3, 3)), n_points=1, n_steps=1, learning_rate=1e-9)
@@ -59,7 +59,7 @@ def test_the_optimum_of_many_to_one():
     """Six points share two observed ones: all of them end there, each taken as often as U says."""
     y = torch.tensor([[0.5, 0.5, 0.5], [-0.5, -0.5, -0.5]])
     data = CoarseGrained(y, seed=4)
-    found = climb(data, n_points=6, n_steps=500)
+    found = climb(data, n_points=6, n_steps=200, learning_rate=0.02)
     assert float(found.energy.max()) < 1e-5
     near_first = (found.points[..., 0] > 0).sum(dim=1)
     assert near_first.tolist() == [int(data.observation.multiplicity(6)[0])] * 2

@@ -25,7 +25,7 @@ from dpskit import (
 )
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 
-SCHEDULE = karras_schedule(8)
+SCHEDULE = karras_schedule(5)
 
 
 def run(prior, data, **settings):
@@ -62,7 +62,7 @@ def test_infos_tell_the_whole_run(data, solver):
         "seed": 3,
     }
     infos = list(iterate(prior, data, **settings))
-    assert [info.step for info in infos] == list(range(8))
+    assert [info.step for info in infos] == list(range(5))
     assert [info.t for info in infos] == SCHEDULE[1:].tolist()
     for before, after in itertools.pairwise(infos):
         # The evaluation of a step is at the point and the time that the step before reached.
@@ -100,7 +100,7 @@ def test_iterate_works_step_by_step():
     prior = Counting()
     steps = iterate(prior, None, n_samples=1, n_points=3, schedule=SCHEDULE, solver=EulerODE())
     assert prior.calls == 0
-    for calls in range(1, 9):
+    for calls in range(1, 6):
         next(steps)
         assert prior.calls == calls
     assert next(steps, None) is None
@@ -142,9 +142,10 @@ def test_anything_with_energy_is_a_likelihood():
             return (x0[..., 2] - 0.5).square().mean(dim=1)
 
     prior = GaussianPrior(0.0, 0.3)
-    free, pulled = run(prior, None, n_points=200), run(prior, Height(), n_points=200, guidance=DPS(1000))
+    settings = {"n_points": 200, "schedule": karras_schedule(20), "guidance": DPS(20_000)}
+    free, pulled = run(prior, None, **settings), run(prior, Height(), **settings)
     assert abs(float(free.points[..., 2].mean())) < 0.1
-    assert float(pulled.points[..., 2].mean()) == pytest.approx(0.5, abs=0.1)
+    assert 0.3 < float(pulled.points[..., 2].mean()) < 0.6
     assert abs(float(pulled.points[..., :2].mean())) < 0.1
 
 
@@ -154,21 +155,24 @@ def test_anything_with_energy_is_a_likelihood():
 def test_unconditional_samples_of_a_mixture_have_its_moments():
     weights, means = torch.tensor([0.25, 0.75]), torch.tensor([-2.0, 1.0])[:, None, None]
     prior = GaussianMixturePrior(weights, means, torch.tensor([0.3, 0.3]))
-    schedule = karras_schedule(100, t_max=30.0)
-    drawn = sample(prior, None, n_samples=600, n_points=1, dim=1, schedule=schedule, seed=1, progress=False)
+    schedule = karras_schedule(60, t_max=30.0)
+    drawn = sample(prior, None, n_samples=500, n_points=1, dim=1, schedule=schedule, seed=1, progress=False)
     x = drawn.points.flatten().double()
-    z = (int((x < -0.5).sum()) - 150) / math.sqrt(600 * 0.25 * 0.75)
+    z = (int((x < -0.5).sum()) - 125) / math.sqrt(500 * 0.25 * 0.75)
     assert abs(z) < 4
     for part, mean in [(x[x < -0.5], -2.0), (x[x > -0.5], 1.0)]:
         assert abs(float(part.mean()) - mean) < 4 * 0.3 / math.sqrt(len(part))
         assert abs(float(part.std()) / 0.3 - 1) < 4 / math.sqrt(2 * len(part)) + 0.02
 
 
-def test_guided_samples_fit_the_data_better_than_the_prior(data):
-    prior = GaussianPrior(0.0, 0.4)
-    free = data.energy(run(prior, None, n_samples=6, seed=4).points)
-    guided = run(prior, data, n_samples=6, seed=4, guidance=DPS(10_000), schedule=karras_schedule(20)).energy
-    assert float(guided.mean()) < 0.1 * float(free.mean())
+def test_the_harder_the_guidance_the_better_the_fit(normal):
+    prior, data = GaussianPrior(0.0, 0.4), Projections.observe(0.4 * normal(24, 3, seed=11), n_views=2, n_points=24)
+    energies = [float(data.energy(run(prior, None, n_samples=6, schedule=karras_schedule(20)).points).mean())]
+    for alpha in (2_000, 10_000, 50_000):
+        guided = run(prior, data, n_samples=6, schedule=karras_schedule(20), guidance=DPS(alpha))
+        energies.append(float(guided.energy.mean()))
+    assert energies == sorted(energies, reverse=True)
+    assert energies[-1] < 0.1 * energies[0]
 
 
 # --- Randomness -------------------------------------------------------------------------------------------------------
@@ -195,7 +199,7 @@ def test_sample_k_does_not_depend_on_the_number_of_samples_or_the_batch_size(net
         whole = run(prior, data, n_samples=5, solver=solver, seed=2)
         few = run(prior, data, n_samples=2, solver=solver, seed=2)
         assert torch.allclose(few.points, whole.points[:2], atol=1e-4)
-        for batch_size in (1, 2, 3, 7):
+        for batch_size in (1, 2, 3):
             split = run(prior, data, n_samples=5, batch_size=batch_size, solver=solver, seed=2)
             assert torch.allclose(split.points, whole.points, atol=1e-4)
             assert torch.allclose(split.energy, whole.energy, rtol=1e-3)
@@ -299,4 +303,4 @@ def test_progress_bar_can_be_switched_off(capfd):
     sample(prior, None, progress=False, **settings)
     assert capfd.readouterr() == ("", "")
     sample(prior, None, **settings)
-    assert "16/16" in capfd.readouterr().err  # two batches of 8 steps
+    assert "10/10" in capfd.readouterr().err  # two batches of 5 steps

@@ -1,0 +1,202 @@
+"""The package as a whole: what it exports, what importing it costs, and what it ships."""
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import dpskit
+from dpskit.priors.store import SHIPPED
+
+HEAVY = [
+    "gemmi",
+    "sklearn",
+    "plotly",
+    "nglview",
+    "lightning",
+    "lightning_fabric",
+    "ipywidgets",
+    "matplotlib",
+    "pandas",
+    "safetensors",
+    "IPython",
+]
+
+PUBLIC = [
+    "load_prior",
+    "list_priors",
+    "load_example",
+    "list_examples",
+    "read_structure",
+    "coarse_grain",
+    "Frame",
+    "Projections",
+    "CoarseGrained",
+    "Subunit",
+    "Joint",
+    "sample",
+    "iterate",
+    "karras_schedule",
+    "DPS",
+    "LikelihoodScore",
+    "Algorithm1",
+    "InverseTime",
+    "Heun",
+    "EulerODE",
+    "EulerMaruyama",
+    "Samples",
+    "load_samples",
+    "maximum_likelihood",
+    "GaussianPrior",
+    "GaussianMixturePrior",
+    "PointMixturePrior",
+    "assign",
+    "Assignment",
+    "chamfer_distance",
+    "earth_movers_distance",
+    "superpose",
+    "match_radius_of_gyration",
+    "rmsd_to_atoms",
+    "rmsd_to_points",
+    "export_structure",
+    "train",
+    "TrainConfig",
+]
+
+
+@pytest.fixture(scope="module")
+def fresh_import():
+    """What a new interpreter has loaded after `import dpskit`."""
+    code = "import json, sys, dpskit; print(json.dumps(sorted(sys.modules)))"
+    root = Path(dpskit.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_import_stays_light(fresh_import, module):
+    assert module not in fresh_import
+
+
+def test_import_needs_what_it_says(fresh_import):
+    assert {"torch", "numpy", "scipy", "numba"} <= set(fresh_import)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_there(name):
+    assert name in dpskit.__all__
+    assert hasattr(dpskit, name)
+
+
+@pytest.mark.parametrize("name", dpskit.__all__)
+def test_every_public_name_is_documented(name):
+    value = getattr(dpskit, name)
+    if name == "__version__":
+        assert isinstance(value, str)
+        return
+    text = inspect.getdoc(value)
+    assert text and not text.startswith(f"{name}("), "a docstring of its own, not the one a dataclass makes"
+    if inspect.isclass(value):
+        for method, function in inspect.getmembers(value, inspect.isfunction):
+            if not method.startswith("_") and method not in ("denoise", "step"):
+                assert inspect.getdoc(function), f"{name}.{method}"
+
+
+def test_all_holds_each_name_once_and_no_modules():
+    assert len(set(dpskit.__all__)) == len(dpskit.__all__)
+    for name in dpskit.__all__:
+        assert not inspect.ismodule(getattr(dpskit, name))
+
+
+@pytest.mark.parametrize("name", [name for name in dpskit.__all__ if inspect.isfunction(getattr(dpskit, name))])
+def test_public_functions_take_no_open_keywords(name):
+    kinds = {parameter.kind for parameter in inspect.signature(getattr(dpskit, name)).parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+
+
+# --- What ships -------------------------------------------------------------------------------------------------------
+
+
+def example_for(prior):
+    """1,024 points of the example that a prior is made for, under a rotation it has not been told of."""
+    example = dpskit.load_example("ruvab" if "complex" in prior else "chair")
+    points = dpskit.resample(example.points, 1024, seed=0)
+    return points @ dpskit.random_rotations(1, seed=1)[0]
+
+
+@pytest.mark.parametrize("name", dpskit.list_priors())
+def test_shipped_priors_are_small_and_load(name, normal):
+    path = SHIPPED / f"{name}.safetensors"
+    assert path.stat().st_size <= 10_000_000
+    prior = dpskit.load_prior(name)
+    assert prior.name == name
+    for t in (0.002, 0.1, 80.0):
+        x = normal(2, 64, 3) * (0.25 + t**2) ** 0.5
+        found = prior.denoise(x, torch.full((2,), t))
+        assert found.shape == (2, 64, 3) and bool(torch.isfinite(found).all())
+
+
+@pytest.mark.parametrize("name", dpskit.list_priors())
+def test_shipped_priors_say_where_they_come_from(name):
+    card = dpskit.load_prior(name).card
+    assert card["steps"] > 0 and card["clouds"] > 0 and card["minutes"] > 0
+    assert card["settings"]["data"] and "/" not in card["settings"]["data"]
+    losses = [line["held_out"]["0.1"] for line in card["curve"]]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", dpskit.list_priors())
+def test_shipped_priors_denoise_better_than_a_gaussian(name, normal):
+    x0, t = example_for(name), torch.tensor([0.1])
+    x = (x0 + 0.1 * normal(1024, 3))[None]
+    error, baseline = (
+        float((prior.denoise(x, t)[0] - x0).square().mean())
+        for prior in (dpskit.load_prior(name), dpskit.GaussianPrior(0.0, 0.4))
+    )
+    assert error < baseline
+
+
+@pytest.mark.parametrize("name", dpskit.list_examples())
+def test_shipped_examples_fill_the_cube(name):
+    points = dpskit.load_example(name).points
+    assert points.dtype == torch.float32 and points.shape[1] == 3 and len(points) >= 1024
+    assert float(points.abs().max()) == pytest.approx(1, abs=1e-3)
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_names(one_sentence):
+    with one_sentence(ValueError, "source", "'dragons'", *dpskit.list_priors()):
+        dpskit.load_prior("dragons")
+    with one_sentence(ValueError, "name", "'dragons'", "ruvab", "chair"):
+        dpskit.load_example("dragons")
+
+
+def test_files_that_are_not_there(one_sentence, tmp_path):
+    with one_sentence(FileNotFoundError, "source", "none.safetensors"):
+        dpskit.load_prior(tmp_path / "none.safetensors")
+    with one_sentence(FileNotFoundError, "path", "none.npz"):
+        dpskit.load_samples(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08", b"\x10\x00\x00\x00\x00\x00\x00\x00{", b"not safetensors at all"])
+def test_a_broken_prior(one_sentence, tmp_path, content):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(content)
+    with one_sentence(ValueError, "source", path):
+        dpskit.load_prior(path)
+
+
+def test_a_foreign_prior(one_sentence, tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with one_sentence(ValueError, "source", "saved by dpskit", path):
+        dpskit.load_prior(path)

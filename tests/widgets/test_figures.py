@@ -1,0 +1,41 @@
+"""Pictures of clouds."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from dpskit.widgets.figures import VIEW, cloud_figure, static_figure
+
+
+def test_every_cloud_is_drawn_with_equal_axes():
+    clouds = {"a": torch.rand(5, 3), "b": 2 * torch.rand(7, 3)}
+    figure = cloud_figure(clouds, unit="angstrom")
+    for trace, cloud in zip(figure.data, clouds.values(), strict=True):
+        assert np.allclose(np.stack([trace.x, trace.y, trace.z], axis=1), cloud)
+    assert figure.layout.scene.xaxis.range == figure.layout.scene2.zaxis.range
+    assert figure.layout.scene.aspectmode == "cube"
+    assert figure.layout.scene.yaxis.title.text == "y (angstrom)"
+
+
+def test_the_static_view_is_a_rotation_with_z_up():
+    view = torch.tensor(VIEW)
+    assert torch.allclose(view.T @ view, torch.eye(3), atol=1e-3)
+    assert torch.linalg.det(view) == pytest.approx(1, abs=1e-3)
+    assert view[2, 1] > 0.8
+
+
+def test_static_figure_draws_points_where_they_are_seen():
+    cloud, flat = torch.rand(6, 3), torch.rand(4, 2)
+    figure = static_figure([{"flat": flat, "cloud": cloud}], ["cube"])
+    drawn = [np.asarray(axis.collections[0].get_offsets()) for axis in figure.axes[:2]]
+    assert np.allclose(drawn[0], flat)
+    seen = (cloud @ torch.tensor(VIEW))[:, :2]
+    assert np.allclose(np.sort(drawn[1], axis=0), np.sort(seen.numpy(), axis=0), atol=1e-6)
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def test_bad_input_names_the_cloud():
+    with pytest.raises(ValueError, match="broken must be finite"):
+        cloud_figure({"broken": torch.full((3, 3), torch.nan)})
