@@ -90,7 +90,8 @@ def _one_thread() -> Iterator[None]:
 
 
 def _check(name: str, value: Tensor) -> Tensor:
-    return check_points(name, value, batched=torch.as_tensor(value).ndim == 3)
+    """`value` as (n, 3), or as (b, n, 3) if it is an array of three dimensions."""
+    return check_points(name, value, batched=getattr(value, "ndim", 2) == 3)
 
 
 def _distinct_radius(name: str, points: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ def _best_motion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     start = _distinct(rotations, _wide_correlation(x[:N_MODEL] @ rotations.mT, y), N_STARTS, 15.0)
     rotations, shifts, score = _climb(x[:N_MODEL], y[:N_REFERENCE], rotations[start], y.new_zeros(len(start), 3), 10)
     start = _distinct(rotations, score, 6, 20.0)
-    rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 8)
+    rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 5)
     start = score.argmax(dim=0, keepdim=True)
     rotations, shifts, _ = _climb(x, y, rotations[start], shifts[start], 20)
     return rotations[0], shifts[0]

@@ -31,13 +31,15 @@ def iterate(
     solver: Solver | None = None,
     seed: int = 0,
     first: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Info]:
     """Run Algorithm 1, or another solver, and yield one `Info` per step; the last one holds the samples in `x`.
 
     prior: anything with `denoise`. likelihood: None samples the prior. schedule: falling times that end at 0
     (default: 40 steps from 1, or without a likelihood 100 steps from 80). guidance: default `DPS()`. solver: default
     `Algorithm1()`. seed: sample k of a seed is the same whatever n_samples. first: number of the first sample, so that
-    a run can be split. Paper: Algorithm 1. Raises ValueError on bad settings, before any work starts.
+    a run can be split. device: where the clouds live, the prior's own (`prior.to(device)`); the numbers drawn are the
+    same everywhere. Paper: Algorithm 1. Raises ValueError on bad settings, before any work starts.
     """
     check_method("prior", prior, "denoise(x, t)")
     if likelihood is not None:
@@ -50,13 +52,12 @@ def iterate(
     check_method("guidance", guidance, "__call__(prior, likelihood)")
     check_method("solver", solver, "step(score, state, t, t_next)")
     rule = Unguided() if likelihood is None else guidance
-    return _run(
-        rule(prior, likelihood), solver, times, NoiseSource(seed, range(first, first + n_samples), (n_points, dim))
-    )
+    noise = NoiseSource(seed, range(first, first + n_samples), (n_points, dim))
+    return _run(rule(prior, likelihood), solver, times, noise, torch.device(device))
 
 
-def _run(score: Score, solver: Solver, times: list[float], noise: NoiseSource) -> Iterator[Info]:
-    state = State(times[0] * noise.draw(0), 0, noise)
+def _run(score: Score, solver: Solver, times: list[float], noise: NoiseSource, device: torch.device) -> Iterator[Info]:
+    state = State(times[0] * noise.draw(0).to(device), 0, noise)
     for t, t_next in itertools.pairwise(times):
         state, info = solver.step(score, state, t, t_next)
         yield info
@@ -74,6 +75,7 @@ def sample(
     solver: Solver | None = None,
     seed: int = 0,
     batch_size: int | None = None,
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Samples:
     """Draw approximate posterior samples, or samples of the prior when `likelihood` is None.
@@ -88,7 +90,7 @@ def sample(
     schedule = check_schedule(default_schedule(likelihood) if schedule is None else schedule)
     # fmt: off
     runs = [iterate(prior, likelihood, n_samples=min(batch_size, n_samples - first), n_points=n_points, dim=dim,
-                    schedule=schedule, guidance=guidance, solver=solver, seed=seed, first=first)
+                    schedule=schedule, guidance=guidance, solver=solver, seed=seed, first=first, device=device)
             for first in range(0, n_samples, batch_size)]
     # fmt: on
     batches = []

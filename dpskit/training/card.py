@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
+
+from dpskit.priors.transformer import PRESETS
 
 CURVE_ROWS = 12
 
@@ -11,7 +14,10 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     """Markdown from the card that is stored with the weights (`load_prior(name).card`)."""
     settings, curve = card["settings"], card["curve"]
     network = settings["network"]
-    flags = [f"--minutes {settings['minutes']:g}", f"--learning-rate {settings['learning_rate']:g}"]
+    preset = next((key for key, config in PRESETS.items() if asdict(config) == network), "custom")
+    flags = [f"--minutes {settings['minutes']:g}", f"--preset {preset}"]
+    flags += [f"--learning-rate {settings['learning_rate']:g}", f"--precision {settings['precision']}"]
+    flags += [f"--seed {settings['seed']}"]
     flags += ["--proper"] * settings["proper"] + ["--compile"] * settings["compile"]
     stages = "; ".join(
         f"{stage['n_points']} points, batch {stage['batch']}, until {stage['until']:.0%}"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dpskit.files import replacing
 from dpskit.priors.edm import edm_loss
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer
@@ -70,7 +71,8 @@ def train(
         losses.clear()
         card = _card(config, step, seen, spent, log_path)
         save_prior(average, config.network, card, out.with_suffix(".safetensors"))
-        out.with_suffix(".md").write_text(model_card(out.name, card))
+        with replacing(out.with_suffix(".md")) as temporary:
+            temporary.write_text(model_card(out.name, card))
         save_checkpoint(checkpoint, config, network, average, optimizer, step, seen, spent)
 
     try:

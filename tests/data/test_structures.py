@@ -29,6 +29,7 @@ def residue(name, number, atoms, het="A"):
 
 
 ALANINE = [("N", "N", "\0"), ("CA", "C", "\0"), ("C", "C", "\0"), ("O", "O", "\0")]
+ONE_ATOM = "ATOM      1  CA  ALA A   1      11.104   6.134  -6.504  1.00  0.00           C\nEND\n"
 HEAVY = 3 * len(ALANINE) + 1  # of a chain made below
 
 
@@ -107,7 +108,9 @@ def test_heavy_polymer_atoms_of_the_first_model_and_conformation(write):
 def test_first_assembly(write):
     read = read_structure(write(made_structure()))
     chain = expected_chain()
-    torch.testing.assert_close(read.atoms, torch.cat([chain, chain * torch.tensor([-1, -1, 1]) + torch.tensor([0, 0, 7])]))
+    torch.testing.assert_close(
+        read.atoms, torch.cat([chain, chain * torch.tensor([-1, -1, 1]) + torch.tensor([0, 0, 7])])
+    )
     assert read.chains.tolist() == ["A"] * HEAVY + ["A-2"] * HEAVY
     assert read.assembly == "1"
 
@@ -139,12 +142,11 @@ def test_unreadable_files(tmp_path, one_sentence, monkeypatch):
         (tmp_path / name).write_bytes(content)
         return tmp_path / name
 
-    hydrogen = b"ATOM      1  H   ALA A   1      11.104   6.134  -6.504  1.00  0.00           H\nEND\n"
     cases = [
         ("empty.pdb", b"", "is empty"),
         ("blank.cif", b" \n", "is empty"),
-        ("hydrogen.pdb", hydrogen, "heavy atoms"),
-        ("nan.pdb", hydrogen.replace(b"H  ", b"CA ").replace(b"11.104", b"   nan"), "finite"),
+        ("hydrogen.pdb", ONE_ATOM.replace("C", "H").encode(), "heavy atoms"),
+        ("nan.pdb", ONE_ATOM.replace("11.104", "   nan").encode(), "finite"),
         ("text.cif", b"hello", "mmCIF"),
         ("other.cif", b"data_x\n_a.b 1\n", "heavy atoms"),
         ("binary.pdb", bytes(range(256)) * 9, "heavy atoms"),
@@ -167,11 +169,15 @@ def test_unreadable_files(tmp_path, one_sentence, monkeypatch):
 
 def test_one_atom_and_a_name_that_is_not_ascii(tmp_path):
     path = tmp_path / "été.pdb"
-    path.write_text("ATOM      1  CA  ALA A   1      11.104   6.134  -6.504  1.00  0.00           C\nEND\n")
+    path.write_text(ONE_ATOM)
     torch.testing.assert_close(read_structure(path).atoms, torch.tensor([[11.104, 6.134, -6.504]]))
 
 
-@given(st.binary(max_size=400), st.sampled_from([".cif", ".pdb", ".cif.gz"]), st.sampled_from([b"", b"data_a\n", b"\x1f\x8b"]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([".cif", ".pdb", ".cif.gz"]),
+    st.sampled_from([b"", b"data_a\n", b"\x1f\x8b"]),
+)
 def test_any_bytes_give_one_sentence(tmp_path_factory, content, suffix, start):
     path = tmp_path_factory.mktemp("bytes") / f"any{suffix}"
     path.write_bytes(start + content)

@@ -49,6 +49,18 @@ def test_the_noise_condition_matters(network, normal):
         assert float((a - b).abs().max()) > 1e-3
 
 
+def test_coordinates_keep_their_digits_under_autocast(network, normal):
+    """bfloat16 tells 1 from 1.008 at best; the layer that reads the coordinates stays in single precision."""
+    seen = []
+    hook = network.input.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    x = normal(1, 4, 3)
+    network(x, torch.zeros(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(x, torch.zeros(1))
+    hook.remove()
+    assert seen[1].dtype == torch.float32 and torch.equal(seen[0], seen[1])
+
+
 def test_output_starts_at_zero(normal):
     network = PointTransformer(NetworkConfig(32, 2, 16))
     assert torch.equal(network(normal(2, 5, 3), torch.zeros(2)), torch.zeros(2, 5, 3))

@@ -24,6 +24,7 @@ from dpskit import (
     sample,
 )
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.sampling.noise import NoiseSource
 
 SCHEDULE = karras_schedule(5)
 
@@ -73,6 +74,20 @@ def test_infos_tell_the_whole_run(data, solver):
     assert torch.equal(infos[-1].x, drawn.points)
     assert torch.equal(drawn.energy, data.energy(drawn.points))
     assert torch.allclose(infos[-1].x, infos[-1].denoised, atol=1e-3) or not isinstance(solver, EulerODE)
+
+
+@pytest.mark.parametrize("t_max", [0.3, 80.0])
+def test_a_run_starts_from_noise_of_the_first_time(t_max):
+    class Identity:
+        def denoise(self, x, t):
+            return x
+
+    # fmt: off
+    first = next(iterate(Identity(), None, n_samples=4, n_points=100, seed=6, first=2,
+                         schedule=karras_schedule(5, t_max=t_max)))
+    # fmt: on
+    assert torch.allclose(first.denoised, t_max * NoiseSource(6, range(2, 6), (100, 3)).draw(0))
+    assert abs(float(first.denoised.std()) / t_max - 1) < 4 / math.sqrt(2 * 1200)
 
 
 def test_unconditional_runs_have_no_energy():

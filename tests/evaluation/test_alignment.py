@@ -1,0 +1,207 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpskit.cloud import random_rotations
+from dpskit.data.examples import load_example
+from dpskit.evaluation import alignment
+from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+
+seeds = st.integers(0, 10_000)
+
+
+def cloud(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def known_motion(moved, original):
+    """The rotation that takes the rows of `original` to those of `moved`, which differ by a rigid motion."""
+    u, _, vh = torch.linalg.svd((moved - moved.mean(dim=0)).double().T @ (original - original.mean(dim=0)).double())
+    return u @ vh
+
+
+def angle(one, other):
+    """Degrees between two rotations."""
+    return math.degrees(2 * math.asin(min(1.0, float((one.double() - other.double()).norm()) / math.sqrt(8))))
+
+
+def displaced(points, seed, noise=0.03):
+    """A noisy copy of `points` in another order, rotated and shifted at random; returns it with the rotation."""
+    generator = torch.Generator().manual_seed(seed)
+    rotation = random_rotations(1, generator)[0]
+    moved = points @ rotation.T + torch.randn(3, generator=generator)
+    moved = moved + noise * torch.randn(points.shape, generator=generator)
+    return moved[torch.randperm(len(points), generator=generator)], rotation
+
+
+@pytest.mark.parametrize("name", ["ruvab", "chair"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_superpose_finds_a_random_motion(name, seed):
+    reference = load_example(name).points[:1024]
+    model, rotation = displaced(reference, seed)
+    moved = superpose(model, reference)
+    assert angle(known_motion(moved, model), rotation.T) < 0.5
+    # an error of 0.5 degrees moves a point by at most 0.009 times its distance from the centre
+    assert float(moved.mean(dim=0).dist(reference.mean(dim=0))) < 0.01
+
+
+def test_superpose_keeps_the_shape_and_is_proper():
+    reference = load_example("ruvab").points[:300]
+    model, _ = displaced(reference, 5)
+    moved = superpose(model, reference)
+    torch.testing.assert_close(torch.pdist(moved), torch.pdist(model), atol=1e-4, rtol=0)
+    assert float(torch.linalg.det(known_motion(moved, model))) == pytest.approx(1.0, abs=1e-6)
+
+    mirrored = reference * torch.tensor([-1.0, 1.0, 1.0])
+    moved = superpose(mirrored, reference)
+    assert float(torch.linalg.det(known_motion(moved, mirrored))) == pytest.approx(1.0, abs=1e-6)
+    assert float(rmsd_to_points(moved, reference)) > 0.05
+
+
+def test_superpose_does_not_scale_and_takes_other_numbers_of_points():
+    reference = load_example("ruvab").points
+    _, rotation = displaced(reference, 3)
+    model = 1.1 * load_example("ruvab").points[::3] @ rotation.T
+    moved = superpose(model, reference)
+    spread = [(x - x.mean(dim=0)).square().sum(dim=1).mean() for x in (moved, model)]
+    torch.testing.assert_close(*spread, atol=1e-5, rtol=1e-5)
+    assert angle(known_motion(moved, model), rotation.T) < 2.0
+
+
+def test_superpose_works_in_any_unit_and_batch():
+    example = load_example("ruvab")
+    reference = example.points[:400]
+    models = torch.stack([displaced(reference, seed)[0] for seed in (7, 8)])
+    moved = superpose(models, reference)
+    assert moved.shape == models.shape
+    torch.testing.assert_close(moved[1], superpose(models[1], reference))
+    physical = superpose(example.frame.to_physical(models[1]), example.frame.to_physical(reference))
+    torch.testing.assert_close(example.frame.to_cube(physical), moved[1], atol=2e-3, rtol=0)
+
+
+def test_superpose_subsets_large_clouds(monkeypatch):
+    reference = load_example("chair").points
+    monkeypatch.setattr(alignment, "MAX_POINTS", 500)
+    model, rotation = displaced(reference, 4)
+    moved = superpose(model, reference)
+    assert moved.shape == model.shape
+    assert angle(known_motion(moved, model), rotation.T) < 2.0
+
+
+@given(seeds, st.integers(1, 6), st.integers(2, 6), st.sampled_from([1e-3, 1.0, 1e3]))
+def test_superpose_of_any_few_points_is_finite_and_rigid(seed, n, m, scale):
+    model, reference = scale * cloud(seed, n, 3), scale * cloud(seed + 1, m, 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment, "N_ROTATIONS", 60)
+        moved = superpose(model, reference)
+    torch.testing.assert_close(torch.pdist(moved), torch.pdist(model), atol=1e-3 * scale, rtol=1e-3)
+
+
+def test_each_step_raises_the_correlation_written_out(normal):
+    x, y = normal(20, 3), normal(30, 3, seed=1)
+
+    def correlation(rotation, shift):
+        square = (x @ rotation.T + shift).unsqueeze(1).sub(y).square().sum(dim=-1)
+        return sum(float(torch.exp(-square / (2 * width**2)).sum()) for width in (0.2, 0.1, 0.05))
+
+    rotations, shifts = random_rotations(3), torch.zeros(3, 3)
+    before = None
+    for _ in range(10):
+        expected = [correlation(r, t) for r, t in zip(rotations, shifts, strict=True)]
+        _, _, score = alignment._climb(x, y, rotations, shifts, 0)
+        torch.testing.assert_close(score, torch.tensor(expected), rtol=1e-4, atol=1e-4)
+        assert before is None or bool((score >= before - 1e-4).all())
+        before = score
+        rotations, shifts, _ = alignment._climb(x, y, rotations, shifts, 1)
+
+
+def test_wide_correlation_on_the_grid_against_the_sum(normal):
+    moved, y = normal(4, 50, 3), normal(30, 3, seed=1)
+    width = alignment.WIDTH
+    expected = torch.exp(-torch.cdist(moved, y).square() / (2 * width**2)).sum(dim=(1, 2))
+    torch.testing.assert_close(alignment._wide_correlation(moved, y), expected, rtol=0.1, atol=0.1)
+
+
+def test_rotations_are_even_over_so3():
+    rotations = alignment._even_rotations(500)
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3, dtype=torch.float64).expand(500, 3, 3))
+    assert bool((torch.linalg.det(rotations) > 0).all())
+    targets = random_rotations(300).double()
+    trace = torch.einsum("kij,lij->kl", targets, rotations).amax(dim=1)
+    worst = math.degrees(math.acos((float(trace.min()) - 1) / 2))
+    assert worst < 40  # 500 balls of 20 degrees have the volume of SO(3)
+
+
+def test_distinct_takes_the_best_that_lie_apart():
+    angles = torch.tensor([0.0, 5.0, 30.0, 33.0, 90.0]).deg2rad()
+    zero, one = torch.zeros(5), torch.ones(5)
+    rows = [angles.cos(), -angles.sin(), zero, angles.sin(), angles.cos(), zero, zero, zero, one]
+    rotations = torch.stack(rows, dim=-1).reshape(5, 3, 3)
+    score = torch.tensor([1.0, 2.0, 5.0, 4.0, 3.0])
+    assert alignment._distinct(rotations, score, 5, 10.0).tolist() == [2, 4, 1]
+    assert alignment._distinct(rotations, score, 2, 10.0).tolist() == [2, 4]
+
+
+@given(seeds, st.integers(2, 8), st.integers(2, 8), st.floats(0.01, 100))
+def test_radius_of_gyration(seed, n, m, scale):
+    model, reference = scale * cloud(seed, 2, n, 3) + 3, cloud(seed + 1, m, 3)
+    matched = match_radius_of_gyration(model, reference)
+    radius = lambda x: (x - x.mean(dim=-2, keepdim=True)).square().sum(dim=-1).mean(dim=-1).sqrt()  # noqa: E731
+    torch.testing.assert_close(radius(matched), radius(reference).expand(2), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(matched.mean(dim=1), model.mean(dim=1), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(matched[0], match_radius_of_gyration(model[0], reference), rtol=1e-4, atol=1e-4)
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 9))
+def test_rmsd_to_atoms_against_loops(seed, n, m):
+    model, atoms = cloud(seed, 2, n, 3), cloud(seed + 1, m, 3)
+    expected = [
+        math.sqrt(sum(min(math.dist(a, p) ** 2 for p in points) for a in atoms.tolist()) / m)
+        for points in model.tolist()
+    ]
+    torch.testing.assert_close(rmsd_to_atoms(model, atoms), torch.tensor(expected))
+    assert float(rmsd_to_atoms(model[0], atoms)) == pytest.approx(expected[0], rel=1e-5)
+
+
+@given(seeds, st.integers(1, 5))
+def test_rmsd_to_points_against_permutations(seed, n):
+    model, points = cloud(seed, 2, n, 3), cloud(seed + 1, n, 3)
+    expected = [
+        math.sqrt(min(float((m - points[list(p)]).square().sum()) for p in itertools.permutations(range(n))) / n)
+        for m in model
+    ]
+    torch.testing.assert_close(rmsd_to_points(model, points), torch.tensor(expected))
+    assert rmsd_to_points(model[0], points).shape == ()
+
+
+def test_rmsd_closed_forms(normal):
+    points = normal(50, 3)
+    shuffled = points[torch.randperm(50)]
+    assert float(rmsd_to_points(shuffled, points)) == float(rmsd_to_atoms(shuffled, points)) == 0.0
+    far = points + torch.tensor([3.0, 4.0, 0.0])
+    assert float(rmsd_to_points(far, points)) == pytest.approx(5.0, rel=1e-5)
+
+
+def test_bad_input(one_sentence, normal):
+    points = normal(6, 3)
+    for function in (superpose, match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points):
+        for bad in (normal(6, 2), torch.zeros(0, 3), points * math.nan, normal(1, 2, 6, 3)):
+            with one_sentence(ValueError, "model"):
+                function(bad, points)
+            with pytest.raises(ValueError):
+                function(points, bad)
+        with one_sentence(TypeError, "model", "str"):
+            function("points", points)
+    for function in (superpose, match_radius_of_gyration):
+        with one_sentence(ValueError, "reference", "distinct"):
+            function(points, points[:1].repeat(4, 1))
+    with one_sentence(ValueError, "model", "distinct"):
+        match_radius_of_gyration(points[:1].repeat(4, 1), points)
+    with one_sentence(ValueError, "points", 6, 5):
+        rmsd_to_points(points, points[:5])
+    assert rmsd_to_atoms(np.asarray(points), np.asarray(points)).item() == 0

@@ -1,0 +1,144 @@
+import math
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import gemmi
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpskit.cloud import Frame
+from dpskit.evaluation import export
+from dpskit.evaluation.export import export_structure
+from dpskit.evaluation.spread import medoid, point_spread
+from dpskit.files import replacing
+
+FRAME = Frame((196.8, 194.8, -190.0), 60.2)
+
+
+def read(path):
+    """Coordinates (s, n, 3) and B factors (s, n) of a file."""
+    structure = gemmi.read_structure(str(path))
+    sites = [list(model.all()) for model in structure]
+    coordinates = torch.tensor([[site.atom.pos.tolist() for site in model] for model in sites], dtype=torch.float64)
+    return coordinates, torch.tensor([[site.atom.b_iso for site in model] for model in sites])
+
+
+@pytest.mark.parametrize("suffix", [".cif", ".pdb"])
+def test_round_trip(tmp_path, normal, suffix):
+    points, spread = normal(5, 1024, 3).clamp(-2, 2), normal(1024, seed=1).abs()
+    path = tmp_path / f"models{suffix}"
+    export_structure(points, path, frame=FRAME, spread=spread)
+    coordinates, b_factors = read(path)
+    torch.testing.assert_close(coordinates, FRAME.to_physical(points.double()), atol=1e-3, rtol=0)
+    torch.testing.assert_close(b_factors, (60.2 * spread).expand(5, -1), atol=6e-3, rtol=0)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 7), st.sampled_from([".cif", ".pdb"]))
+def test_round_trip_of_any_samples(tmp_path_factory, seed, count, n, suffix):
+    points = torch.randn(count, n, 3, generator=torch.Generator().manual_seed(seed))
+    path = tmp_path_factory.mktemp("any") / f"models{suffix}"
+    export_structure(SimpleNamespace(points=points), path, frame=FRAME)
+    ordered, spread = point_spread(points)
+    coordinates, b_factors = read(path)
+    torch.testing.assert_close(coordinates, FRAME.to_physical(ordered.double()), atol=1e-3, rtol=0)
+    torch.testing.assert_close(b_factors, (60.2 * spread).expand(count, -1), atol=6e-3, rtol=0)
+
+
+@pytest.mark.parametrize("suffix", [".cif", ".pdb"])
+def test_points_become_separate_ions(tmp_path, normal, suffix):
+    path = tmp_path / f"models{suffix}"
+    export_structure(normal(2, 30, 3), path, frame=FRAME)
+    structure = gemmi.read_structure(str(path))
+    assert [model.num for model in structure] == [1, 2]
+    residues = [residue for chain in structure[1] for residue in chain]
+    assert [residue.seqid.num for residue in residues] == list(range(1, 31))
+    assert {(residue.name, residue[0].name, residue[0].element.name) for residue in residues} == {("NA", "NA", "Na")}
+    assert all(residue.het_flag == "H" and len(residue) == 1 for residue in residues)
+    assert len(structure.connections) == 0
+
+
+def test_long_chains_are_cut_in_pdb_only(tmp_path):
+    points = torch.rand(1, 20_001, 3)
+    for suffix, chains in [(".pdb", ["A", "B", "C"]), (".cif", ["A"])]:
+        path = tmp_path / f"long{suffix}"
+        export_structure(points, path, frame=FRAME, spread=torch.zeros(20_001))
+        assert [chain.name for chain in gemmi.read_structure(str(path))[0]] == chains
+        torch.testing.assert_close(read(path)[0], FRAME.to_physical(points.double()), atol=1e-3, rtol=0)
+
+
+def test_what_a_pdb_file_cannot_hold(tmp_path, one_sentence):
+    path = tmp_path / "models.pdb"
+    with one_sentence(ValueError, "99,999", "100,000", ".cif"):
+        export_structure(torch.zeros(1, 100_000, 3), path, frame=FRAME, spread=torch.zeros(100_000))
+    with one_sentence(ValueError, "9999", ".cif"):
+        export_structure(torch.ones(1, 2, 3), path, frame=Frame((0, 0, 0), 1e5), spread=torch.zeros(2))
+    assert not list(tmp_path.iterdir())
+    export_structure(torch.ones(1, 2, 3), tmp_path / "models.cif", frame=Frame((0, 0, 0), 1e5), spread=torch.zeros(2))
+
+
+def test_bad_input_leaves_nothing(tmp_path, one_sentence, normal, monkeypatch):
+    points, path = normal(2, 4, 3), tmp_path / "models.cif"
+    cases = [
+        ((points, tmp_path / "models.xyz", FRAME, None), "path"),
+        ((points[0], path, FRAME, None), "samples"),
+        ((points * math.nan, path, FRAME, None), "samples"),
+        ((points, path, FRAME, torch.zeros(5)), "spread"),
+        ((points, path, FRAME, -torch.ones(4)), "spread"),
+        ((points, path, FRAME, torch.full((4,), math.nan)), "spread"),
+    ]
+    for (samples, target, frame, spread), word in cases:
+        with one_sentence(ValueError, word):
+            export_structure(samples, target, frame=frame, spread=spread)
+    with one_sentence(TypeError, "frame"):
+        export_structure(points, path, frame=None)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "replacing", lambda p: replacing_then(fail, p))
+    with pytest.raises(KeyboardInterrupt):
+        export_structure(points, path, frame=FRAME)
+    assert not list(tmp_path.iterdir())
+
+
+def replacing_then(fail, path):
+    """`replacing`, interrupted after the temporary file is written."""
+
+    @contextmanager
+    def interrupted():
+        with replacing(path) as part:
+            yield part
+            assert part.exists()
+            fail()
+
+    return interrupted()
+
+
+def test_spread_of_shuffled_copies_is_that_of_the_noise(normal):
+    points = torch.cartesian_prod(*[torch.arange(4.0)] * 3)
+    noisy = points + 0.05 * normal(20, 64, 3)
+    shuffled = torch.stack(
+        [x[torch.randperm(64, generator=torch.Generator().manual_seed(i))] for i, x in enumerate(noisy)]
+    )
+    ordered, spread = point_spread(shuffled)
+    assert bool((ordered.round() == ordered[0].round()).all())
+    for before, after in zip(shuffled, ordered, strict=True):
+        assert torch.equal(before.unique(dim=0), after.unique(dim=0))
+    order = torch.cdist(points, ordered[0]).argmin(dim=1)
+    expected = (noisy - noisy.mean(dim=0)).square().sum(dim=-1).mean(dim=0).sqrt()
+    torch.testing.assert_close(spread[order], expected)
+
+
+def test_spread_of_one_sample_is_zero(normal):
+    points = normal(1, 8, 3)
+    ordered, spread = point_spread(points)
+    assert torch.equal(ordered, points) and bool((spread == 0).all())
+
+
+def test_medoid_is_the_sample_in_the_middle():
+    points = torch.tensor([[0.0], [5.0], [1.0], [9.0]]).reshape(4, 1, 1).expand(4, 3, 3) + torch.eye(3)
+    # sums of squared differences: 107, 57, 81, 161
+    assert medoid(points) == 1
