@@ -9,9 +9,7 @@ from hypothesis import settings
 
 settings.register_profile("dpskit", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("dpskit")
-torch.set_num_threads(
-    1
-)  # the tests are small: on a busy machine, threads that wait for each other cost more than they save
+torch.set_num_threads(1)  # the tests are small: on a busy machine, threads that wait for each other cost more
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def cloud_figure(
     parts = {name: check_points(name, points).cpu() for name, points in clouds.items()}
     reach = max(float(points.abs().max()) for points in parts.values())
     figure = make_subplots(
-        1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.02
+        1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.05
     )
     axis = {"range": [-reach, reach], "nticks": 3, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": "#dddddd"}
     scene: dict[str, Any] = {f"{a}axis": axis | {"title": {"text": f"{a} ({unit})"}} for a in "xyz"}
@@ -45,7 +45,7 @@ def cloud_figure(
             go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False), row=1, col=column
         )
         figure.update_layout({f"scene{column if column > 1 else ''}": scene})
-    return figure.update_layout(height=420, margin={"l": 0, "r": 0, "t": 30, "b": 0}, template="plotly_white")
+    return figure.update_layout(height=420, margin={"l": 30, "r": 0, "t": 30, "b": 0}, template="plotly_white")
 
 
 def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib.figure.Figure:
