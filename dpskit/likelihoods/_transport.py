@@ -1,188 +1,291 @@
-"""Shortest augmenting paths for the capacitated assignment problem with bilinear costs.
+"""Shortest augmenting paths between points: the capacitated assignment problem with squared Euclidean costs.
 
-N rows each take one unit of one of M columns; column j holds capacity[j] units and the capacities sum to N. A pair costs
-offset[j] + row_i . column_j, which is a squared Euclidean distance up to a constant of the row: nothing of size N x M is
-ever stored, a row of costs is recomputed where it is needed.
+Every row (a point x_i) takes one unit of a column (a point y_j with a capacity) so that the sum of |x_i - y_j|^2 is
+least. Each column has a price, the negative of its dual variable, and each row first takes the column that is cheapest
+for it, price included, while there is room. A row that finds none looks for the shortest path (Dijkstra) to a column
+with room: it displaces a row of a full column, which moves to another column, and so on. Then the prices of the columns
+passed rise until the path costs nothing more, and every row on it moves by one column (Jonker & Volgenant, Computing
+38, 1987, for capacities of one). Any prices are valid at the start, and if they are nearly right few rows need a path.
 
-The dual variables turn costs into reduced costs that are never negative, and the rows that hold a column sit at reduced
-cost zero. A row without a column then looks for the shortest path (Dijkstra) to a column with room, alternately taking a
-column and displacing one of its rows; the duals are moved so that the path has reduced cost zero, and every row on it
-moves by one column. Jonker & Volgenant (Computing 38, 1987) describe the method for capacities of one.
+What makes it fast: costs are never stored, but computed from the coordinates in loops that LLVM vectorises. Columns lie
+in blocks of neighbours; nearest[i, b], the least cost of row i in block b, is found once, and stays a lower bound
+because prices only rise, so that a search passes over every block that cannot shorten its path. Equal columns are
+merged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 
-INFINITE = 1e300  # a finite stand-in, because the fast-math flags below promise that no infinity or NaN occurs
-_FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
+WIDTH = 32  # columns in a block: few enough to pass over many, enough to fill vector registers
+FAR = 1e300  # instead of infinity, which the fast-math flags rule out; callers refuse NaN, infinity and larger numbers
+OPTIONS = {"error_model": "numpy", "fastmath": {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}}
 
 
-def _compiled(function: Callable) -> Callable:
-    """Compile `function` with numba on its first call and keep the result on disk where a cache folder is writable."""
-    options = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
+def compiled(function: Callable) -> Callable:
+    """Compile `function` on its first call, and keep the result on disk wherever a cache folder can be written."""
     try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither NUMBA_CACHE_DIR, the package's folder nor the user's cache can be written
-        return numba.njit(**options)(function)
+        return numba.njit(cache=True, nogil=True, **OPTIONS)(function)
+    except RuntimeError:  # neither NUMBA_CACHE_DIR, nor the package's folder, nor the user's own can be written
+        return numba.njit(nogil=True, **OPTIONS)(function)
 
 
-@_compiled
-def _costs(out, offset, columns, row):
-    """Write offset[j] + row . column_j to out[j]; return the least."""
-    least = INFINITE
-    d = len(columns)
-    for j in range(len(out)):
-        cost = offset[j] + row[0] * columns[0, j]
-        if d > 1:
-            cost += row[1] * columns[1, j]
-        if d > 2:
-            cost += row[2] * columns[2, j]
-        if d > 3:
-            cost += row[3] * columns[3, j]
-        for k in range(4, d):
-            cost += row[k] * columns[k, j]
-        out[j] = cost
-        least = min(least, cost)
+def inlined(function: Callable) -> Callable:
+    """Compile `function` into its callers: a call would hide from LLVM that the arrays do not overlap."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)
+
+
+@intrinsic
+def smaller(typing_context, a, b):
+    """The smaller of two floats, in the one form that LLVM vectorises when it is a loop's running minimum."""
+
+    def generate(context, builder, signature, args):
+        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * 2)
+        return builder.call(builder.module.declare_intrinsic("llvm.minnum.f64", fnty=kind), args, fastmath=["fast"])
+
+    return numba.float64(numba.float64, numba.float64), generate
+
+
+@inlined
+def minimum(values):
+    least = FAR
+    for k in range(len(values)):
+        least = smaller(least, values[k])
     return least
 
 
-@_compiled
-def _relax(distance, via, offset, columns, row, shift, i):
-    """Lower distance[j] to shift + offset[j] + row . column_j where that is less, with via[j] = i; return the least."""
-    least = INFINITE
-    d = len(columns)
-    for j in range(len(distance)):
-        cost = shift + offset[j] + row[0] * columns[0, j]
-        if d > 1:
-            cost += row[1] * columns[1, j]
-        if d > 2:
-            cost += row[2] * columns[2, j]
-        if d > 3:
-            cost += row[3] * columns[3, j]
-        for k in range(4, d):
-            cost += row[k] * columns[k, j]
-        closer = cost < distance[j]
-        distance[j] = cost if closer else distance[j]
-        via[j] = i if closer else via[j]
-        least = min(least, distance[j])
-    return least
+@inlined
+def find(values, wanted):
+    """The first k with values[k] == wanted, or len(values). Without an early exit, so that it vectorises."""
+    found = len(values)
+    for k in range(len(values)):
+        found = min(found, k if values[k] == wanted else len(values))
+    return found
 
 
-@_compiled
-def _cost(offset, columns, row, j):
-    cost = offset[j]
-    for k in range(len(columns)):
-        cost += row[k] * columns[k, j]
-    return cost
+@inlined
+def cost(point, price, x, b, k):
+    """|x - y|^2 + price for column k of block b."""
+    total = price[b, k] + (x[0] - point[b, 0, k]) ** 2 + (x[1] - point[b, 1, k]) ** 2
+    if len(x) > 2:  # spelled out for 2-D and 3-D: an inner loop over the axes would not vectorise
+        total += (x[2] - point[b, 2, k]) ** 2
+    for axis in range(3, len(x)):
+        total += (x[axis] - point[b, axis, k]) ** 2
+    return total
 
 
-@_compiled
-def _find(values, wanted, count, capacity):
-    """The first j with values[j] == wanted that has room, or else the first without."""
-    first = -1
-    for j in range(len(values)):
-        if values[j] == wanted:
-            if count[j] < capacity[j]:
-                return j
-            if first < 0:
-                first = j
-    return first
+@inlined
+def all_costs(point, price, x, costs, nearest):
+    """Write the cost of every column for x to `costs`, and the least of each block to `nearest`."""
+    for b in range(len(nearest)):
+        least = FAR
+        for k in range(price.shape[1]):
+            costs[b, k] = cost(point, price, x, b, k)
+            least = smaller(least, costs[b, k])
+        nearest[b] = least
 
 
-@_compiled
-def solve(rows, columns, offset, capacity, column_of):
-    """Find the assignment of least cost; `offset` holds costs minus duals on entry and on return.
+@inlined
+def relax(point, price, full, distance, via, x, length, i, b):
+    """Continue a path of `length` through row i, at x, to the columns of block b: shorten distance[b] and set via[b].
 
-    rows (N, d) and columns (d, M), C-contiguous float64; offset (M,); capacity (M,) positive int64 that sum
-    to N; column_of (N,) int64 receives the column of each row. Returns False if rounding stopped the search.
+    Returns the least distance in the block, and the least to a column with room.
     """
-    n, m = len(rows), len(offset)
-    first = np.zeros(m + 1, np.int64)  # the rows of column j are members[first[j] : first[j] + count[j]]
-    first[1:] = np.cumsum(capacity)
-    members, slot = np.empty(n, np.int64), np.empty(n, np.int64)
-    count = np.zeros(m, np.int64)
-    distance, open_offset, reached_at = np.empty(m), np.empty(m), np.empty(m)
-    via, scanned = np.empty(m, np.int64), np.empty(m, np.int64)
+    least, least_with_room = FAR, FAR
+    for k in range(price.shape[1]):
+        new, old = length + cost(point, price, x, b, k), distance[b, k]
+        via[b, k] = i if new < old else via[b, k]
+        shorter = smaller(new, old)
+        distance[b, k] = shorter
+        least = smaller(least, shorter)
+        least_with_room = smaller(least_with_room, shorter + full[b, k])
+    return least, least_with_room
+
+
+@inlined
+def move(i, j, column_of, unit_of, row_of, first, count):
+    """Move row i to column j, which has room; returns the column that it leaves, or -1."""
+    old = column_of[i]
+    if old >= 0:  # the last row of the old column takes the unit that becomes free
+        count[old] -= 1
+        last = row_of[first[old] + count[old]]
+        unit_of[last] = unit_of[i]
+        row_of[unit_of[last]] = last
+    column_of[i], unit_of[i] = j, first[j] + count[j]
+    row_of[unit_of[i]] = i
+    count[j] += 1
+    return old
+
+
+@compiled
+def match(x, y, price, first):
+    """Give every row of x (n, d) one unit of a column at the least cost.
+
+    y (m, d) and price (m,) describe the columns, d at least 2, neighbours near one another; the prices rise to optimal
+    ones. Column j has the units first[j] to first[j + 1] - 1, at least one, and those that are taken come first. If
+    there are more than n units in all, the prices must be equal on entry.
+    Returns the unit of each row (n,), or -1 for every row if rounding stopped a search.
+    """
+    (n, d), m = x.shape, len(y)
+    blocks = -(-m // WIDTH)
+    # Columns by block, with FAR in the places left over. They are laid out here, not by the caller, so that LLVM knows
+    # the width of a block.
+    point, price_of = np.empty((blocks, d, WIDTH)), np.empty((blocks, WIDTH))
+    full = np.empty((blocks, WIDTH))  # FAR where there is no room, else 0
+    distance = np.empty((blocks, WIDTH))  # of the shortest path found to the column; FAR once it is scanned
+    open_price = np.empty((blocks, WIDTH))  # the price; FAR once it is scanned
+    via = np.empty((blocks, WIDTH), np.int64)  # the last row on that path
+    nearest, block_least = np.empty((n, blocks)), np.empty(blocks)
+    column_of, unit_of, count = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(m, np.int64)
+    row_of = np.empty(first[m], np.int64)  # by unit
+    scanned, scanned_at = np.empty(m, np.int64), np.empty(m)
     waiting, n_waiting = np.empty(n, np.int64), 0
 
+    for b in range(blocks):
+        for k in range(WIDTH):
+            j = b * WIDTH + k
+            price_of[b, k] = price[j] if j < m else FAR
+            full[b, k] = 0.0 if j < m else FAR
+            for axis in range(d):
+                point[b, axis, k] = y[j, axis] if j < m else 0.0
     for i in range(n):
-        least = _costs(distance, offset, columns, rows[i])
-        j = _find(distance, least, count, capacity)
+        all_costs(point, price_of, x[i], distance, nearest[i])
+        least = minimum(nearest[i])
+        b = find(nearest[i], least)
+        k = find(distance[b], least)
+        j = b * WIDTH + k
         column_of[i] = -1
-        if count[j] < capacity[j]:
-            column_of[i], slot[i] = j, count[j]
-            members[first[j] + count[j]] = i
-            count[j] += 1
+        if count[j] < first[j + 1] - first[j]:
+            move(i, j, column_of, unit_of, row_of, first, count)
+            full[b, k] = 0.0 if count[j] < first[j + 1] - first[j] else FAR
         else:
             waiting[n_waiting] = i
             n_waiting += 1
 
     for q in range(n_waiting):
-        root = waiting[q]
-        open_offset[:] = offset
-        via[:] = root
-        least = _costs(distance, offset, columns, rows[root])
+        open_price[:] = price_of
+        distance[:] = FAR
+        block_least[:] = FAR
         n_scanned = 0
+        limit, sink_block = FAR, -1  # the shortest path so far to a column with room
+        rows, length, b, k = waiting[q : q + 1], 0.0, 0, 0
         while True:
-            j = _find(distance, least, count, capacity)
-            if j < 0 or n_scanned == m:
-                return False
-            if count[j] < capacity[j]:
+            for i in rows:
+                start = length - (cost(point, price_of, x[i], b, k) if column_of[i] >= 0 else 0.0)
+                for c in range(blocks):
+                    if start + nearest[i, c] < limit:
+                        block_least[c], with_room = relax(point, open_price, full, distance, via, x[i], start, i, c)
+                        if with_room < limit:
+                            limit, sink_block = with_room, c
+            length = minimum(block_least)
+            if length >= limit:
                 break
-            base = least
-            reached_at[j] = base
-            distance[j] = open_offset[j] = INFINITE
-            scanned[n_scanned] = j
+            b = find(block_least, length)
+            k = find(distance[b], length)
+            j = b * WIDTH + k
+            scanned[n_scanned], scanned_at[n_scanned] = j, length
             n_scanned += 1
-            for s in range(first[j], first[j + 1]):
-                i = members[s]
-                shift = base - _cost(offset, columns, rows[i], j)
-                least = _relax(distance, via, open_offset, columns, rows[i], shift, i)
+            distance[b, k] = open_price[b, k] = FAR
+            block_least[b] = minimum(distance[b])
+            rows = row_of[first[j] : first[j + 1]]
+        if sink_block < 0:
+            unit_of[:] = -1
+            return unit_of
         for s in range(n_scanned):
-            offset[scanned[s]] += least - reached_at[scanned[s]]
-        while True:
-            i = via[j]
-            old = column_of[i]
-            if old >= 0:  # its last row fills the hole that row i leaves
-                count[old] -= 1
-                last = members[first[old] + count[old]]
-                members[first[old] + slot[i]], slot[last] = last, slot[i]
-            column_of[i], slot[i] = j, count[j]
-            members[first[j] + count[j]] = i
-            count[j] += 1
-            if old < 0:
-                break
-            j = old
-    return True
+            price_of[scanned[s] // WIDTH, scanned[s] % WIDTH] += limit - scanned_at[s]
+        b, k = sink_block, 0
+        while full[b, k] > 0.0 or distance[b, k] != limit:
+            k += 1
+        j = b * WIDTH + k
+        full[b, k] = 0.0 if count[j] + 1 < first[j + 1] - first[j] else FAR
+        while j >= 0:  # back along the path: each row moves on by one column, and the first row had none
+            j = move(via[j // WIDTH, j % WIDTH], j, column_of, unit_of, row_of, first, count)
+    for j in range(m):
+        price[j] = price_of[j // WIDTH, j % WIDTH]
+    return unit_of
 
 
-@_compiled
-def duality_gap(x, y, capacity, duals, column_of):
-    """Cost of the assignment `column_of` and its distance from the lower bound that `duals` prove.
+@compiled
+def morton_code(points, low, scale):
+    """The place of each point (m, d) on a Morton curve of 12 bits per axis, on which neighbours are mostly near."""
+    axes = min(points.shape[1], 3)
+    code = np.zeros(len(points), np.int64)
+    for j in range(len(points)):
+        for axis in range(axes):
+            cell = np.int64((points[j, axis] - low[axis]) * scale[axis])
+            for bit in range(12):
+                code[j] |= ((cell >> bit) & 1) << (axes * bit + axis)
+    return code
 
-    x (n, d) and y (m, d); column -1 costs nothing and may be chosen by any row where the capacities sum to less than n.
+
+class Columns(NamedTuple):
+    """The distinct columns of y that have a capacity, in spatial order."""
+
+    point: np.ndarray  # (g, d)
+    head: np.ndarray  # (g,), one row of y that is this column
+    first: np.ndarray  # (g + 1,), the units of column j are first[j] to first[j + 1] - 1
+    unit: np.ndarray  # (units,), the row of y that each unit belongs to
+    group: np.ndarray  # (m,), the column that each row of y is, -1 for none
+
+
+def arrange(y: np.ndarray, capacity: np.ndarray) -> Columns:
+    """Sort y (m, d), leave out what has no capacity (m,) and merge what is equal."""
+    low, span = y.min(axis=0), np.ptp(y, axis=0)
+    used = np.flatnonzero(capacity)
+    code = morton_code(y[used], low, 4095 / np.where(span > 0, span, FAR))
+    order = used[np.argsort(code, kind="stable")]
+    new = np.append(True, (y[order[1:]] != y[order[:-1]]).any(axis=1))
+    start = np.flatnonzero(new)
+    group = np.full(len(y), -1)
+    group[order] = np.cumsum(new) - 1
+    first = np.append(0, np.cumsum(np.add.reduceat(capacity[order], start)))
+    return Columns(y[order[start]], order[start], first, np.repeat(order, capacity[order]), group)
+
+
+def solve(x: np.ndarray, columns: Columns, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The row of y (n,) that each row of x (n, d) takes, and the optimal duals (m,); None if rounding stopped it.
+
+    duals: (m,) finite numbers to start from, all equal where there are more than n units. Arrays are C-contiguous.
     """
-    n, m, d = len(x), len(y), x.shape[1]
-    partial = capacity.sum() < n
-    cost, gap = 0.0, 0.0
-    for i in range(n):
-        least = 0.0 if partial else INFINITE
-        for j in range(m):
-            value = -duals[j]
-            for k in range(d):
-                value += (x[i, k] - y[j, k]) ** 2
+    price = -duals[columns.head]
+    unit = match(x, columns.point, price, columns.first)
+    if unit[0] < 0:
+        return None
+    return columns.unit[unit], np.where(columns.group >= 0, -price[columns.group], 0.0)
+
+
+@compiled
+def duality_gap(x, y, capacity, duals, column_of):
+    """How much the cost of an assignment exceeds the lower bound that the duals v prove; FAR if either is not feasible.
+
+    u_i = min_j |x_i - y_j|^2 - v_j makes every reduced cost |x_i - y_j|^2 - u_i - v_j >= 0, so that no assignment costs
+    less than sum_i u_i + sum_j capacity_j v_j (with v <= 0 where capacity is left over). The difference to the cost is
+    the sum of the reduced costs of the matched pairs, less the v of the capacity left over. Returns (gap, cost).
+    """
+    left = capacity.copy()
+    total, gap = 0.0, 0.0
+    for i in range(len(x)):
+        least, taken = FAR, FAR
+        for j in range(len(y)):
             if capacity[j] > 0:
-                least = min(least, value)
-        j = column_of[i]
-        value = 0.0
-        if j >= 0:
-            for k in range(d):
-                value += (x[i, k] - y[j, k]) ** 2
-            cost += value
-            value -= duals[j]
-        gap += value - least
-    return cost, gap
+                square = 0.0
+                for axis in range(x.shape[1]):
+                    square += (x[i, axis] - y[j, axis]) ** 2
+                least = min(least, square - duals[j])
+                if j == column_of[i]:
+                    total += square
+                    taken = square - duals[j]
+                    left[j] -= 1
+        gap += taken - least
+    spare = left.sum() > 0
+    for j in range(len(y)):
+        if left[j] < 0 or (spare and duals[j] > 0):
+            return FAR, total
+        gap -= left[j] * duals[j]
+    return min(gap, FAR), total

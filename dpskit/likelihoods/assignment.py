@@ -1,8 +1,8 @@
-"""Exact assignment of points to points by least total squared distance, batched, warm-started and certified."""
+"""Exact assignment of points to points by least total squared distance: batched, warm-started and certified."""
 
 from __future__ import annotations
 
-import threading
+import functools
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,21 +14,22 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from dpskit.checks import check_points
+from dpskit.checks import check_array, check_points
 from dpskit.likelihoods import _transport
 
-TOLERANCE = 1e-9  # of the cost: the largest duality gap that a certified solve may have
+TOLERANCE = 1e-9  # of the cost: the largest duality gap that a certified solve may leave
+LARGEST = 1e50  # of the distances: the solver needs their sixth powers
 
 
 @dataclass(frozen=True)
 class Assignment:
     """The matching of least cost for each cloud of a batch, and the dual variables that prove it.
 
-    index: (b, n) int64, the column of y that each row of x takes; -1 for a row without one (only when m < n).
+    index: (b, n) int64, the row of y that each row of x takes; -1 for a row of x without one (only when m < n).
     cost: (b,) float64, the sum of squared distances over the matched pairs.
-    duals: (b, m) float64, v with |x_i - y_j|^2 - u_i - v_j >= 0 for all pairs and = 0 for matched ones, where
-        u_i = min_j |x_i - y_j|^2 - v_j (at most 0, and 0 for rows without a column, when m < n).
-    potential: (b, m) float64, the Gaussian estimate of the duals, which moves them to the next problem.
+    duals: (b, m) float64, v such that |x_i - y_j|^2 - u_i - v_j >= 0 for all pairs and = 0 for matched ones, with
+        u_i = min_j |x_i - y_j|^2 - v_j, or 0 if that is more and rows are left over; 0 where the multiplicity is 0.
+    potential: (b, m) float64, a Gaussian estimate of the duals, which serves to carry them over to the next problem.
     """
 
     index: Tensor
@@ -48,161 +49,172 @@ def assign(
     """Match every cloud of x to y with the least sum of squared distances, exactly.
 
     x: (b, n, d). y: (m, d), or (b, m, d) with one target for each cloud.
-    multiplicity: (m,) or (b, m) integers >= 0 that sum to n: how many rows each column takes. Without it every column
-        takes one row; with m < n the other n - m rows stay without a column, chosen so that the cost is least.
-    start: the Assignment (or its duals) of a nearby problem with the same y. It saves time and never changes the cost.
-    certify: check each solve by its duality gap, and solve again with SciPy where the check fails.
+    multiplicity: (m,) or (b, m) integers >= 0 that sum to n: how many rows of x each row of y is matched to. Without
+        it every row of y is matched to one row of x; if m < n, the n - m rows of x left over are chosen for the least
+        cost.
+    start: the Assignment, or its duals, of a nearby problem with the same y. It saves time, and never changes the cost;
+        if m < n it is not needed, and not used.
+    certify: prove each solve by its duality gap, and solve again with SciPy (and say so once) where the proof fails.
 
-    Works in float64 on the CPU, on as many threads as torch.get_num_threads(), and gives the same bits for any number.
-    No gradient flows through the result, which lies on the device of x. Raises ValueError on bad input.
+    Works in float64 on the CPU, on torch.get_num_threads() threads, with the same bits for any number of them. No
+    gradient flows through the result, which lies on the device of x. The first call of all compiles for some seconds,
+    and numba's cache keeps the result. Raises ValueError for a wrong shape, NaN or infinity, and TypeError for what is
+    not numeric.
     """
     problem = _check(x, y, multiplicity, start)
-    results = _map_threads(lambda k: _solve(problem, k, certify), len(problem.x))
-    index, cost, duals = (np.stack(part) for part in zip(*results, strict=True))
-    arrays = (index, cost, duals, problem.potential)
-    return Assignment(*(torch.from_numpy(array).to(torch.as_tensor(x).device) for array in arrays))
+    solve = _solve_partial if problem.partial else _solve_full
+    index, duals = map(np.stack, zip(*_map_threads(lambda k: solve(problem, k, certify), len(problem.x)), strict=True))
+    cost = np.array([_cost(problem.x[k], problem.y[k % len(problem.y)], index[k]) for k in range(len(index))])
+    device = torch.as_tensor(x).device
+    return Assignment(*(torch.from_numpy(part).to(device) for part in (index, cost, duals, problem.potential)))
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Checked input as C-contiguous arrays: x (b, n, d), y (b, m, d), capacity (b, m), start and potential (b, m)."""
+    """Checked input, C-contiguous. The first axis of y and capacity has length 1 if all clouds share them."""
 
-    x: np.ndarray
-    y: np.ndarray
-    capacity: np.ndarray
-    start: np.ndarray
-    potential: np.ndarray
+    x: np.ndarray  # (b, n, d)
+    y: np.ndarray  # (1 or b, m, d)
+    capacity: np.ndarray  # (1 or b, m)
+    start: np.ndarray  # (b, m)
+    potential: np.ndarray  # (b, m)
+    columns: list[_transport.Columns]  # 1 or b
+
+    @property
+    def partial(self) -> bool:
+        return int(self.capacity[0].sum()) < self.x.shape[1]
 
 
 def _check(x: Any, y: Any, multiplicity: Any, start: Any) -> _Problem:
-    x = check_points("x", x, dim=None, batched=True).detach().to("cpu", torch.float64)
+    x = check_points("x", x, dim=None, batched=True).detach().to("cpu", torch.float64).numpy()
     batch, n, d = x.shape
-    y = torch.as_tensor(y)
-    y = check_points("y", y, dim=d, batched=y.ndim == 3).detach().to("cpu", torch.float64)
+    y = check_array("y", y, "(m, d) or (b, m, d)")
+    y = check_points("y", y, dim=d, batched=y.ndim == 3).detach().to("cpu", torch.float64).numpy()
     if y.ndim == 3 and len(y) != batch:
         raise ValueError(f"y must have one target for each of the {batch} clouds in x, got {len(y)}.")
-    m = y.shape[-2]
-    center = y.mean(dim=-2, keepdim=True)  # near the origin less is lost when squares cancel
-    x, y = x - center, (y - center).expand(batch, m, d)
+    y = y.reshape(-1, *y.shape[-2:])
+    m = y.shape[1]
+    low, high = np.minimum(x.min(), y.min()), np.maximum(x.max(), y.max())
+    if not high - low < LARGEST:
+        raise ValueError(f"x and y must lie less than {LARGEST:g} apart, got coordinates from {low:g} to {high:g}.")
+    if d == 1:  # the solver takes two axes or more
+        x, y = (np.concatenate([part, np.zeros_like(part)], axis=2) for part in (x, y))
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    capacity = _check_multiplicity(multiplicity, batch, n, m)
+    if capacity[0].sum() < n:
+        zeros = np.zeros((batch, m))
+        _check_start(start, zeros)
+        return _Problem(x, y, capacity, zeros, zeros, [])
+    potential = _gaussian_potential(x, y, capacity)
+    duals = _check_start(start, potential)
+    # Optimal duals differ by no more than the largest squared distance: a start is clipped to what can be of use, since
+    # larger numbers would only cost digits.
+    reach = (high - low) ** 2 * d
+    duals = np.clip(duals - duals[:, :1], -reach, reach)
+    shared = max(len(y), len(capacity))
+    columns = [_transport.arrange(y[k % len(y)], capacity[k % len(capacity)]) for k in range(shared)]
+    return _Problem(x, y, capacity, duals, potential, columns)
 
+
+def _check_multiplicity(multiplicity: Any, batch: int, n: int, m: int) -> np.ndarray:
+    """(1 or b, m) int64."""
     if multiplicity is None:
         if m > n:
-            raise ValueError(f"y must have at most as many points as x ({n}) without a multiplicity, got {m}.")
-        capacity = torch.ones(m, dtype=torch.int64)
-    else:
-        capacity = torch.as_tensor(multiplicity).detach().cpu()
-        if capacity.dtype.is_floating_point or capacity.dtype.is_complex or capacity.dtype == torch.bool:
-            raise ValueError(f"multiplicity must hold integers, got {capacity.dtype}.")
-        if capacity.shape not in {(m,), (batch, m)}:
-            raise ValueError(f"multiplicity must have shape ({m},) or ({batch}, {m}), got {tuple(capacity.shape)}.")
-        if int(capacity.min()) < 0:
-            raise ValueError(f"multiplicity must not be negative, got {int(capacity.min())}.")
-        total = capacity.long().sum(dim=-1).reshape(-1)
-        if bool((total != n).any()):
-            raise ValueError(f"multiplicity must sum to the {n} points of x, got {int(total[total != n][0])}.")
-    capacity = capacity.long().expand(batch, m)
-
-    potential = _gaussian_potential(x, y, capacity)
-    duals = potential
-    if start is not None:
-        duals = torch.as_tensor(start.duals if isinstance(start, Assignment) else start).detach().to("cpu").double()
-        if duals.shape != (batch, m):
-            raise ValueError(f"start must have duals of shape ({batch}, {m}), got {tuple(duals.shape)}.")
-        if not bool(torch.isfinite(duals).all()):
-            raise ValueError("start must have finite duals, got NaN or infinity.")
-        if isinstance(start, Assignment):
-            duals = duals + potential - start.potential.detach().cpu()
-    return _Problem(*(np.ascontiguousarray(part.numpy()) for part in (x, y, capacity, duals, potential)))
+            raise ValueError(f"y must not have more points than x ({n}) without a multiplicity, got {m}.")
+        return np.ones((1, m), np.int64)
+    multiplicity = check_array("multiplicity", multiplicity, "(m,) or (b, m)")
+    if multiplicity.is_floating_point() or multiplicity.dtype == torch.bool:
+        raise ValueError(f"multiplicity must hold integers, got {multiplicity.dtype}.")
+    if multiplicity.shape not in {(m,), (batch, m)}:
+        raise ValueError(f"multiplicity must have shape ({m},) or ({batch}, {m}), got {tuple(multiplicity.shape)}.")
+    capacity = multiplicity.detach().cpu().long().reshape(-1, m).numpy()
+    if capacity.min() < 0:
+        raise ValueError(f"multiplicity must not be negative, got {capacity.min()}.")
+    wrong = capacity.sum(axis=1) != n
+    if wrong.any():
+        raise ValueError(f"multiplicity must sum to the {n} points of x, got {capacity[wrong][0].sum()}.")
+    return capacity
 
 
-def _gaussian_potential(x: Tensor, y: Tensor, capacity: Tensor) -> Tensor:
+def _check_start(start: Any, potential: np.ndarray) -> np.ndarray:
+    """The duals (b, m) to start from: those of `start` plus the change of the potential."""
+    if start is None:
+        return potential
+    duals = start.duals if isinstance(start, Assignment) else check_array("start", start, "(b, m)")
+    if duals.shape != potential.shape:
+        raise ValueError(f"start must hold duals of shape {potential.shape}, got {tuple(duals.shape)}.")
+    duals = duals.detach().to("cpu", torch.float64).numpy()
+    if not np.isfinite(duals).all():
+        raise ValueError("start must hold finite duals, got NaN or infinity.")
+    if isinstance(start, Assignment):
+        duals = duals + potential - start.potential.cpu().numpy()
+    return duals
+
+
+def _gaussian_potential(x: np.ndarray, y: np.ndarray, capacity: np.ndarray) -> np.ndarray:
     """The duals (b, m) of the optimal transport between the Gaussians with the moments of x and of y.
 
-    Its map from y to x is affine with the matrix A = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2, S and C the covariances of y and
-    x; the dual is |y|^2 minus twice the convex potential whose gradient is that map (Brenier, 1991). When some rows
-    stay without a column there is no such pair, and the squared distance to the nearest row is returned.
+    Brenier's map from y to x is then affine, with the matrix A = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2 of the covariances S
+    of y and C of x, and the dual is |y|^2 less twice the convex function whose gradient is that map.
     """
-    if int(capacity[0].sum()) < x.shape[1]:
-        return torch.cdist(y, x).square().amin(dim=2)
-    weight = (capacity / x.shape[1]).unsqueeze(2)
-    mean_x, mean_y = x.mean(dim=1, keepdim=True), (weight * y).sum(dim=1, keepdim=True)
-    cov_x = (x - mean_x).mT @ (x - mean_x) / x.shape[1]
-    cov_y = (y - mean_y).mT @ (weight * (y - mean_y))
-    values, vectors = torch.linalg.eigh(cov_y)
-    root = values.clamp(min=1e-12 * float(values.max()) + 1e-30).sqrt().unsqueeze(1)
+    weight = capacity[:, :, None] / x.shape[1]
+    mean_x, mean_y = x.mean(axis=1, keepdims=True), (weight * y).sum(axis=1, keepdims=True)
+    x, y = x - mean_x, y - mean_y
+    values, vectors = np.linalg.eigh(y.mT @ (weight * y))
+    root = np.sqrt(np.maximum(values, 1e-12 * values.max() + 1e-100))[:, None]
     half, inverse = vectors * root @ vectors.mT, vectors / root @ vectors.mT
-    values, vectors = torch.linalg.eigh(half @ cov_x @ half)
-    matrix = inverse @ (vectors * values.clamp(min=0).sqrt().unsqueeze(1)) @ vectors.mT @ inverse
-    convex = (y * mean_x).sum(dim=2) + ((y - mean_y) @ matrix * (y - mean_y)).sum(dim=2) / 2
-    return y.square().sum(dim=2) - 2 * convex
+    values, vectors = np.linalg.eigh(half @ (x.mT @ x / x.shape[1]) @ half)
+    matrix = inverse @ (vectors * np.sqrt(np.maximum(values, 0))[:, None] @ vectors.mT) @ inverse
+    return ((y - y @ matrix + 2 * (mean_y - mean_x)) * y).sum(axis=2)
 
 
-def _solve(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, float, np.ndarray]:
-    """Index (n,), cost and duals (m,) of problem k."""
-    x, y, capacity = problem.x[k], problem.y[k], problem.capacity[k]
-    (n, d), m = x.shape, len(y)
-    used = np.flatnonzero(capacity)
-    y, capacity = y[used], capacity[used]
-    partial = int(capacity.sum()) < n
-
-    # Optimal duals differ by no more than the largest cost, so that clipping any start to it only removes what would
-    # cost digits. With rows left over, their dual is zero and fixes the level of the others.
-    reach = 2 * (np.abs(x).max() + np.abs(y).max()) ** 2 * d
-    start = problem.start[k][used]
-    start = np.clip(start if partial else start - np.median(start), -reach, reach)
-    rows, columns, offset = -2 * x, y.T, (y**2).sum(axis=1) - start
-    if partial:
-        # One more column takes the other rows for nothing: cost -|x|^2 beside the others, from which |x|^2 is left out.
-        rows = np.hstack([rows, -(x**2).sum(axis=1, keepdims=True)])
-        columns = np.block([[columns, np.zeros((d, 1))], [np.zeros((1, len(y))), np.ones((1, 1))]])
-        offset, capacity = np.append(offset, 0.0), np.append(capacity, n - len(y))
-    index = np.empty(n, np.int64)
-    solved = _transport.solve(rows, np.ascontiguousarray(columns), offset, capacity, index)
-    if partial:
-        offset, capacity = offset[:-1] - offset[-1], capacity[:-1]
-        index[index == len(y)] = -1
-    duals = (y**2).sum(axis=1) - offset
-    if not solved or (certify and not _is_optimal(x, y, capacity, duals, index)):
-        _warn_once()
-        index = _solve_with_scipy(x, y, capacity)
-    matched = index >= 0
-    cost = ((x[matched] - y[index[matched]]) ** 2).sum()
-    all_duals = np.zeros(m)
-    all_duals[used] = duals
-    return np.where(matched, used[index], -1), cost, all_duals
+def _solve_full(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Index (n,) and duals (m,) of problem k."""
+    y, capacity = problem.y[k % len(problem.y)], problem.capacity[k % len(problem.capacity)]
+    columns = problem.columns[k % len(problem.columns)]
+    return _solve(problem.x[k], y, capacity, columns, problem.start[k], certify)
 
 
-def _is_optimal(x: np.ndarray, y: np.ndarray, capacity: np.ndarray, duals: np.ndarray, index: np.ndarray) -> bool:
-    """Whether `index` is a matching, and the duals prove that none costs less by more than the tolerance.
-
-    u_i = min_j |x_i - y_j|^2 - v_j makes every reduced cost non-negative, so that sum(u) + sum(capacity v) is a lower
-    bound on the cost of any matching; what remains between the two is the duality gap.
-    """
-    matched = index[index >= 0]
-    if not np.array_equal(np.bincount(matched, minlength=len(y)), capacity):
-        return False
-    cost, gap = _transport.duality_gap(x, y, capacity, duals, index)
-    rounding = 1e-13 * len(x) * (np.abs(x).max() + np.abs(y).max()) ** 2
-    return bool(gap <= TOLERANCE * cost + rounding)
-
-
-def _solve_with_scipy(x: np.ndarray, y: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-    repeated = np.repeat(np.arange(len(y)), capacity)
-    costs = ((x[:, None] - y[repeated]) ** 2).sum(axis=2)
-    rows, columns = linear_sum_assignment(costs)
+def _solve_partial(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The same when rows are left over: each row of y looks for its row of x, of which enough are free to be near."""
+    x, y = problem.x[k], problem.y[k % len(problem.y)]
+    ones = np.ones(len(x), np.int64)
+    row_of, duals = _solve(y, x, ones, _transport.arrange(x, ones), np.zeros(len(x)), certify)
     index = np.full(len(x), -1)
-    index[rows] = repeated[columns]
-    return index
+    index[row_of] = np.arange(len(y))
+    return index, ((y - x[row_of]) ** 2).sum(axis=1) - duals[row_of]
 
 
-_warned = threading.Event()
+def _solve(
+    x: np.ndarray, y: np.ndarray, capacity: np.ndarray, columns: _transport.Columns, start: np.ndarray, certify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    result = _transport.solve(x, columns, start)
+    if result is not None and not (certify and not is_optimal(x, y, capacity, *result)):
+        return result
+    _warn_once()
+    column = np.repeat(np.arange(len(y)), capacity)
+    costs = ((x[:, None] - y[column]) ** 2).sum(axis=2)
+    return column[linear_sum_assignment(costs)[1]], start if result is None else result[1]
 
 
+def _cost(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> float:
+    residual = (x - y[index])[index >= 0]
+    return float(np.vdot(residual, residual))
+
+
+def is_optimal(x: np.ndarray, y: np.ndarray, capacity: np.ndarray, index: np.ndarray, duals: np.ndarray) -> bool:
+    """Whether `index` (n,) matches all of x (n, d) within capacity (m,), and the duals (m,) prove the cost the least.
+
+    The duality gap may be TOLERANCE of the cost, beside what the rounding of the duals makes of it.
+    """
+    gap, cost = _transport.duality_gap(x, y, capacity, duals, index)
+    return bool(gap <= TOLERANCE * cost + 1e-15 * len(x) * np.abs(duals).max())
+
+
+@functools.cache
 def _warn_once() -> None:
-    if not _warned.is_set():
-        _warned.set()
-        message = "An assignment failed its optimality check and was solved by SciPy, which is exact and slower."
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    message = "An assignment failed its proof of optimality and was solved by SciPy: exact as well, but slower."
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def _map_threads(function: Callable[[int], Any], count: int) -> list[Any]:
