@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     energy = _add(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
     energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
     energy.add_argument("--count", type=int, default=12, help="number of targets")
+    assignment = _add(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
+    assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
+    assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
+    assignment.add_argument("--n-samples", type=int, default=2, help="clouds per run")
+    assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
     return parser
 
 
@@ -120,3 +125,13 @@ def _energy(options: argparse.Namespace) -> None:
     from dpskit.evaluation.benchmark import chair_targets, energy_table
 
     print(energy_table(chair_targets(options.targets, options.count)))
+
+
+def _assignment(options: argparse.Namespace) -> None:
+    from dpskit.data.examples import load_example
+    from dpskit.evaluation.assignment_benchmark import assignment_benchmark, assignment_table, record_trajectories
+    from dpskit.priors.store import load_prior
+
+    points = load_example(options.example).points
+    trajectories = record_trajectories(load_prior(options.prior), points, n_samples=options.n_samples)
+    print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
