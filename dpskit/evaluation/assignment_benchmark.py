@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
+from dpskit.cloud import resample
 from dpskit.likelihoods.assignment import assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.projection import Projections, project
@@ -103,7 +104,7 @@ def record_trajectories(
     coarse = CoarseGrained.observe(points, min(30, len(points)), seed)
     multiplicity = coarse.observation.multiplicity(n_points)
     found.append(Trajectory(f"{len(coarse.points)} -> {n_points}, 3-D", record(coarse), coarse.points, multiplicity))
-    part = Subunit.observe(points, max(1, len(points) // 4), seed)
+    part = Subunit.observe(resample(points, n_points, seed), max(1, n_points // 4), seed)
     found.append(Trajectory(f"{len(part.points)} of {n_points}, 3-D", record(part), part.points))
     return found
 
