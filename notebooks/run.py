@@ -24,9 +24,7 @@ def run(path: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     titles = _titles(notebook.cells)
-    bar = tqdm(
-        total=len(code), unit="cell", bar_format="{l_bar}{bar}| cell {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
-    )
+    bar = tqdm(total=len(code), unit="cell", bar_format="{l_bar}{bar}| cell {n_fmt}/{total_fmt} [{elapsed}]")
 
     def starts(cell: Any, cell_index: int) -> None:
         bar.set_description(titles[cell_index])

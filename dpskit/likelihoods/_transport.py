@@ -124,13 +124,24 @@ def move(i, j, column_of, unit_of, row_of, first, count):
 
 
 @compiled
-def match(x, y, price, first):
+def least_costs(x, point, price):
+    """The least |x_i - y_j|^2 + price_j for each row of x (n, d), with y in point (1, d, m) and price (1, m)."""
+    least = np.full(len(x), FAR)
+    for i in range(len(x)):
+        for k in range(price.shape[1]):
+            least[i] = smaller(least[i], cost(point, price, x[i], 0, k))
+    return least
+
+
+@compiled
+def match(x, y, price, first, patience):
     """Give every row of x (n, d) one unit of a column at the least cost.
 
     y (m, d) and price (m,) describe the columns, d at least 2, neighbours near one another; the prices rise to optimal
     ones. Column j has the units first[j] to first[j + 1] - 1, at least one, and those that are taken come first. If
     there are more than n units in all, the prices must be equal on entry.
-    Returns the unit of each row (n,), or -1 for every row if rounding stopped a search.
+    Returns the unit of each row (n,); or -1 for every row, and the prices as they were, if more than `patience` rows do
+    not find room in their cheapest column.
     """
     (n, d), m = x.shape, len(y)
     blocks = -(-m // WIDTH)
@@ -167,6 +178,8 @@ def match(x, y, price, first):
         else:
             waiting[n_waiting] = i
             n_waiting += 1
+    if n_waiting > patience:
+        return np.full(n, -1)
 
     for q in range(n_waiting):
         open_price[:] = price_of
@@ -194,9 +207,6 @@ def match(x, y, price, first):
             distance[b, k] = open_price[b, k] = FAR
             block_least[b] = minimum(distance[b])
             rows = row_of[first[j] : first[j + 1]]
-        if sink_block < 0:
-            unit_of[:] = -1
-            return unit_of
         for s in range(n_scanned):
             price_of[scanned[s] // WIDTH, scanned[s] % WIDTH] += limit - scanned_at[s]
         b, k = sink_block, 0
@@ -234,12 +244,16 @@ class Columns(NamedTuple):
     group: np.ndarray  # (m,), the column that each row of y is, -1 for none
 
 
+def spatial_order(points: np.ndarray) -> np.ndarray:
+    """An order of the points (m, d) in which neighbours are near in space, and equal points adjoin."""
+    low, span = points.min(axis=0), np.ptp(points, axis=0)
+    return np.argsort(morton_code(points, low, 4095 / np.where(span > 0, span, FAR)), kind="stable")
+
+
 def arrange(y: np.ndarray, capacity: np.ndarray) -> Columns:
     """Sort y (m, d), leave out what has no capacity (m,) and merge what is equal."""
-    low, span = y.min(axis=0), np.ptp(y, axis=0)
     used = np.flatnonzero(capacity)
-    code = morton_code(y[used], low, 4095 / np.where(span > 0, span, FAR))
-    order = used[np.argsort(code, kind="stable")]
+    order = used[spatial_order(y[used])]
     new = np.append(True, (y[order[1:]] != y[order[:-1]]).any(axis=1))
     start = np.flatnonzero(new)
     group = np.full(len(y), -1)
@@ -248,44 +262,34 @@ def arrange(y: np.ndarray, capacity: np.ndarray) -> Columns:
     return Columns(y[order[start]], order[start], first, np.repeat(order, capacity[order]), group)
 
 
-def solve(x: np.ndarray, columns: Columns, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """The row of y (n,) that each row of x (n, d) takes, and the optimal duals (m,); None if rounding stopped it.
+def solve(x: np.ndarray, columns: Columns, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The row of y (n,) that each row of x (n, d) takes, and the optimal duals (m,).
 
     duals: (m,) finite numbers to start from, all equal where there are more than n units. Arrays are C-contiguous.
     """
     price = -duals[columns.head]
-    unit = match(x, columns.point, price, columns.first)
-    if unit[0] < 0:
-        return None
+    unit = _match_from_coarse_to_fine(x, columns.point, price, columns.first)
     return columns.unit[unit], np.where(columns.group >= 0, -price[columns.group], 0.0)
 
 
-@compiled
-def duality_gap(x, y, capacity, duals, column_of):
-    """How much the cost of an assignment exceeds the lower bound that the duals v prove; FAR if either is not feasible.
+def _match_from_coarse_to_fine(x: np.ndarray, y: np.ndarray, price: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """`match`, from better prices if those at hand are poor: the prices of a problem of a quarter of the size.
 
-    u_i = min_j |x_i - y_j|^2 - v_j makes every reduced cost |x_i - y_j|^2 - u_i - v_j >= 0, so that no assignment costs
-    less than sum_i u_i + sum_j capacity_j v_j (with v <= 0 where capacity is left over). The difference to the cost is
-    the sum of the reduced costs of the matched pairs, less the v of the capacity left over. Returns (gap, cost).
+    Even prices that are right for the densities of x and y leave about sqrt(n m) / 2 rows waiting, because the number
+    of rows near a column fluctuates; more are left if mass has to move further, and then paths are long.
     """
-    left = capacity.copy()
-    total, gap = 0.0, 0.0
-    for i in range(len(x)):
-        least, taken = FAR, FAR
-        for j in range(len(y)):
-            if capacity[j] > 0:
-                square = 0.0
-                for axis in range(x.shape[1]):
-                    square += (x[i, axis] - y[j, axis]) ** 2
-                least = min(least, square - duals[j])
-                if j == column_of[i]:
-                    total += square
-                    taken = square - duals[j]
-                    left[j] -= 1
-        gap += taken - least
-    spare = left.sum() > 0
-    for j in range(len(y)):
-        if left[j] < 0 or (spare and duals[j] > 0):
-            return FAR, total
-        gap -= left[j] * duals[j]
-    return min(gap, FAR), total
+    n, m = len(x), len(y)
+    if n < 128 or first[-1] > n:
+        return match(x, y, price, first, n)
+    unit = match(x, y, price, first, int(np.sqrt(n * m) / 2))
+    if unit[0] >= 0:
+        return unit
+    rows = x[spatial_order(x)[1::4]]
+    column = np.repeat(np.arange(m), np.diff(first))[1::4]  # of every fourth unit
+    used, count = np.unique(column, return_counts=True)
+    coarse = price[used]
+    taken = column[_match_from_coarse_to_fine(rows, y[used], coarse, np.append(0, np.cumsum(count)))]
+    price[used] = coarse
+    u = ((rows - y[taken]) ** 2).sum(axis=1) + price[taken]
+    price[:] = -least_costs(y, rows.T[None].copy(), -u[None])
+    return match(x, y, price, first, n)

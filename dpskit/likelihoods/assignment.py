@@ -188,13 +188,12 @@ def _solve_partial(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray
 def _solve(
     x: np.ndarray, y: np.ndarray, capacity: np.ndarray, columns: _transport.Columns, start: np.ndarray, certify: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    result = _transport.solve(x, columns, start)
-    if result is not None and not (certify and not is_optimal(x, y, capacity, *result)):
-        return result
-    _warn_once()
-    column = np.repeat(np.arange(len(y)), capacity)
-    costs = ((x[:, None] - y[column]) ** 2).sum(axis=2)
-    return column[linear_sum_assignment(costs)[1]], start if result is None else result[1]
+    index, duals = _transport.solve(x, columns, start)
+    if certify and not is_optimal(x, y, capacity, index, duals):
+        _warn_once()
+        column = np.repeat(np.arange(len(y)), capacity)
+        index = column[linear_sum_assignment(((x[:, None] - y[column]) ** 2).sum(axis=2))[1]]
+    return index, duals
 
 
 def _cost(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> float:
@@ -203,12 +202,20 @@ def _cost(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> float:
 
 
 def is_optimal(x: np.ndarray, y: np.ndarray, capacity: np.ndarray, index: np.ndarray, duals: np.ndarray) -> bool:
-    """Whether `index` (n,) matches all of x (n, d) within capacity (m,), and the duals (m,) prove the cost the least.
+    """Whether `index` (n,) gives all of x (n, d) a row of y within capacity (m,), and the duals (m,) prove it the best.
 
-    The duality gap may be TOLERANCE of the cost, beside what the rounding of the duals makes of it.
+    u_i = min_j |x_i - y_j|^2 - v_j makes every reduced cost |x_i - y_j|^2 - u_i - v_j >= 0, so that no assignment costs
+    less than sum_i u_i + sum_j capacity_j v_j, with v <= 0 if capacity is left over. What the cost is above it, the
+    duality gap, may be TOLERANCE of the cost, beside the rounding of the duals.
     """
-    gap, cost = _transport.duality_gap(x, y, capacity, duals, index)
-    return bool(gap <= TOLERANCE * cost + 1e-15 * len(x) * np.abs(duals).max())
+    left = capacity - np.bincount(index[index >= 0], minlength=len(y))
+    if index.min() < 0 or left.min() < 0 or (left.any() and duals.max() > 0):
+        return False
+    used = capacity > 0
+    least = _transport.least_costs(x, y[used].T[None].copy(), -duals[used][None])
+    costs = ((x - y[index]) ** 2).sum(axis=1)
+    gap = (costs - duals[index] - least).sum() - (left * duals).sum()
+    return bool(gap <= TOLERANCE * costs.sum() + 1e-15 * len(x) * np.abs(duals).max())
 
 
 @functools.cache
