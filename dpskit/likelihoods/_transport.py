@@ -126,11 +126,13 @@ def move(i, j, column_of, unit_of, row_of, first, count):
 @compiled
 def least_costs(x, point, price):
     """The least |x_i - y_j|^2 + price_j for each row of x (n, d), with y in point (1, d, m) and price (1, m)."""
-    least = np.full(len(x), FAR)
+    found = np.empty(len(x))
     for i in range(len(x)):
+        least = FAR
         for k in range(price.shape[1]):
-            least[i] = smaller(least[i], cost(point, price, x[i], 0, k))
-    return least
+            least = smaller(least, cost(point, price, x[i], 0, k))
+        found[i] = least
+    return found
 
 
 @compiled

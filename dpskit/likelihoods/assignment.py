@@ -157,15 +157,16 @@ def _gaussian_potential(x: np.ndarray, y: np.ndarray, capacity: np.ndarray) -> n
     Brenier's map from y to x is then affine, with the matrix A = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2 of the covariances S
     of y and C of x, and the dual is |y|^2 less twice the convex function whose gradient is that map.
     """
-    weight = capacity[:, :, None] / x.shape[1]
-    mean_x, mean_y = x.mean(axis=1, keepdims=True), (weight * y).sum(axis=1, keepdims=True)
+    weight = capacity[:, None] / x.shape[1]
+    x, y = x.mT.copy(), y.mT.copy()  # (b, d, n): sums over the last axis are fast
+    mean_x, mean_y = x.mean(axis=2, keepdims=True), (weight * y).sum(axis=2, keepdims=True)
     x, y = x - mean_x, y - mean_y
-    values, vectors = np.linalg.eigh(y.mT @ (weight * y))
+    values, vectors = np.linalg.eigh((weight * y) @ y.mT)
     root = np.sqrt(np.maximum(values, 1e-12 * values.max() + 1e-100))[:, None]
     half, inverse = vectors * root @ vectors.mT, vectors / root @ vectors.mT
-    values, vectors = np.linalg.eigh(half @ (x.mT @ x / x.shape[1]) @ half)
+    values, vectors = np.linalg.eigh(half @ (x @ x.mT / x.shape[2]) @ half)
     matrix = inverse @ (vectors * np.sqrt(np.maximum(values, 0))[:, None] @ vectors.mT) @ inverse
-    return ((y - y @ matrix + 2 * (mean_y - mean_x)) * y).sum(axis=2)
+    return ((y - matrix @ y + 2 * (mean_y - mean_x)) * y).sum(axis=1)
 
 
 def _solve_full(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +198,7 @@ def _solve(
 
 
 def _cost(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> float:
-    residual = (x - y[index])[index >= 0]
+    residual = x - y.take(index, axis=0) if index.min() >= 0 else (x - y[index])[index >= 0]
     return float(np.vdot(residual, residual))
 
 
