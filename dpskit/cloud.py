@@ -68,7 +68,8 @@ def random_rotations(count: int, seed: int | torch.Generator = 0, *, proper: boo
 
     QR of a Gaussian matrix with the signs of R's diagonal made positive (Mezzadri, 2007).
     """
-    normal = torch.randn(check_integer("count", count), 3, 3, generator=as_generator(seed), dtype=torch.float64)
+    count, generator = check_integer("count", count), as_generator(seed)
+    normal = torch.randn(count, 3, 3, generator=generator, dtype=torch.float64, device=generator.device)
     q, r = torch.linalg.qr(normal)
     q = q * torch.sign(torch.diagonal(r, dim1=1, dim2=2)).unsqueeze(1)
     if proper:
@@ -77,7 +78,7 @@ def random_rotations(count: int, seed: int | torch.Generator = 0, *, proper: boo
 
 
 def as_generator(seed: int | torch.Generator) -> torch.Generator:
-    """A CPU generator: `seed` itself if it is one, or a new one seeded with it."""
+    """`seed` itself if it is a generator, or a new one on the CPU seeded with it."""
     if isinstance(seed, torch.Generator):
         return seed
     return torch.Generator().manual_seed(check_integer("seed", seed, least=0))

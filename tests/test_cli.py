@@ -16,7 +16,7 @@ def clouds(tmp_path):
 
 def test_train_then_sample(clouds, tmp_path, capsys):
     out = tmp_path / "runs" / "tiny"
-    assert main(["train", str(clouds), "--out", str(out), "--minutes", "0.02", "--precision", "fp32"]) == 0
+    assert main(["train", str(clouds), "--out", str(out), "--clouds", "32", "--precision", "fp32"]) == 0
     weights = out.with_suffix(".safetensors")
     assert capsys.readouterr().out.strip() == str(weights)
     assert "dpskit train clouds.npz" in out.with_suffix(".md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -231,8 +232,14 @@ def _map_threads(function: Callable[[int], Any], count: int) -> list[Any]:
     Plain threads around kernels that release the GIL, rather than numba's prange, whose default threading layer aborts
     the process when two Python threads enter it at once. They end with the call: nothing is left behind for a fork.
     """
+    numbers = iter(range(count))  # shared: each thread takes the next one when it is done
+
+    def work(_: int) -> list[tuple[int, Any]]:
+        return [(k, function(k)) for k in numbers]
+
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
-        return [function(k) for k in range(count)]
+        return [result for _, result in work(0)]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, range(count)))
+        results = dict(itertools.chain.from_iterable(pool.map(work, range(threads))))
+    return [results[k] for k in range(count)]

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from dpskit.files import replacing
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.shards import load_tensors, save_tensors
 
 SHIPPED = Path(__file__).parent / "weights"
 FORMAT = "dpskit-prior-1"
@@ -29,36 +29,28 @@ def load_prior(source: str | Path) -> DiffusionPrior:
     Raises ValueError for an unknown name, a truncated file, or a file that holds no dpskit prior, and
     FileNotFoundError for a path that does not exist.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(source)
     if path.suffix != ".safetensors":
         path = SHIPPED / f"{source}.safetensors"
         if not path.is_file():
             known = ", ".join(list_priors()) or "(none are shipped)"
             raise ValueError(f"source must be a path to a .safetensors file or one of {known}; got {str(source)!r}.")
-    if not path.is_file():
-        raise FileNotFoundError(f"source must be an existing .safetensors file, got {str(path)!r}.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"source must be a complete safetensors file, but {str(path)!r} cannot be read: {error}."
-        ) from None
+    weights, metadata = load_tensors(path, "source")
     if metadata.get("format") != FORMAT:
         raise ValueError(f"source must be a prior saved by dpskit, but {str(path)!r} has no {FORMAT} header.")
     network = PointTransformer(NetworkConfig(**json.loads(metadata["network"])))
-    network.load_state_dict(weights)
+    network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     network.eval().requires_grad_(False)
     return DiffusionPrior(network, path.stem, json.loads(metadata["card"]))
 
 
-def save_prior(weights: Mapping[str, Tensor], network: NetworkConfig, card: dict[str, Any], path: str | Path) -> None:
-    """Write network weights with their configuration and model card; atomic (a temporary name, then a rename)."""
-    from safetensors.torch import save_file
-
+def save_prior(
+    weights: Mapping[str, Tensor],
+    network: NetworkConfig,
+    card: dict[str, Any],
+    path: str | Path,
+    shard_size: int | None = None,
+) -> None:
+    """Write network weights with their configuration and model card: one file, or several of `shard_size` bytes."""
     metadata = {"format": FORMAT, "network": json.dumps(asdict(network)), "card": json.dumps(card)}
-    with replacing(path) as temporary:
-        save_file({key: value.contiguous() for key, value in weights.items()}, temporary, metadata)
+    save_tensors(weights, metadata, path, shard_size)

@@ -14,27 +14,28 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     """Markdown from the card that is stored with the weights (`load_prior(name).card`)."""
     settings, curve = card["settings"], card["curve"]
     network = settings["network"]
-    preset = next((key for key, config in PRESETS.items() if asdict(config) == network), "custom")
-    flags = [f"--minutes {settings['minutes']:g}", f"--preset {preset}"]
-    flags += [f"--learning-rate {settings['learning_rate']:g}", f"--precision {settings['precision']}"]
-    flags += [f"--seed {settings['seed']}"]
-    flags += ["--proper"] * settings["proper"] + ["--compile"] * settings["compile"]
-    stages = "; ".join(
-        f"{stage['n_points']} points, batch {stage['batch']}, until {stage['until']:.0%}"
-        for stage in settings["curriculum"]
-    )
     lines = [
         f"# The prior `{name}`",
         "",
         f"- data: `{settings['data']}`, {settings['held_out']} clouds held out",
-        f"- command: `dpskit train {settings['data']} --out {name} {' '.join(flags)}`",
+        f"- command: `{_command(name, settings)}`",
         f"- network: point transformer, width {network['width']}, {network['layers']} layers",
-        f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes",
-        f"- curriculum: {stages}",
-        f"- noise: ln t ~ N({settings['p_mean']:g}, {settings['p_std']:g}^2), and {settings['uniform_share']:.0%} "
-        f"log-uniform over {settings['t_range'][0]:g} to {settings['t_range'][1]:g}",
+        f"- started from: {settings['initial'] or 'random weights'}",
+        f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes on {card['hardware']}",
         f"- rotations: {'SO(3)' if settings['proper'] else 'O(3)'}; arithmetic: {settings['precision']}; "
         f"seed {settings['seed']}",
+        "",
+        f"Noise: {settings['uniform_share']:.0%} of the draws are log-uniform from t = {settings['t_min']:g}.",
+        "",
+        "| stage until | points | batch | ln t: mean, standard deviation | up to t |",
+        "|---|---|---|---|---|",
+    ]
+    for stage in settings["curriculum"]:
+        noise = f"{stage['p_mean']:g}, {stage['p_std']:g}"
+        lines.append(
+            f"| {stage['until']:.0%} | {stage['n_points']} | {stage['batch']} | {noise} | {stage['t_max']:g} |"
+        )
+    lines += [
         "",
         "EDM loss of the averaged weights on held-out clouds of 256 points, by noise level (1: as a zero network).",
         "",
@@ -47,3 +48,14 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         losses = " | ".join(f"{row['held_out'][t]:.3f}" for t in levels)
         lines.append(f"| {row['minutes']:.0f} | {row['clouds']:,} | {row['loss']:.3f} | {losses} |")
     return "\n".join(lines) + "\n"
+
+
+def _command(name: str, settings: dict[str, Any]) -> str:
+    preset = next((key for key, config in PRESETS.items() if asdict(config) == settings["network"]), "custom")
+    flags = [f"--clouds {settings['clouds']}", f"--preset {preset}"]
+    flags += [f"--initial {settings['initial']}"] if settings["initial"] else []
+    flags += ["--proper"] * settings["proper"]
+    flags += ["--stage " + " ".join(f"{value:g}" for value in stage.values()) for stage in settings["curriculum"]]
+    flags += [f"--learning-rate {settings['learning_rate']:g}", f"--precision {settings['precision']}"]
+    flags += ["--compile"] * settings["compile"] + [f"--seed {settings['seed']}"]
+    return f"dpskit train {settings['data']} --out {name} {' '.join(flags)}"

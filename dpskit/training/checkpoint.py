@@ -3,65 +3,81 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from dpskit.files import replacing
+from dpskit.shards import load_tensors, save_tensors
 from dpskit.training.config import TrainConfig
 
-
-def save_checkpoint(
-    path: Path,
-    config: TrainConfig,
-    network: nn.Module,
-    average: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    seen: int,
-    spent: float,
-) -> None:
-    """Write everything that `restore_checkpoint` needs; atomic."""
-    from safetensors.torch import save_file
-
-    moments = optimizer.state_dict()["state"]
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()} | {
-        f"average.{k}": v for k, v in average.items()
-    }
-    tensors |= {f"optimizer.{i}.{k}": v for i, state in moments.items() for k, v in state.items()}
-    metadata = {"settings": json.dumps(asdict(config)), "step": str(step), "seen": str(seen), "spent": str(spent)}
-    with replacing(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata)
+STATE = "state.safetensors"
 
 
-def restore_checkpoint(
-    path: Path, config: TrainConfig, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> tuple[int, int, float]:
-    """Load a checkpoint of the same settings (the budget may differ) in place; returns (step, seen, spent)."""
-    from safetensors import SafetensorError, safe_open
+@dataclass(frozen=True, eq=False)
+class TrainState:
+    """Everything a run continues from, beside its settings; `seconds` is what it took so far."""
 
-    if not path.is_file():
-        raise FileNotFoundError(f"resume needs the checkpoint {str(path)!r}, which does not exist.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"resume needs a complete checkpoint, but {str(path)!r} cannot be read: {error}.") from None
-    size = json.loads(metadata.get("settings", "{}")).get("network")
-    if size != asdict(config.network):
-        raise ValueError(f"resume needs a checkpoint of {config.network}, but {str(path)!r} holds {size}.")
-    network.load_state_dict(_under("network.", tensors))
-    average.update({k: v.to(average[k].device) for k, v in _under("average.", tensors).items()})
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under("optimizer.", tensors).items():
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+
+
+def save_checkpoint(folder: Path, config: TrainConfig, state: TrainState, limit: int | None = None) -> None:
+    """Write `state` to `folder`/STEP, in files of at most `limit` bytes, and then remove earlier ones.
+
+    The folder of a step gets its name when it is complete: a process killed at any moment leaves the state before.
+    """
+    metadata = {"settings": json.dumps(asdict(config))}
+    metadata |= {"step": str(state.step), "seen": str(state.seen), "seconds": f"{state.seconds:.1f}"}
+    part, done = folder / "part", folder / f"{state.step:09d}"
+    shutil.rmtree(part, ignore_errors=True)
+    if not done.exists():  # the same step of the same run: the same state
+        save_tensors(_tensors(state), metadata, part / STATE, limit)
+        part.rename(done)
+    for old in _steps(folder):
+        if old != done:
+            shutil.rmtree(old)
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, str]]:
+    """The last complete state of a run: (tensors, settings, metadata). Raises FileNotFoundError if there is none."""
+    steps = _steps(folder)
+    if not steps:
+        raise FileNotFoundError(f"resume needs a checkpoint, but the folder {str(folder)!r} holds none.")
+    tensors, metadata = load_tensors(steps[-1] / STATE, "checkpoint")
+    return tensors, TrainConfig.from_dict(json.loads(metadata["settings"])), metadata
+
+
+def restore(state: TrainState, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> TrainState:
+    """`state` with the weights and moments of a checkpoint, which are copied in place, and its progress."""
+    state.network.load_state_dict(dict(_under("network.", tensors)))
+    state.average.load_state_dict(dict(_under("average.", tensors)))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under("optimizer.", tensors):
         index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"]), int(metadata["seen"]), float(metadata["spent"])
+        moments.setdefault(int(index), {})[name] = value
+    state.optimizer.load_state_dict({"state": moments, "param_groups": state.optimizer.state_dict()["param_groups"]})
+    progress = int(metadata["step"]), int(metadata["seen"]), float(metadata["seconds"])
+    return TrainState(state.network, state.average, state.optimizer, *progress)
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+def _tensors(state: TrainState) -> dict[str, Tensor]:
+    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
+    moments = state.optimizer.state_dict()["state"]
+    return tensors | {f"optimizer.{i}.{k}": v for i, parts in moments.items() for k, v in parts.items()}
+
+
+def _steps(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    return ((key.removeprefix(prefix), value) for key, value in tensors.items() if key.startswith(prefix))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.priors.transformer import PRESETS, NetworkConfig
@@ -10,19 +11,36 @@ from dpskit.priors.transformer import PRESETS, NetworkConfig
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run: up to which share of its budget, with how many points per cloud and clouds per batch."""
+    """A part of the run.
+
+    until: the share of the run's clouds at which it ends. n_points per cloud, batch clouds per step (of all processes
+    together). Noise: ln t ~ N(p_mean, p_std^2), cut at t_max. Paper: A.2 has two stages of noise.
+    """
 
     until: float
     n_points: int
     batch: int
+    p_mean: float = -1.9
+    p_std: float = 1.0
+    t_max: float = 80.0
 
     def __post_init__(self) -> None:
+        check_number("until", self.until, above=0.0)
         check_integer("n_points", self.n_points)
         check_integer("batch", self.batch)
+        check_number("p_mean", self.p_mean)
+        check_number("p_std", self.p_std, least=0.0)
+        check_number("t_max", self.t_max, above=0.0)
 
 
-CURRICULUM = (Stage(0.15, 128, 32), Stage(0.45, 256, 16), Stage(0.7, 512, 8), Stage(1.0, 1024, 6))
-"""Few points first: a step costs the same, but sees more clouds. The last stage is at full density."""
+CURRICULUM = (Stage(0.35, 256, 16), Stage(0.65, 512, 8), Stage(1.0, 1024, 8))
+"""Few points first: a cloud of 256 points costs a seventh of one of 1,024. Most of the time goes to full density."""
+
+PAPER_CURRICULUM = (
+    Stage(0.9, 1024, 200, p_mean=-2.8, p_std=0.9, t_max=1.0),
+    Stage(1.0, 1024, 200, p_mean=-1.2, p_std=1.2, t_max=80.0),
+)
+"""The noise of the paper's mixed and CryoStruct priors (A.2), at one of its batch sizes."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +49,24 @@ class TrainConfig:
 
     data: npz file with `points` (k, m, 3), and optionally `redundant` (k,), the clouds to be drawn at most a quarter
         of the time.
-    minutes: the budget. The learning rate and the curriculum follow the share of it that is spent, so a run ends at
-        the bottom of its schedule whatever the machine.
+    clouds: how many clouds to draw in all. The learning rate and the curriculum follow the share that is done;
+        `clouds_in` tells how many go into a time.
+    initial: a prior to start from, by shipped name or path (fine-tuning); None: random weights.
     proper: augment with SO(3) (biomolecules, which are chiral) instead of O(3) (shapes).
-    p_mean, p_std: ln t ~ N(p_mean, p_std^2); uniform_share of the draws is log-uniform over t_range instead, so that
-        no noise level stays unseen.
-    learning_rate: the peak, after a warm-up over warmup of the budget; then a cosine to zero.
+    uniform_share: share of the draws of t that is log-uniform from t_min to the stage's t_max, so that no noise level
+        stays unseen.
+    learning_rate: the peak, after a warm-up over `warmup` of the run; then a cosine to zero.
     ema_share: half-life of the weight average, as a share of the clouds seen so far.
     """
 
     data: str
-    minutes: float
+    clouds: int
     network: NetworkConfig = PRESETS["small"]
+    initial: str | None = None
     proper: bool = False
     curriculum: tuple[Stage, ...] = CURRICULUM
-    p_mean: float = -1.9
-    p_std: float = 1.0
     uniform_share: float = 0.1
-    t_range: tuple[float, float] = (0.002, 80.0)
+    t_min: float = 0.002
     learning_rate: float = 2e-3
     warmup: float = 0.02
     weight_decay: float = 0.01
@@ -60,16 +78,27 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        check_number("minutes", self.minutes, above=0.0)
+        check_integer("clouds", self.clouds)
+        check_number("uniform_share", self.uniform_share, least=0.0)
+        check_number("t_min", self.t_min, above=0.0)
         check_number("learning_rate", self.learning_rate, above=0.0)
         check_number("warmup", self.warmup, above=0.0)
         check_integer("held_out", self.held_out)
         check_integer("seed", self.seed, least=0)
         check_choice("precision", self.precision, ["bf16", "fp32"])
         ends = [stage.until for stage in self.curriculum]
-        if ends != sorted(set(ends)) or not ends or ends[-1] != 1.0 or ends[0] <= 0:
+        if ends != sorted(set(ends)) or not ends or ends[-1] != 1.0:
             raise ValueError(f"curriculum must have rising ends up to 1.0, got {ends}.")
 
-    def stage(self, progress: float) -> Stage:
-        """The stage at `progress`, the share of the budget that is spent."""
-        return next((stage for stage in self.curriculum if progress < stage.until), self.curriculum[-1])
+    def stage(self, share: float) -> Stage:
+        """The stage at `share`, the part of the run that is done."""
+        return next((stage for stage in self.curriculum if share < stage.until), self.curriculum[-1])
+
+    @staticmethod
+    def from_dict(settings: dict[str, Any]) -> TrainConfig:
+        """The inverse of `dataclasses.asdict`, from a checkpoint or a model card."""
+        parts = {
+            "network": NetworkConfig(**settings["network"]),
+            "curriculum": tuple(Stage(**stage) for stage in settings["curriculum"]),
+        }
+        return TrainConfig(**(settings | parts))

@@ -24,11 +24,19 @@ class Clouds:
     points: Tensor
     probability: Tensor
 
+    def to(self, device: torch.device | str) -> Clouds:
+        """The same clouds on `device`."""
+        return Clouds(self.points.to(device), self.probability.to(device))
+
     def draw(self, batch: int, n_points: int, proper: bool, generator: torch.Generator) -> Tensor:
-        """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each, randomly rotated."""
+        """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each, randomly rotated.
+
+        The generator lives on the device of the clouds.
+        """
         rows = torch.multinomial(self.probability, batch, replacement=True, generator=generator)
         m = self.points.shape[1]
-        subset = torch.rand(batch, m, generator=generator).topk(min(n_points, m), dim=1).indices
+        order = torch.rand(batch, m, generator=generator, device=generator.device)
+        subset = order.topk(min(n_points, m), dim=1).indices
         clouds = self.points[rows].gather(1, subset.unsqueeze(2).expand(-1, -1, 3)).float()
         return clouds @ random_rotations(batch, generator, proper=proper)
 

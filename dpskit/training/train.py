@@ -2,146 +2,249 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import os
+import platform
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.files import replacing
-from dpskit.priors.edm import edm_loss
-from dpskit.priors.store import save_prior
+from dpskit.priors.edm import DiffusionPrior, edm_loss
+from dpskit.priors.store import load_prior, save_prior
 from dpskit.priors.transformer import PointTransformer
 from dpskit.training.card import model_card
-from dpskit.training.checkpoint import restore_checkpoint, save_checkpoint
-from dpskit.training.config import TrainConfig
+from dpskit.training.checkpoint import TrainState, load_checkpoint, restore, save_checkpoint
+from dpskit.training.config import Stage, TrainConfig
 from dpskit.training.data import Clouds, load_clouds
 from dpskit.training.ema import update_ema
+from dpskit.training.interrupt import stop_request
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 BANDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """The noise levels at which the held-out loss is measured."""
 
 
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """What a run tells at every interval: the lines of its log so far, and the prior that it would write now."""
+
+    log: list[dict[str, Any]]
+    prior: DiffusionPrior
+
+
 def train(
-    config: TrainConfig, out: str | Path, *, resume: bool = False, device: str | None = None, interval: float = 150
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    interval: float = 150,
+    time_limit: float | None = None,
+    shard_size: int | None = None,
+    watch: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Train a prior and write `out`.safetensors (EMA weights); returns its path.
+    """Train a prior and write `out`.safetensors (averaged weights); returns its path.
 
     Beside it: `out`.md, the model card; `out`.jsonl, one line per interval (step, clouds seen, training loss, held-out
-    loss per noise level); and `out`.checkpoint, from which `resume` continues the same run. All are written every
-    `interval` seconds, and when the run is interrupted.
+    loss per noise level); and the folder `out`.checkpoint, from which `resume` continues the same run, with the same
+    weights in the end as if it had never stopped, whatever stopped it. They are written every `interval` seconds, at
+    the end, when `time_limit` (minutes, from the call) is over, and on SIGINT and SIGTERM, which take effect after the
+    step at hand.
+
+    accelerator: "auto" (CUDA if there is any), "cpu" or "cuda". Under torchrun, every process takes its part of each
+    batch. shard_size: bytes, of the files that the weights and the checkpoint are split into; None: one file each.
+    watch: called with a `Progress` at every interval. A resumed run may bring other data of the same content, another
+    accelerator, and `compile`; every other setting must be that of the checkpoint. Paper: A.2.
     """
     from tqdm.auto import tqdm
 
     out = Path(out)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    clouds, held_out = load_clouds(config.data, config.held_out)
-    torch.manual_seed(config.seed)
-    network = PointTransformer(config.network).to(device)
-    average = {name: weight.clone() for name, weight in network.state_dict().items()}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-    )
+    check_number("interval", interval, least=0.0)
+    limit = math.inf if time_limit is None else 60 * check_number("time_limit", time_limit, above=0.0)
+    shard_size = None if shard_size is None else check_integer("shard_size", shard_size)
     checkpoint, log_path = out.with_suffix(".checkpoint"), out.with_suffix(".jsonl")
-    step, seen, spent = 0, 0, 0.0
-    if resume:
-        step, seen, spent = restore_checkpoint(checkpoint, config, network, average, optimizer)
-    elif log_path.exists():
-        raise FileExistsError(f"out must be new, or resume be set, but {str(log_path)!r} exists.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    run = torch.compile(network) if config.compile else network
+    saved = load_checkpoint(checkpoint) if resume else None
+    if saved is not None:
+        _check_same(config, saved[1])
+    for path in (log_path, checkpoint):
+        if saved is None and path.exists():
+            raise FileExistsError(f"out must be new, or resume be set, but {str(path)!r} exists.")
+    clouds, held_out = load_clouds(config.data, config.held_out)
+    fabric = make_fabric(accelerator)
+    for stage in config.curriculum:
+        if stage.batch % fabric.world_size:
+            raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes, got {stage.batch}.")
+    clouds = clouds.to(fabric.device)
+    module, state = set_up(config, fabric)
+    log: list[dict[str, Any]] = []
+    if saved is not None:
+        state = restore(state, saved[0], saved[2])
+        lines = log_path.read_text().splitlines() if log_path.exists() else []
+        log = [line for line in map(json.loads, lines) if line["step"] <= state.step]
 
-    budget = 60 * config.minutes
     losses: list[Tensor] = []
-    start, last = time.monotonic() - spent, time.monotonic()
-    progress = tqdm(total=round(budget), initial=round(spent), unit="s", desc=f"training {out.name}")
+    started, last = time.monotonic(), time.monotonic()
+    before = state.seconds
+    main = fabric.is_global_zero
+    bar = tqdm(total=config.clouds, initial=state.seen, unit="cloud", desc=f"training {out.name}", disable=not main)
 
     def record() -> None:
-        line = {"step": step, "clouds": seen, "minutes": round(spent / 60, 2)}
-        line["loss"] = round(float(torch.stack(losses).mean()), 4) if losses else None
+        line: dict[str, Any] = {"step": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 2)}
+        line["loss"] = round(float(torch.stack(losses).mean()), 4)
+        if not math.isfinite(line["loss"]):
+            raise FloatingPointError(f"The loss is not finite at step {state.step}; the last checkpoint was kept.")
         line["held_out"] = {
-            f"{t:g}": round(v, 4) for t, v in held_out_losses(network, average, held_out, config).items()
+            f"{t:g}": round(loss, 4) for t, loss in held_out_losses(state.average, held_out, config.proper).items()
         }
-        with log_path.open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        log.append(line)
         losses.clear()
-        card = _card(config, step, seen, spent, log_path)
-        save_prior(average, config.network, card, out.with_suffix(".safetensors"))
+        names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
+        card = {"settings": asdict(config) | names, "hardware": hardware(fabric)}
+        card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
+        with replacing(log_path) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
+        save_prior(state.average.state_dict(), config.network, card, out.with_suffix(".safetensors"), shard_size)
         with replacing(out.with_suffix(".md")) as temporary:
             temporary.write_text(model_card(out.name, card))
-        save_checkpoint(checkpoint, config, network, average, optimizer, step, seen, spent)
+        save_checkpoint(checkpoint, config, state, shard_size)
+        if watch is not None:
+            watch(Progress(list(log), DiffusionPrior(copy.deepcopy(state.average), out.stem, card)))
 
-    try:
-        while spent < budget:
-            share = spent / budget
-            stage = config.stage(share)
-            generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-            x0 = clouds.draw(stage.batch, stage.n_points, config.proper, generator)
-            t = draw_times(stage.batch, config, generator)
-            noise = torch.randn(x0.shape, generator=generator)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(share, config)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"):
-                loss = edm_loss(run, x0.to(device), t.to(device), noise.to(device)).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            step, seen = step + 1, seen + stage.batch
-            update_ema(average, network, stage.batch, seen, config.ema_share)
-            losses.append(loss.detach())
+    with bar, stop_request() as request:
+        while state.seen < config.clouds:
+            stage = config.stage(state.seen / config.clouds)
+            for group in state.optimizer.param_groups:
+                group["lr"] = learning_rate(state.seen / config.clouds, config)
+            loss = step_loss(module, clouds, config, stage, state.step, fabric)
+            fabric.backward(loss)
+            nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+            state.optimizer.step()
+            state.optimizer.zero_grad()
             now = time.monotonic()
-            progress.update(min(round(now - start), round(budget)) - progress.n)
-            spent = now - start
-            if now - last >= interval:
-                progress.set_postfix(loss=f"{float(losses[-1]):.3f}", points=stage.n_points, clouds=seen)
+            state = replace(state, step=state.step + 1, seen=state.seen + stage.batch, seconds=before + now - started)
+            update_ema(state.average, state.network, stage.batch, state.seen, config.ema_share)
+            losses.append(loss.detach())
+            bar.update(stage.batch)
+            stop = _any(fabric, request.signal is not None or now - started >= limit)
+            if main and (stop or now - last >= interval or state.seen >= config.clouds):
+                bar.set_postfix(loss=f"{float(losses[-1]):.3f}", points=stage.n_points)
                 record()
                 last = time.monotonic()
-    finally:
-        progress.close()
-        if losses:
-            record()
+            if stop:
+                break
+    request.raise_if_set()
     return out.with_suffix(".safetensors")
 
 
-def draw_times(batch: int, config: TrainConfig, generator: torch.Generator) -> Tensor:
+def make_fabric(accelerator: str = "auto") -> Fabric:
+    """One process, or torchrun's, on its device.
+
+    In float32, with autocast in `step_loss`: Fabric's mixed precision would round the coordinates to eight bits.
+    """
+    from lightning.fabric import Fabric
+
+    check_choice("accelerator", accelerator, ["auto", "cpu", "cuda"])
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    local, world = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), int(os.environ.get("WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def set_up(config: TrainConfig, fabric: Fabric) -> tuple[nn.Module, TrainState]:
+    """The module to train (the network, compiled and distributed as asked) and the state at step 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = PointTransformer(config.network)
+    if config.initial is not None:
+        given = load_prior(config.initial).network
+        if given.config != config.network:
+            raise ValueError(f"initial must be a prior of {config.network}, got one of {given.config}.")
+        network.load_state_dict(given.state_dict())
+    network = fabric.to_device(network)
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
+    )
+    module, wrapped = fabric.setup(torch.compile(network) if config.compile else network, optimizer)
+    return module, TrainState(network, average, wrapped)
+
+
+def step_loss(
+    module: nn.Module, clouds: Clouds, config: TrainConfig, stage: Stage, step: int, fabric: Fabric
+) -> Tensor:
+    """The mean EDM loss of this process's part of the batch of `step`, which depends on the seed and step alone."""
+    generator = torch.Generator(fabric.device).manual_seed(config.seed * 1_000_003 + step)
+    x0 = clouds.draw(stage.batch, stage.n_points, config.proper, generator)
+    t = draw_times(stage, config, generator)
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    with torch.autocast(fabric.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        return edm_loss(module, x0[mine], t[mine], noise[mine]).mean()
+
+
+def draw_times(stage: Stage, config: TrainConfig, generator: torch.Generator) -> Tensor:
     """Noise levels t (batch,): log-normal, and log-uniform for a share of the draws."""
-    normal = torch.randn(batch, generator=generator) * config.p_std + config.p_mean
-    low, high = (math.log(t) for t in config.t_range)
-    uniform = torch.rand(batch, generator=generator) * (high - low) + low
-    spread = torch.rand(batch, generator=generator) < config.uniform_share
+    batch, device = stage.batch, generator.device
+    normal = torch.randn(batch, generator=generator, device=device) * stage.p_std + stage.p_mean
+    low, high = math.log(config.t_min), math.log(stage.t_max)
+    uniform = torch.rand(batch, generator=generator, device=device) * (high - low) + low
+    spread = torch.rand(batch, generator=generator, device=device) < config.uniform_share
     return torch.where(spread, uniform, normal).clamp(low, high).exp()
 
 
 def learning_rate(share: float, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine to zero, over the share of the budget that is spent."""
+    """Linear warm-up, then a cosine to zero, over the share of the run that is done."""
     rise = min(1.0, (share + 1e-3) / config.warmup)
     return config.learning_rate * rise * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 @torch.no_grad()
-def held_out_losses(
-    network: nn.Module, average: dict[str, Tensor], clouds: Clouds, config: TrainConfig
-) -> dict[float, float]:
-    """EDM loss of the averaged weights on held-out clouds of 256 points, per noise level, under fixed draws."""
+def held_out_losses(network: nn.Module, clouds: Clouds, proper: bool, n_points: int = 256) -> dict[float, float]:
+    """EDM loss on 32 held-out clouds of `n_points`, per noise level of `BANDS`, under fixed draws and in float32."""
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(1)
-    x0 = clouds.draw(32, 256, config.proper, generator).to(device)
+    x0 = clouds.draw(32, n_points, proper, generator).to(device)
     noise = torch.randn(x0.shape, generator=generator).to(device)
-
-    def loss(t: float) -> float:
-        times = torch.full((len(x0),), t, device=device)
-        model = lambda x, c: torch.func.functional_call(network, average, (x, c))  # noqa: E731
-        return float(edm_loss(model, x0, times, noise).mean())
-
-    return {t: loss(t) for t in BANDS}
+    return {t: float(edm_loss(network, x0, x0.new_full((len(x0),), t), noise).mean()) for t in BANDS}
 
 
-def _card(config: TrainConfig, step: int, seen: int, spent: float, log_path: Path) -> dict[str, Any]:
-    settings = asdict(config) | {"data": Path(config.data).name}
-    curve = [json.loads(line) for line in log_path.read_text().splitlines()]
-    return {"settings": settings, "steps": step, "clouds": seen, "minutes": round(spent / 60, 1), "curve": curve}
+def hardware(fabric: Fabric) -> str:
+    """What a run runs on, in words for its model card."""
+    if fabric.device.type == "cuda":
+        return f"{fabric.world_size} x {torch.cuda.get_device_name(fabric.device)}"
+    return f"{fabric.world_size} process(es) of {torch.get_num_threads()} CPU thread(s), {platform.machine()}"
+
+
+def _check_same(config: TrainConfig, saved: TrainConfig) -> None:
+    """Raise ValueError if a run would go on with other settings than it began with."""
+    free = {"data": saved.data, "compile": saved.compile}
+    if replace(config, **free) != saved:
+        ours, theirs = asdict(replace(config, **free)), asdict(saved)
+        names = [name for name in ours if ours[name] != theirs[name]]
+        got = ", ".join(f"{name} = {ours[name]!r} instead of {theirs[name]!r}" for name in names)
+        raise ValueError(f"config must be that of the checkpoint to resume, but has {got}.")
+
+
+def _any(fabric: Fabric, stop: bool) -> bool:
+    """Whether any process asks to stop."""
+    if fabric.world_size == 1:
+        return stop
+    return bool(fabric.all_reduce(torch.tensor(float(stop), device=fabric.device), reduce_op="sum") > 0)

@@ -8,18 +8,18 @@ from dpskit.training.train import learning_rate
 
 
 def test_the_stage_follows_the_share_of_the_budget():
-    config = TrainConfig("data.npz", 1.0, curriculum=(Stage(0.25, 128, 32), Stage(0.5, 256, 16), Stage(1.0, 1024, 8)))
+    config = TrainConfig("data.npz", 1, curriculum=(Stage(0.25, 128, 32), Stage(0.5, 256, 16), Stage(1.0, 1024, 8)))
     expected = {0.0: 128, 0.2499: 128, 0.25: 256, 0.4999: 256, 0.5: 1024, 0.99: 1024, 1.0: 1024, 1.3: 1024}
     assert {share: config.stage(share).n_points for share in expected} == expected
 
 
 def test_the_shipped_curriculum_ends_at_full_density():
     assert CURRICULUM[-1].until == 1.0
-    assert [stage.n_points for stage in CURRICULUM] == [128, 256, 512, 1024]
+    assert [stage.n_points for stage in CURRICULUM] == [256, 512, 1024]
 
 
 def test_learning_rate_by_formula():
-    config = TrainConfig("data.npz", 1.0, learning_rate=4e-3, warmup=0.1)
+    config = TrainConfig("data.npz", 1, learning_rate=4e-3, warmup=0.1)
     for share in (0.0, 0.03, 0.099, 0.1, 0.5, 0.75, 1.0):
         warm = min(1.0, (share + 0.001) / 0.1)
         expected = 4e-3 * warm * (1 + math.cos(math.pi * share)) / 2
@@ -36,9 +36,9 @@ def test_learning_rate_by_formula():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"minutes": 0}, ["minutes", "0"]),
-        ({"minutes": -2.0}, ["minutes", "-2.0"]),
-        ({"minutes": math.inf}, ["minutes", "inf"]),
+        ({"clouds": 0}, ["clouds", "0"]),
+        ({"clouds": 2.5}, ["clouds", "2.5"]),
+        ({"t_min": 0.0}, ["t_min", "0.0"]),
         ({"learning_rate": 0.0}, ["learning_rate", "0.0"]),
         ({"warmup": 0.0}, ["warmup", "0.0"]),
         ({"held_out": 0}, ["held_out", "0"]),
@@ -51,10 +51,21 @@ def test_learning_rate_by_formula():
 )
 def test_bad_settings(one_sentence, settings, words):
     with one_sentence(ValueError, *words):
-        TrainConfig(**({"data": "data.npz", "minutes": 1.0} | settings))
+        TrainConfig(**({"data": "data.npz", "clouds": 1} | settings))
 
 
-@pytest.mark.parametrize(("n_points", "batch", "word"), [(0, 8, "n_points"), (8, 0, "batch"), (8, 2.5, "batch")])
-def test_bad_stage(one_sentence, n_points, batch, word):
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ((0.0, 8, 8), "until"),
+        ((1.0, 0, 8), "n_points"),
+        ((1.0, 8, 0), "batch"),
+        ((1.0, 8, 2.5), "batch"),
+        ((1.0, 8, 8, math.nan), "p_mean"),
+        ((1.0, 8, 8, 0.0, -1.0), "p_std"),
+        ((1.0, 8, 8, 0.0, 1.0, 0.0), "t_max"),
+    ],
+)
+def test_bad_stage(one_sentence, values, word):
     with one_sentence(ValueError, word):
-        Stage(1.0, n_points, batch)
+        Stage(*values)
