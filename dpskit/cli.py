@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     assignment = _add(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
-    assignment.add_argument("--n-samples", type=int, default=2, help="clouds per run")
+    assignment.add_argument("--n-samples", type=int, default=10, help="clouds per run")
     assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
     return parser
 
@@ -164,10 +164,15 @@ def _energy(options: argparse.Namespace) -> None:
 
 
 def _assignment(options: argparse.Namespace) -> None:
+    from dpskit import Projections
     from dpskit.data.examples import load_example
     from dpskit.evaluation.assignment_benchmark import assignment_benchmark, assignment_table, record_trajectories
+    from dpskit.evaluation.run_profile import profile_run, profile_table, thread_speedup
     from dpskit.priors.store import load_prior
 
-    points = load_example(options.example).points
-    trajectories = record_trajectories(load_prior(options.prior), points, n_samples=options.n_samples)
+    prior, points = load_prior(options.prior), load_example(options.example).points
+    data = Projections.observe(points, n_views=6, n_points=1024)
+    profile = profile_run(prior, data, n_samples=options.n_samples)
+    print(profile_table(profile, thread_speedup(profile.denoised, data)), end="\n\n")
+    trajectories = record_trajectories(prior, points, n_samples=options.n_samples)
     print(assignment_table(assignment_benchmark(trajectories, every=options.every)))

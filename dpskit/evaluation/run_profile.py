@@ -1,0 +1,143 @@
+"""Where the time of a sampling run goes: network, assignments and the rest; and what threads bring."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer
+from dpskit.likelihoods.assignment import assign
+from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.protocol import WarmStart
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.sample import sample
+from dpskit.sampling.schedule import karras_schedule
+
+PAPER_SECONDS = 72.0
+"""Per sample: 10 samples at once, 6 projections, 40 steps, an A100 and a Xeon Platinum 8360Y. Paper: section 4.4."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunProfile:
+    """Seconds of wall time of a run of `n_samples`: in all, in the network (forward and backward), and in the energy,
+    which is the assignments. denoised: the clouds of every score evaluation, (n_samples, n_points, 3) each."""
+
+    total: float
+    network: float
+    assignment: float
+    n_samples: int
+    threads: int
+    denoised: Sequence[Tensor]
+
+    @property
+    def rest(self) -> float:
+        return self.total - self.network - self.assignment
+
+
+@dataclass
+class _Stopwatch:
+    """A prior and a likelihood that add up the time spent in them. The backward pass reaches the denoised clouds first
+    and x last, so that it is timed between these two gradients."""
+
+    prior: Prior
+    likelihood: Projections
+    network: float = 0.0
+    assignment: float = 0.0
+    started: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.denoised: list[Tensor] = []
+
+    def denoise(self, x: Tensor, t: Tensor) -> Tensor:
+        self._start()
+        denoised = self.prior.denoise(x, t)
+        self.network += self._elapsed(x)
+        self.denoised.append(denoised.detach().cpu())
+        if denoised.requires_grad:
+            denoised.register_hook(lambda gradient: self._start())
+            x.register_hook(lambda gradient: self._add_backward(gradient))
+        return denoised
+
+    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        self._start()
+        energy = self.likelihood.energy(x0, warm)
+        self.assignment += self._elapsed(x0)
+        return energy
+
+    def _start(self) -> None:
+        self.started = time.perf_counter()
+
+    def _add_backward(self, gradient: Tensor) -> None:
+        self.network += self._elapsed(gradient)
+
+    def _elapsed(self, x: Tensor) -> float:
+        if x.device.type == "cuda":  # kernels run on after the call
+            torch.cuda.synchronize(x.device)
+        return time.perf_counter() - self.started
+
+
+def profile_run(
+    prior: Prior,
+    data: Projections,
+    *,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    n_steps: int = 40,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> RunProfile:
+    """Time one run of DPS, 2 n_steps - 1 score evaluations; compilation of the assignment engine is not timed."""
+    assign(torch.zeros(1, 2, 2), torch.zeros(2, 2))
+    watch = _Stopwatch(prior, data)
+    start = time.perf_counter()
+    # fmt: off
+    sample(watch, watch, n_samples=n_samples, n_points=n_points, schedule=karras_schedule(n_steps), device=device,
+           progress=progress)
+    # fmt: on
+    total = time.perf_counter() - start
+    return RunProfile(total, watch.network, watch.assignment, n_samples, torch.get_num_threads(), watch.denoised)
+
+
+def thread_speedup(denoised: Sequence[Tensor], data: Projections, threads: int = 2) -> float:
+    """Wall time of all assignments of a run on one thread, over that on `threads`, taken in turn.
+
+    Raises AssertionError if a result depends on the number of threads.
+    """
+    check_integer("threads", threads)
+    before = torch.get_num_threads()
+    seconds, warm = {1: 0.0, threads: 0.0}, [None] * len(data.views)
+    try:
+        for x0 in denoised:
+            for k, (view, rotation) in enumerate(zip(data.views, data.rotations, strict=True)):
+                x, multiplicity, found = project(x0, rotation), view.multiplicity(x0.shape[1]), {}
+                for count in seconds:
+                    torch.set_num_threads(count)
+                    start = time.perf_counter()
+                    found[count] = assign(x, view.points, multiplicity, warm[k])
+                    seconds[count] += time.perf_counter() - start
+                assert torch.equal(found[1].index, found[threads].index)
+                assert torch.equal(found[1].duals, found[threads].duals)
+                warm[k] = found[1]
+    finally:
+        torch.set_num_threads(before)
+    return seconds[1] / seconds[threads]
+
+
+def profile_table(profile: RunProfile, speedup: float | None = None) -> str:
+    """The profile as a Markdown table, per sample and beside the paper."""
+    lines = [
+        "| seconds per sample | network | assignment | rest | in all | paper, in all | ratio |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    parts = [value / profile.n_samples for value in (profile.network, profile.assignment, profile.rest, profile.total)]
+    name = f"batch of {profile.n_samples}, {profile.threads} of {os.cpu_count()} threads"
+    cells = [name, *(f"{part:.2f}" for part in parts), f"{PAPER_SECONDS:.0f}", f"{PAPER_SECONDS / parts[-1]:.1f}"]
+    lines.append(f"| {' | '.join(cells)} |")
+    if speedup is not None:
+        lines += ["", f"Two threads are {speedup:.2f} times as fast as one on the assignments of this run."]
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+import time
+
+import pytest
+import torch
+
+from dpskit import GaussianPrior, Projections
+from dpskit.evaluation.run_profile import profile_run, profile_table, thread_speedup
+from dpskit.likelihoods import projection
+
+
+@pytest.fixture
+def data(normal):
+    return Projections.observe(0.3 * normal(40, 3), n_views=2, n_points=20)
+
+
+class SlowPrior:
+    """Sleeps 4 ms forward and 6 ms backward."""
+
+    def denoise(self, x, t):
+        time.sleep(0.004)
+        if x.requires_grad:
+            x = x * 1.0
+            x.register_hook(lambda gradient: time.sleep(0.006))
+        return GaussianPrior(torch.zeros(3), 0.3).denoise(x, t)
+
+
+def test_the_parts_of_a_run(data, monkeypatch):
+    """Five evaluations: sleeping makes their least time known."""
+    energies = Projections.energies
+    monkeypatch.setattr(projection.Projections, "energies", lambda *a: time.sleep(0.02) or energies(*a))
+    profile = profile_run(SlowPrior(), data, n_samples=3, n_points=40, n_steps=3, progress=False)
+    assert profile.network >= 5 * 0.010 and profile.assignment >= 5 * 0.020
+    assert profile.rest > 0 and profile.total == profile.network + profile.assignment + profile.rest
+    assert [x.shape for x in profile.denoised] == [(3, 40, 3)] * 5
+    table = profile_table(profile, 1.5).splitlines()
+    cells = [float(cell) for cell in table[2].split("|")[2:-1]]
+    assert cells[3] == pytest.approx(sum(cells[:3]), abs=0.02)
+    assert "1.50 times" in table[-1]
+
+
+def test_threads_do_not_change_results(data, normal):
+    threads = torch.get_num_threads()
+    assert thread_speedup([0.3 * normal(4, 40, 3) for _ in range(3)], data) > 0
+    assert torch.get_num_threads() == threads
