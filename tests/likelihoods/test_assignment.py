@@ -2,6 +2,7 @@ import itertools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -319,3 +320,12 @@ def test_bad_input(words, arguments, one_sentence):
 def test_what_is_not_numeric(arguments, one_sentence):
     with one_sentence(TypeError, "array"):
         assign(*arguments)
+
+
+def test_without_a_place_for_the_compiled_code():
+    """A function without a file stands for one in a folder that cannot be written: numba finds no cache for either."""
+    namespace = {}
+    exec(compile("def twice(x):\n    return 2 * x", "/nowhere/at/all.py", "exec"), namespace)
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(namespace["twice"])
+    assert _transport.compiled(namespace["twice"])(21) == 42
