@@ -67,7 +67,7 @@ def list_examples() -> list[str]:
 def load_example(name: str) -> Example:
     """The shipped example `name`; see `list_examples`. Raises ValueError for an unknown name.
 
-    "ruvab": 1,024 points, the means of `coarse_grain` (seed 0) over the 15,702 heavy polymer atoms of PDB 7pbl (its
+    "ruvab": 1,024 points, the means of a Gaussian mixture (see `coarse_grain`) over the 15,702 heavy polymer atoms of PDB 7pbl (its
     first biological assembly, which is the model as deposited). Furniture: 4,096 points drawn uniformly by area.
     """
     check_choice("name", name, list_examples())
