@@ -6,6 +6,8 @@ data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a 
 from dpskit.cloud import Frame, normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
+from dpskit.data.observation_file import read_observations, write_observations
+from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
@@ -45,6 +47,7 @@ __all__ = [
     "InverseTime",
     "Joint",
     "LikelihoodScore",
+    "Observations",
     "PointMixturePrior",
     "Projections",
     "Samples",
@@ -67,6 +70,7 @@ __all__ = [
     "maximum_likelihood",
     "normalise",
     "random_rotations",
+    "read_observations",
     "read_structure",
     "resample",
     "rmsd_to_atoms",
@@ -74,4 +78,5 @@ __all__ = [
     "sample",
     "superpose",
     "train",
+    "write_observations",
 ]
