@@ -10,6 +10,7 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
 from dpskit.likelihoods.assignment import Assignment, assign
@@ -58,6 +59,7 @@ __all__ = [
     "chamfer_distance",
     "coarse_grain",
     "earth_movers_distance",
+    "export_density",
     "export_structure",
     "iterate",
     "karras_schedule",
