@@ -49,15 +49,21 @@ def _parser() -> argparse.ArgumentParser:
 
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
-    for name, targets in {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files"}.items():
+    helps = {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files or PDB codes"}
+    for name, targets in helps.items():
         kind = _add(kinds, name, _benchmark, f"reconstruct {name} with several priors and by maximum likelihood")
         kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
-        kind.add_argument("--train", required=True, help="npz file of training clouds, for the baseline priors")
+        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for the baseline priors")
         kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
         kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
+        kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
+        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0, help="targets for a scan of alpha")
         kind.set_defaults(kind=name)
     kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
+    kinds.choices["complexes"].add_argument(
+        "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
+    )
     energy = _add(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
     energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
     energy.add_argument("--count", type=int, default=12, help="number of targets")
@@ -107,22 +113,36 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> None:
-    from dpskit.evaluation import benchmark
+    from dpskit.checks import check_choice
+    from dpskit.evaluation.benchmark import run, scenarios, tables, targets
     from dpskit.priors.store import load_prior
 
     if options.kind == "chairs":
-        scenario, targets = benchmark.CHAIRS, benchmark.chair_targets(options.targets[0], options.count)
+        settings, clouds = [scenarios.CHAIRS], targets.chair_targets(options.targets[0], options.count)
+        count = len(clouds)
     else:
-        scenario, targets = benchmark.COMPLEXES, benchmark.complex_targets(options.targets)
-    priors = benchmark.baseline_priors(benchmark.training_clouds(options.train))
+        known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
+        settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
+        clouds, count = targets.complex_targets(options.targets), len(options.targets)
+    priors = run.baseline_priors(run.training_clouds(options.train)) if options.train else {}
     if not options.no_prior:
         priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
-    record = options.record or f"results/benchmark/{options.kind}.jsonl"
-    print(benchmark.benchmark_table(benchmark.run_benchmark(targets, scenario, priors, record), scenario))
+    record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
+    # fmt: off
+    results = run.run_benchmark(clouds, settings, priors, record, n_samples=options.n_samples, n_swept=options.sweep,
+                                count=count)
+    # fmt: on
+    print(tables.benchmark_table(results, settings))
+    if options.kind == "complexes":
+        from dpskit.evaluation.benchmark.figures import benchmark_figure
+
+        benchmark_figure(results, settings).savefig(record.with_suffix(".png"))
+        print(f"\n{record.with_suffix('.png')}")
 
 
 def _energy(options: argparse.Namespace) -> None:
-    from dpskit.evaluation.benchmark import chair_targets, energy_table
+    from dpskit.evaluation.benchmark.tables import energy_table
+    from dpskit.evaluation.benchmark.targets import chair_targets
 
     print(energy_table(chair_targets(options.targets, options.count)))
 

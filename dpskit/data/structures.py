@@ -87,8 +87,7 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     """
     if not isinstance(source, str | Path):
         raise TypeError(f"source must be a path or a PDB code, got {type(source).__name__}.")
-    code = isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source)
-    path = fetch_entry(source) if code else Path(source)
+    path = fetch_entry(str(source)) if is_pdb_code(source) else Path(source)
     kind = _kind(path)
     structure, left_out = _parse(_read_text(path), kind, path)
     atoms, chains, subchains = _polymer(structure)
@@ -101,6 +100,23 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     atoms, chains = made or (atoms, chains)
     built = structure.assemblies[0].name if made else None
     return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out)
+
+
+def is_pdb_code(source: str | Path) -> bool:
+    """Whether `source` is a code like "7pbl" rather than the path of a file."""
+    return isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source) is not None
+
+
+def check_structure_files(sources: Sequence[str | Path]) -> None:
+    """Raise FileNotFoundError for the first of `sources` that is neither a PDB code nor an existing file."""
+    for source in sources:
+        if not is_pdb_code(source):
+            _check_file(Path(source))
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"source must be an existing file or a PDB code, but there is no file {path}.")
 
 
 def _kind(path: Path) -> str:
@@ -117,8 +133,7 @@ def _kind(path: Path) -> str:
 
 def _read_text(path: Path) -> bytes:
     """The bytes of the file, unpacked if they are gzipped whatever the name says."""
-    if not path.is_file():
-        raise FileNotFoundError(f"source must be an existing file or a PDB code, but there is no file {path}.")
+    _check_file(path)
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
     if not packed and path.stat().st_size > MAX_BYTES:
