@@ -21,6 +21,7 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.store import list_priors, load_prior
+from dpskit.reconstruction import Reconstruction, reconstruct
 from dpskit.sampling.guidance import DPS, LikelihoodScore
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
@@ -51,6 +52,7 @@ __all__ = [
     "Observations",
     "PointMixturePrior",
     "Projections",
+    "Reconstruction",
     "Samples",
     "Subunit",
     "TrainConfig",
@@ -74,6 +76,7 @@ __all__ = [
     "random_rotations",
     "read_observations",
     "read_structure",
+    "reconstruct",
     "resample",
     "rmsd_to_atoms",
     "rmsd_to_points",

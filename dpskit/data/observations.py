@@ -80,8 +80,7 @@ class Observations:
         points, with a standard deviation of 10 % for two and 8 % for five (0.96 and 14 % for a single one). That is
         better than sqrt(3/2) times the radius of gyration of the projections, which is off by 12 %.
 
-        What a wrong scale does: the data keep the size of the model, but the prior, which knows its training clouds at
-        one size, expects another. See `notebooks/10_complex_projections.ipynb` for numbers.
+        What a wrong scale does: WRONGSCALE
 
         center: that of the coarse structure, or else of the subunit, moved by as little as brings its projections to
         the centres of the observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
@@ -99,19 +98,24 @@ class Observations:
         x, y, z = center.tolist()
         return Frame((x, y, z), scale)
 
-    def likelihood(self, frame: Frame | None = None) -> Joint:
-        """The likelihood in the cube of `frame` (default: that of the data alone)."""
+    def likelihood(self, frame: Frame | None = None, turn: Tensor | None = None) -> Joint:
+        """The likelihood in the cube of `frame` (default: that of the data alone), for points x turn if one is given.
+
+        turn: (3, 3), a rotation of the cube; the points x of the object are then those of the likelihood times its
+        transpose.
+        """
         frame = frame or self.frame()
+        turn = torch.eye(3) if turn is None else turn
         center = torch.tensor(frame.center)
         parts: list[Projections | CoarseGrained | Subunit] = []
         if self.projections:
             pairs = zip(self.projections, self.rotations, strict=True)
             views = [(y - project(center, rotation)) / frame.scale for y, rotation in pairs]
-            parts.append(Projections(views, self.rotations))
+            parts.append(Projections(views, turn.T @ self.rotations))
         if self.coarse is not None:
-            parts.append(CoarseGrained(frame.to_cube(self.coarse)))
+            parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn))
         if self.subunit is not None:
-            parts.append(Subunit(frame.to_cube(self.subunit)))
+            parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)
 
 

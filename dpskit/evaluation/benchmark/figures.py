@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dpskit.evaluation.benchmark.run import ML, Result
+from dpskit.evaluation.benchmark.run import Result
 from dpskit.evaluation.benchmark.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _boxes(axis: matplotlib.axes.Axes, results: Sequence[Result], name: str) -> 
             flierprops={"markersize": 2},
         )
         means = [np.mean(value) for _, value in found]
-        label = f"{method} ({np.mean(means):.2f})" if method != ML else f"{ML} ({np.mean(means):.2f})"
+        label = f"{method} ({np.mean(means):.2f})"
         axis.plot([place for place, _ in found], means, marker, color=colour, markersize=3, label=label)
         axis.axhline(np.mean(means), color=colour, linestyle="--", linewidth=0.9)
     if name == "rmsd_atoms":
