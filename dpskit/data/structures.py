@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
-from dataclasses import dataclass
-from http.client import HTTPException
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.files import replacing
+from dpskit.checks import check_points
+from dpskit.data.cache import GZIP, fetch_entry
 
 if TYPE_CHECKING:
     import gemmi
 
-URL = "https://files.rcsb.org/download/{code}.cif.gz"
 SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".pdb": "PDB", ".ent": "PDB"}
 MAX_BYTES = 1 << 28  # of text, unpacked: gemmi needs several times as much memory
 
@@ -33,13 +31,45 @@ class Structure:
 
     atoms: (N, 3) float32, in angstrom. chains: (N,) array of author chain names; the second copy that a biological
     assembly makes of chain A is "A-2". name: the PDB code or the file's name without suffixes. assembly: name of the
-    biological assembly, or None for the coordinates as deposited.
+    biological assembly, or None for the coordinates as deposited. left_out: what the file holds besides, as counts of
+    models and, in the first of them, of atoms: in alternate locations, of hydrogen, water, and ligands. `print` it to
+    read all this.
     """
 
     atoms: Tensor
     chains: np.ndarray
     name: str
     assembly: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kind = "as deposited" if self.assembly is None else f"biological assembly {self.assembly}"
+        chains = len(np.unique(self.chains))
+        text = f"{self.name}: {len(self.atoms):,} heavy polymer atoms in {chains} chains, {kind}"
+        left_out = ", ".join(f"{name}: {count:,}" for name, count in self.left_out.items() if count)
+        return f"{text} (left out: {left_out})" if left_out else text
+
+    def chain_atoms(self, chains: Sequence[str]) -> Tensor:
+        """The atoms (n, 3) of the named chains; raises ValueError naming those that are not there."""
+        return self.atoms[torch.from_numpy(self._of(chains))]
+
+    def chain_points(self, points: Tensor, chains: Sequence[str]) -> Tensor:
+        """Those of `points` (m, 3), in angstrom, whose nearest atom belongs to one of the named `chains`.
+
+        So a subunit known by its chains becomes a part of the coarse-grained structure.
+        """
+        nearest = cKDTree(self.atoms.numpy()).query(check_points("points", points).numpy())[1]
+        found = points[torch.from_numpy(self._of(chains)[nearest])]
+        if len(found) == 0:
+            raise ValueError(f"chains must hold the nearest atom of some point, but {list(chains)} hold none.")
+        return found
+
+    def _of(self, chains: Sequence[str]) -> np.ndarray:
+        known = dict.fromkeys(self.chains.tolist())
+        missing = [name for name in chains if name not in known]
+        if missing or isinstance(chains, str) or not len(chains):
+            raise ValueError(f"chains must be a list of names out of {', '.join(known)}; got {chains!r}.")
+        return np.isin(self.chains, list(chains))
 
 
 def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
@@ -49,17 +79,17 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     nucleic acids: no hydrogen or deuterium, water, ion or ligand. `assembly` builds the first biological assembly of
     the file; a file that describes none, and assembly=False, give the model as deposited.
 
-    A PDB code is downloaded from the RCSB once, and kept in the folder DPSKIT_CACHE (default ~/.cache/dpskit).
+    A PDB code is downloaded from the RCSB once, and kept in the folder that the environment variable DPSKIT_CACHE names
+    (default: the user's cache folder).
     Raises TypeError when `source` is neither, FileNotFoundError for a missing file, ConnectionError without network,
     and ValueError for an unknown suffix, a truncated or otherwise unreadable file, one above 256 MB of text, and one
     without polymer atoms.
     """
     if not isinstance(source, str | Path):
         raise TypeError(f"source must be a path or a PDB code, got {type(source).__name__}.")
-    code = isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source)
-    path = fetch(source) if code else Path(source)
+    path = fetch_entry(str(source)) if is_pdb_code(source) else Path(source)
     kind = _kind(path)
-    structure = _parse(_read_text(path), kind, path)
+    structure, left_out = _parse(_read_text(path), kind, path)
     atoms, chains, subchains = _polymer(structure)
     if len(atoms) == 0:
         raise ValueError(f"{path} must hold heavy atoms of a protein or nucleic acid, but none were found.")
@@ -68,30 +98,25 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     name = path.name.split(".")[0]
     made = _first_assembly(structure, atoms, chains, subchains) if assembly else None
     atoms, chains = made or (atoms, chains)
-    return Structure(torch.from_numpy(atoms).float(), chains, name, structure.assemblies[0].name if made else None)
+    built = structure.assemblies[0].name if made else None
+    return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out)
 
 
-def fetch(code: str) -> Path:
-    """The mmCIF file of the PDB entry `code`, downloaded into the cache folder if it is not there yet."""
-    code = code.lower()
-    folder = Path(os.environ.get("DPSKIT_CACHE") or Path.home() / ".cache" / "dpskit")
-    path = folder / f"{code}.cif.gz"
-    if path.exists():
-        return path
-    url = URL.format(code=code.upper())
-    try:
-        with urlopen(url, timeout=30) as response:
-            content = response.read()
-    except HTTPError as error:
-        if error.code == 404:
-            raise ValueError(f"source must be a file or the code of a PDB entry; {url} does not exist.") from None
-        raise ConnectionError(f"{url} answered {error.code}; put the file at {path} to go on without it.") from None
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise ConnectionError(f"{url} could not be downloaded ({reason}); put the file at {path} by hand.") from None
-    with replacing(path) as part:
-        part.write_bytes(content)
-    return path
+def is_pdb_code(source: str | Path) -> bool:
+    """Whether `source` is a code like "7pbl" rather than the path of a file."""
+    return isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source) is not None
+
+
+def check_structure_files(sources: Sequence[str | Path]) -> None:
+    """Raise FileNotFoundError for the first of `sources` that is neither a PDB code nor an existing file."""
+    for source in sources:
+        if not is_pdb_code(source):
+            _check_file(Path(source))
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"source must be an existing file or a PDB code, but there is no file {path}.")
 
 
 def _kind(path: Path) -> str:
@@ -108,24 +133,29 @@ def _kind(path: Path) -> str:
 
 def _read_text(path: Path) -> bytes:
     """The bytes of the file, unpacked if they are gzipped whatever the name says."""
-    if not path.is_file():
-        raise FileNotFoundError(f"source must be an existing file or a PDB code, but there is no file {path}.")
+    _check_file(path)
     with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        packed = file.read(2) == GZIP
+    if not packed and path.stat().st_size > MAX_BYTES:
+        raise _too_long(path)
     try:
         with (gzip.open if packed else open)(path, "rb") as file:
             text = file.read(MAX_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise ValueError(f"{path} is truncated or damaged: it could not be unpacked.") from None
     if len(text) > MAX_BYTES:
-        raise ValueError(f"{path} must hold at most {MAX_BYTES >> 20} MB of text.")
+        raise _too_long(path)
     if not text.strip():
         raise ValueError(f"{path} is empty.")
     return text
 
 
-def _parse(text: bytes, kind: str, path: Path) -> gemmi.Structure:
-    """The structure in `text` with one model, one conformation and no hydrogens."""
+def _too_long(path: Path) -> ValueError:
+    return ValueError(f"{path} must hold at most {MAX_BYTES >> 20} MB of text.")
+
+
+def _parse(text: bytes, kind: str, path: Path) -> tuple[gemmi.Structure, dict[str, int]]:
+    """The structure in `text` with one model, one conformation and no hydrogens, and what was left out of it."""
     import gemmi
 
     try:
@@ -138,12 +168,24 @@ def _parse(text: bytes, kind: str, path: Path) -> gemmi.Structure:
     except (ValueError, RuntimeError, IndexError) as error:
         reason = (str(error).splitlines() or [""])[0].rstrip(".:")
         raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
+    left_out = {"models": max(0, len(structure) - 1)}
     while len(structure) > 1:
         del structure[-1]
+    before = _count(structure)
     structure.remove_alternative_conformations()
+    single = _count(structure)
     structure.remove_hydrogens()
+    left_out |= {"alternate locations": before - single, "hydrogens": single - _count(structure)}
     structure.setup_entities()
-    return structure
+    kinds = [(part.entity_type, len(part)) for chain in (structure[0] if len(structure) else []) for part in chain]
+    left_out["water"] = sum(size for kind, size in kinds if kind == gemmi.EntityType.Water)
+    kept = (gemmi.EntityType.Water, gemmi.EntityType.Polymer)
+    left_out["ligands"] = sum(size for kind, size in kinds if kind not in kept)
+    return structure, left_out
+
+
+def _count(structure: gemmi.Structure) -> int:
+    return structure[0].count_atom_sites() if len(structure) else 0
 
 
 def _polymer(structure: gemmi.Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

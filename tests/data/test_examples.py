@@ -16,7 +16,7 @@ from dpskit.data.structures import read_structure
 def test_every_example(name):
     example = load_example(name)
     assert example.name == name
-    assert example.points.shape == ((1024, 3) if name == "ruvab" else (4096, 3))
+    assert example.points.shape == ((1024, 3) if name in examples.STRUCTURES else (4096, 3))
     assert example.points.dtype == torch.float32
     low, high = example.points.amin(dim=0), example.points.amax(dim=0)
     assert float(high.max()) == 1.0
@@ -27,8 +27,8 @@ def test_every_example(name):
 
 def test_names():
     names = list_examples()
-    assert len(names) == len(set(names)) == 14
-    assert {"ruvab", "chair", "table"} <= set(names)
+    assert len(names) == len(set(names)) == 15
+    assert {"ruvab", "ribosome", "chair", "table"} <= set(names)
 
 
 def test_unknown_name(one_sentence):
@@ -53,6 +53,19 @@ def test_ruvab_points_lie_in_the_atoms_frame():
     assert float(distances.amin(dim=1).max()) < 3.0
 
 
+def test_the_ribosome_is_a_trace_of_its_residues():
+    example = load_example("ribosome")
+    structure = read_structure(example.structure_path)
+    torch.testing.assert_close(structure.atoms, example.atoms)
+    assert (len(structure.atoms), structure.name, len(set(structure.chains.tolist()))) == (14_218, "6zu5", 74)
+    model = gemmi.read_structure(str(example.structure_path))
+    residues = [residue for chain in model[0] for residue in chain]
+    assert len(residues) == 14_218 and {residue[0].name for residue in residues} == {"CA", "P"}
+    distances = torch.cdist(example.frame.to_physical(example.points), example.atoms)
+    # 7.33 angstrom from all heavy atoms; the trace lies a little aside
+    assert float(distances.amin(dim=0).square().mean().sqrt()) == pytest.approx(7.57, abs=0.01)
+
+
 def test_ruvab_structure_can_be_shown_as_a_cartoon():
     structure = gemmi.read_structure(str(load_example("ruvab").structure_path))
     kinds = {entity.polymer_type for entity in structure.entities if entity.entity_type == gemmi.EntityType.Polymer}
@@ -63,8 +76,8 @@ def test_ruvab_structure_can_be_shown_as_a_cartoon():
 
 def test_shipped_files_are_small():
     sizes = {path.name: path.stat().st_size for path in examples.FOLDER.iterdir()}
-    assert set(sizes) == {"7pbl.cif.gz", "ruvab.npz", "furniture.npz"}
-    assert sum(sizes.values()) < 1_000_000
+    assert set(sizes) == {"7pbl.cif.gz", "ruvab.npz", "6zu5.cif.gz", "ribosome.npz", "furniture.npz"}
+    assert sum(sizes.values()) < 1_100_000
 
 
 def test_examples_load_without_gemmi_and_scikit_learn(monkeypatch):
@@ -79,18 +92,26 @@ def test_examples_are_made_again(tmp_path, monkeypatch):
     source.mkdir()
     points = {origin: load_example(name).points.numpy() for name, (origin, _) in examples.FURNITURE.items()}
     np.savez(source / "furniture_cc0.npz", name=np.array(list(points)), points=np.stack(list(points.values())))
-    text = gzip.decompress(load_example("ruvab").structure_path.read_bytes()).decode()
-    structure = gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
-    while len(structure[0]) > 1:
-        del structure[0][-1]
-    structure.write_pdb(str(source / "pdb7pbl.pdb"))
-    monkeypatch.setattr("dpskit.data.coarse_grain.coarse_grain", lambda atoms: coarse_grain(atoms, n_points=30))
+    for code, file in [("7pbl", "pdb7pbl.pdb"), ("6zu5", "6zu5.cif.gz")]:
+        text = gzip.decompress((examples.FOLDER / f"{code}.cif.gz").read_bytes()).decode()
+        structure = gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
+        while len(structure[0]) > 1:
+            del structure[0][-1]
+        if file.endswith(".pdb"):
+            structure.write_pdb(str(source / file))
+        else:
+            (source / file).write_bytes(gzip.compress(structure.make_mmcif_document().as_string().encode()))
+    monkeypatch.setattr(
+        "dpskit.data.coarse_grain.coarse_grain", lambda atoms, cache: coarse_grain(atoms, n_points=30, cache=cache)
+    )
     make_examples(source, target)
 
-    shipped = {name: load_example(name) for name in ["ruvab", "chair"]}
+    shipped = {name: load_example(name) for name in ["ruvab", "ribosome", "chair"]}
     monkeypatch.setattr(examples, "FOLDER", target)
     assert torch.equal(load_example("chair").points, shipped["chair"].points)
-    made = load_example("ruvab")
-    assert made.points.shape == (30, 3)
-    assert torch.equal(made.atoms, shipped["ruvab"].atoms[: len(made.atoms)])
-    assert len(made.atoms) == int((read_structure(shipped["ruvab"].structure_path).chains == "A").sum())
+    for name in examples.STRUCTURES:
+        made = load_example(name)
+        assert made.points.shape == (30, 3)
+        torch.testing.assert_close(made.atoms, shipped[name].atoms[: len(made.atoms)], atol=2e-3, rtol=0)
+        first_chain = read_structure(shipped[name].structure_path).chains
+        assert len(made.atoms) == int((first_chain == first_chain[0]).sum())

@@ -1,18 +1,13 @@
 import gzip
-import io
-import os
-from urllib.error import HTTPError, URLError
+import tracemalloc
 
 import gemmi
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import cKDTree
 
 from dpskit.data import structures
-from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.structures import read_structure
 
 
@@ -115,6 +110,30 @@ def test_first_assembly(write):
     assert read.assembly == "1"
 
 
+def test_what_was_left_out_is_stated(write):
+    read = read_structure(write(made_structure()))
+    expected = {"models": 1, "alternate locations": 2, "hydrogens": 4, "water": 2, "ligands": 2}
+    assert read.left_out == expected
+    text = str(read)
+    assert text.startswith("made: 26 heavy polymer atoms in 2 chains, biological assembly 1")
+    assert all(f"{name}: {count}" in text for name, count in expected.items())
+    assert "as deposited" in str(read_structure(write(made_structure(assembly=False))))
+
+
+def test_chains_by_name(write, one_sentence):
+    read = read_structure(write(made_structure()))
+    torch.testing.assert_close(read.chain_atoms(["A"]), expected_chain())
+    torch.testing.assert_close(read.chain_atoms(["A-2", "A"]), read.atoms)
+    points = torch.tensor([[0.0, 1.0, 0.5], [-3.0, -3.0, 6.0], [3.0, 3.0, 2.0]])
+    torch.testing.assert_close(read.chain_points(points, ["A"]), points[[0, 2]])
+    torch.testing.assert_close(read.chain_points(points, ["A-2"]), points[[1]])
+    with one_sentence(ValueError, "chains", "hold none"):
+        read.chain_points(points[:1], ["A-2"])
+    for bad in (["A", "B"], "A", []):
+        with one_sentence(ValueError, "chains", "A, A-2", bad):
+            read.chain_atoms(bad)
+
+
 def test_no_assembly_gives_the_deposited_model(write):
     path = write(made_structure(assembly=False))
     torch.testing.assert_close(read_structure(path).atoms, read_structure(path, assembly=False).atoms)
@@ -167,6 +186,28 @@ def test_unreadable_files(tmp_path, one_sentence, monkeypatch):
         read_structure(write("bomb.pdb", gzip.compress(b"\n" * (2 << 20))))
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_huge_file_costs_bounded_memory(tmp_path, one_sentence, packed, monkeypatch):
+    monkeypatch.setattr(structures, "MAX_BYTES", 1 << 22)
+    path = tmp_path / ("huge.pdb.gz" if packed else "huge.pdb")
+    with (gzip.open if packed else open)(path, "wb") as file:
+        for _ in range(40):
+            file.write(b"\n" * (1 << 20))
+    tracemalloc.start()
+    with one_sentence(ValueError, path, "at most 4 MB"):
+        read_structure(path)
+    assert tracemalloc.get_traced_memory()[1] < 4 * (1 << 22)
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", [".cif", ".pdb"])
+def test_text_that_is_not_ascii(tmp_path, suffix):
+    remark = "# Möbius, 30 Å, ☃\n" if suffix == ".cif" else "REMARK Möbius, 30 Å, ☃\n"
+    path = tmp_path / f"made{suffix}"
+    path.write_text(remark + text_of(made_structure(), suffix), encoding="utf-8")
+    assert len(read_structure(path).atoms) == 2 * HEAVY
+
+
 def test_one_atom_and_a_name_that_is_not_ascii(tmp_path):
     path = tmp_path / "été.pdb"
     path.write_text(ONE_ATOM)
@@ -184,103 +225,3 @@ def test_any_bytes_give_one_sentence(tmp_path_factory, content, suffix, start):
     with pytest.raises(ValueError, match="any") as caught:
         read_structure(path)
     assert "\n" not in str(caught.value)
-
-
-def answer(monkeypatch, content):
-    """Let every download give `content`, or raise it; returns the list of the addresses asked for."""
-    asked = []
-
-    def urlopen(url, timeout):
-        asked.append(url)
-        if isinstance(content, Exception):
-            raise content
-        return io.BytesIO(content)
-
-    monkeypatch.setattr(structures, "urlopen", urlopen)
-    return asked
-
-
-def test_download_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("DPSKIT_CACHE", str(tmp_path / "cache"))
-    asked = answer(monkeypatch, gzip.compress(text_of(made_structure(), ".cif").encode()))
-    for _ in range(2):
-        read = read_structure("1ABC")
-        assert (len(read.atoms), read.name) == (2 * HEAVY, "1abc")
-    assert asked == ["https://files.rcsb.org/download/1ABC.cif.gz"]
-    assert os.listdir(tmp_path / "cache") == ["1abc.cif.gz"]
-
-
-@pytest.mark.parametrize(
-    ("failure", "error", "word"),
-    [
-        (URLError("no route"), ConnectionError, "1abc.cif.gz"),
-        (TimeoutError("timed out"), ConnectionError, "1abc.cif.gz"),
-        (HTTPError("", 503, "", None, None), ConnectionError, "503"),
-        (HTTPError("", 404, "", None, None), ValueError, "does not exist"),
-    ],
-)
-def test_failed_download(tmp_path, monkeypatch, one_sentence, failure, error, word):
-    monkeypatch.setenv("DPSKIT_CACHE", str(tmp_path / "cache"))
-    answer(monkeypatch, failure)
-    with one_sentence(error, "https://files.rcsb.org/download/1ABC.cif.gz", word):
-        read_structure("1abc")
-    assert not (tmp_path / "cache").exists()
-
-
-def test_coarse_grain(normal):
-    atoms = 30 * normal(400, 3) * torch.tensor([1.0, 2.0, 0.5]) + 200
-    coarse = coarse_grain(atoms, n_points=40, seed=3)
-    assert coarse.points.shape == (40, 3) and coarse.points.dtype == torch.float32
-    low, high = coarse.points.amin(dim=0), coarse.points.amax(dim=0)
-    torch.testing.assert_close(low, -high)
-    assert float(high.max()) == 1.0
-
-    means = coarse.frame.to_physical(coarse.points.double())
-    expected = (atoms.double() - atoms.double().mean(dim=0)).square().sum(dim=1).mean().sqrt()
-    distance = np.sqrt((cKDTree(means.numpy()).query(atoms.numpy())[0] ** 2).mean())
-    assert distance < 0.4 * expected
-    assert torch.equal(coarse.points, coarse_grain(atoms, n_points=40, seed=3).points)
-    assert not torch.equal(coarse.points, coarse_grain(atoms, n_points=40, seed=4).points)
-
-
-def test_coarse_grain_finds_separate_clusters(normal):
-    centers = torch.cartesian_prod(*[torch.tensor([0.0, 50.0])] * 3)
-    atoms = (centers.unsqueeze(1) + 0.5 * normal(8, 50, 3)).reshape(-1, 3)
-    coarse = coarse_grain(atoms, n_points=8)
-    found = coarse.frame.to_physical(coarse.points)
-    clusters = atoms.reshape(8, 50, 3).mean(dim=1)
-    nearest = torch.cdist(clusters, found).min(dim=1)
-    assert len(nearest.indices.unique()) == 8
-    assert float(nearest.values.max()) < 0.01
-
-
-def test_coarse_grain_moves_with_the_atoms_and_their_unit(normal):
-    atoms = normal(200, 3)
-    one, other = coarse_grain(atoms, 20), coarse_grain(8 * atoms + 64, 20)
-    torch.testing.assert_close(other.points, one.points, atol=1e-3, rtol=0)
-    assert other.frame.scale == pytest.approx(8 * one.frame.scale, rel=1e-3)
-
-
-def test_coarse_grain_of_as_many_atoms_returns_them(normal):
-    atoms = normal(30, 3)
-    coarse = coarse_grain(atoms, n_points=30)
-    found = coarse.frame.to_physical(coarse.points)
-    assert float(torch.cdist(atoms, found).amin(dim=1).max()) < 0.02
-
-
-def test_coarse_grain_uses_a_subset_of_many_atoms(normal, monkeypatch):
-    monkeypatch.setattr("dpskit.data.coarse_grain.MAX_ATOMS", 100)
-    assert coarse_grain(normal(300, 3), n_points=80).points.shape == (80, 3)
-
-
-def test_coarse_grain_bad_input(one_sentence, normal):
-    with one_sentence(ValueError, "n_points", 5, 10):
-        coarse_grain(normal(5, 3), n_points=10)
-    with one_sentence(ValueError, "n_points", 2, 10):
-        coarse_grain(normal(2, 3).repeat(20, 1), n_points=10)
-    with one_sentence(ValueError, "n_points"):
-        coarse_grain(normal(5, 3), n_points=0)
-    with one_sentence(ValueError, "seed"):
-        coarse_grain(normal(5, 3), n_points=3, seed=-1)
-    with one_sentence(ValueError, "atoms"):
-        coarse_grain(normal(5, 2), n_points=3)

@@ -1,5 +1,6 @@
 """The reconstruction benchmark: what it measures, that it resumes, and what its tables say."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,17 +9,23 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.evaluation import benchmark
-from dpskit.evaluation.benchmark import CHAIRS, ML, Result, Target, benchmark_table, best_alpha, run_benchmark
+from dpskit.cli import main
+from dpskit.evaluation.benchmark import run
+from dpskit.evaluation.benchmark.figures import benchmark_figure
+from dpskit.evaluation.benchmark.run import ALPHAS, ML, Result, baseline_priors, reconstruct, run_benchmark
+from dpskit.evaluation.benchmark.scenarios import CHAIRS, COMPLEXES
+from dpskit.evaluation.benchmark.tables import benchmark_table, best_alpha, energy_table
+from dpskit.evaluation.benchmark.targets import Target, chair_targets, complex_targets
 from dpskit.training.data import Clouds
 
 SMALL = replace(CHAIRS, n_views=2, n_points=16, n_steps=2)
 PRIORS = {"DPS, Gaussian prior": dpskit.GaussianPrior(0.0, 0.4)}
+RUVAB = dpskit.load_example("ruvab").structure_path
 
 
 def targets(count, n_points=24):
     generator = torch.Generator().manual_seed(0)
-    return [Target(f"t{k}", torch.rand(n_points, 3, generator=generator) * 2 - 1) for k in range(count)]
+    return [Target(f"t{k}", torch.rand(n_points, 3, generator=generator) * 2 - 1, k) for k in range(count)]
 
 
 class Forbidden:
@@ -28,54 +35,142 @@ class Forbidden:
 
 def test_run_covers_every_method_and_alpha_and_resumes(tmp_path):
     record = tmp_path / "record.jsonl"
-    results = run_benchmark(targets(3), SMALL, PRIORS, record, n_samples=2, n_swept=1)
+    results = run_benchmark(targets(3), [SMALL], PRIORS, record, n_samples=2, n_swept=1)
     # Per target ML and DPS at the scenario's alpha, which is one of the four that the first target is swept over.
     assert len(results) == 2 * (3 + 3 + 3)
-    assert {r.alpha for r in results if r.target == "t0"} == {None, *benchmark.ALPHAS}
+    assert {r.alpha for r in results if r.target == "t0"} == {None, *ALPHAS}
     assert {r.alpha for r in results if r.target == "t1"} == {None, SMALL.alpha}
-    again = run_benchmark(targets(3), SMALL, dict.fromkeys(PRIORS, Forbidden()), record, n_samples=2, n_swept=1)
-    assert again == results
+    forbidden = dict.fromkeys(PRIORS, Forbidden())
+    assert run_benchmark(targets(3), [SMALL], forbidden, record, n_samples=2, n_swept=1) == results
+    with record.open("a") as file:
+        file.write('{"setting": "chairs", "tar')  # a run that was killed while it wrote
+    assert run_benchmark(iter(targets(3)), [SMALL], forbidden, record, n_samples=2, n_swept=1, count=3) == results
+    assert {r.target for r in run_benchmark(targets(3)[1:], [SMALL], forbidden, record)} == {"t1", "t2"}
+
+
+def test_settings_are_kept_apart(tmp_path):
+    other = replace(SMALL, name="other", n_views=1)
+    results = run_benchmark(targets(1), [SMALL, other], {}, tmp_path / "r.jsonl", n_samples=1)
+    assert [r.setting for r in results] == ["chairs", "other"]
+    assert results[0].energy != results[1].energy
 
 
 def test_results_are_the_library_s_own_distances():
-    target = targets(1)[0]
-    (cd, emd, energy, rmsd), *_ = benchmark.reconstruct(target, SMALL, None, 0.0, 1, seed=5)
+    target = replace(targets(1)[0], seed=5)
+    (found,) = reconstruct(target, SMALL, ML, None, 0.0, 1)
     data = dpskit.Projections.observe(target.points, 2, 16, 5, proper=False)
     fitted = dpskit.maximum_likelihood(data, n_samples=1, n_points=24, seed=5, progress=False)
-    assert cd == pytest.approx(dpskit.chamfer_distance(fitted.points, target.points).item(), rel=1e-6)
-    assert emd == pytest.approx(dpskit.earth_movers_distance(fitted.points, target.points).item(), rel=1e-6)
-    assert energy == pytest.approx(data.energy(fitted.points).item(), rel=1e-6)
-    assert rmsd is None
+    assert found.cd == pytest.approx(dpskit.chamfer_distance(fitted.points, target.points).item(), rel=1e-6)
+    assert found.emd == pytest.approx(dpskit.earth_movers_distance(fitted.points, target.points).item(), rel=1e-6)
+    assert found.energy == pytest.approx(data.energy(fitted.points).item(), rel=1e-6)
+    assert found.rmsd is found.rmsd_atoms is found.floor is None
 
 
-def test_rmsd_is_in_angstrom_and_ignores_a_rigid_motion(monkeypatch):
-    target = replace(targets(1)[0], scale=50.0)
-    moved = target.points @ dpskit.random_rotations(1, seed=3)[0] * 1.3 + 0.2
+def test_rmsds_are_in_angstrom_and_ignore_a_rigid_motion_and_the_scale(monkeypatch):
+    points = targets(1)[0].points
+    atoms = torch.cat([points, points + 0.02, points - 0.02])
+    target = replace(targets(1)[0], scale=50.0, atoms=atoms)
+    moved = points @ dpskit.random_rotations(1, seed=3)[0] * 1.3 + 0.2
     found = dpskit.Samples(moved.unsqueeze(0), torch.zeros(1), {}, 0, "0")
-    monkeypatch.setattr(benchmark, "maximum_likelihood", lambda *_, **__: found)
-    ((_, emd, _, rmsd),) = benchmark.reconstruct(target, SMALL, None, 0.0, 1, seed=0)
-    assert emd > 0.1
-    assert rmsd < 0.5  # 0.01 of the cube
+    monkeypatch.setattr(run, "maximum_likelihood", lambda *_, **__: found)
+    (result,) = reconstruct(target, SMALL, ML, None, 0.0, 1)
+    assert result.emd > 0.1
+    assert result.rmsd < 0.5  # 0.01 of the cube
+    assert result.floor == pytest.approx(50 * 0.02 * math.sqrt(3) * math.sqrt(2 / 3), rel=1e-3)
+    assert result.rmsd_atoms == pytest.approx(result.floor, rel=0.1)
 
 
 def test_table_gives_means_spreads_and_ratios():
     def result(target, method, alpha, cd):
-        return Result(target, method, alpha, 0, cd, cd / 2, cd / 10, None)
+        return Result("chairs", target, method, alpha, 0, cd, cd / 2, cd / 10)
 
     results = [result("a", ML, None, 0.2), result("b", ML, None, 0.4)]
-    results += [result("a", "DPS", alpha, 0.1 + k / 100) for k, alpha in enumerate(benchmark.ALPHAS)]
+    results += [result("a", "DPS", alpha, 0.1 + k / 100) for k, alpha in enumerate(ALPHAS)]
     results += [result("b", "DPS", CHAIRS.alpha, 0.13)]
-    assert best_alpha(results, "DPS") == benchmark.ALPHAS[0]
-    text = benchmark_table(results, CHAIRS)
+    assert best_alpha(results, "DPS") == ALPHAS[0]
+    text = benchmark_table(results, [CHAIRS])
     assert "| maximum likelihood | 30.00 ± 10.00 (1.00) | 15.00 ± 5.00 (1.00) | 30.00 ± 10.00 (1.00) |" in text
     assert "| DPS | 12.00 ± 1.00 (0.40) |" in text
     assert "| DPS, alpha 3,000 | 10.00 ± 0.00 (0.50) |" in text
+    assert "RMSD" not in text
+
+
+def complex_results():
+    rows = [("a", ML, 10.0), ("a", ML, 12.0), ("b", ML, 5.0), ("a", "DPS", 8.0), ("a", "DPS", 9.0), ("b", "DPS", 6.0)]
+    return [
+        Result("A.4.1", target, method, None if method == ML else 40_000, 0, 0.1, 0.1, 0.1, rmsd, rmsd + 1, 3.0)
+        for target, method, rmsd in rows
+    ]
+
+
+def test_table_of_complexes_has_the_floor_and_counts_targets():
+    text = benchmark_table(complex_results(), COMPLEXES)
+    assert text.startswith("| A.4.1: 3 projections of 1,024 points, alpha 40,000, 2 targets |")
+    assert "| 7.67 ± 1.25 (0.85) | 8.67 ± 1.25 (0.87) | 1 of 2 |" in text
+    assert text.splitlines()[-1].replace(" ", "") == "|thetargets'ownpoints||||0|3.00±0.00||"
+
+
+def test_box_plots_hold_what_was_measured(one_sentence):
+    figure = benchmark_figure(complex_results(), COMPLEXES)
+    points, atoms = figure.axes
+    assert [tick.get_text() for tick in points.get_xticklabels()] == ["b", "a"]  # sorted by DPS
+    assert "4 projections" not in points.get_title() and points.get_title().startswith("A.4.1")
+    assert [text.get_text() for text in points.get_legend().get_texts()] == [f"{ML} (8.00)", "DPS (7.25)"]
+    assert "floor" in [text.get_text() for text in atoms.get_legend().get_texts()]
+    with one_sentence(ValueError, "results"):
+        benchmark_figure([], COMPLEXES)
+
+
+def test_the_seven_settings_of_the_paper():
+    points = dpskit.load_example("ruvab").points
+    seen = []
+    for scenario in COMPLEXES:
+        data = scenario.observe(points, 0)
+        views = data if isinstance(data, dpskit.Projections) else data.parts[0]
+        coarse = 0 if isinstance(data, dpskit.Projections) else len(data.parts[1].points)
+        seen.append((len(views.points), len(views.points[0]), coarse, scenario.alpha))
+    # fmt: off
+    assert seen == [(3, 1024, 0, 4e4), (4, 1024, 0, 6e4), (5, 1024, 0, 8e4), (4, 800, 0, 4e4),
+                    (2, 900, 30, 4e3), (1, 1024, 40, 4e3), (1, 300, 40, 4e3)]
+    # fmt: on
+
+
+def test_complex_targets_do_not_depend_on_the_list(tmp_path, one_sentence):
+    other = tmp_path / "other.cif.gz"
+    other.write_bytes(RUVAB.read_bytes())
+    first, second = complex_targets([other, RUVAB], n_points=20)
+    (alone,) = complex_targets([RUVAB], n_points=20)
+    assert second.seed == alone.seed != first.seed
+    torch.testing.assert_close(second.points, alone.points)
+    assert not torch.allclose(first.points, second.points)
+    assert float(alone.atoms.abs().max()) < 2.5 and len(alone.atoms) == 15_702
+    nearest = torch.cdist(alone.atoms[:500], alone.points).amin(dim=1)
+    assert float(nearest.max()) * alone.scale < 60
+    with one_sentence(FileNotFoundError, "missing.cif"):
+        complex_targets([RUVAB, tmp_path / "missing.cif"])
+
+
+def test_the_command_writes_rows_a_table_and_a_picture(tmp_path, capsys, monkeypatch):
+    small = [replace(scenario, n_points=20, n_steps=2, coarse_points=0) for scenario in COMPLEXES[:2]]
+    monkeypatch.setattr("dpskit.evaluation.benchmark.scenarios.COMPLEXES", tuple(small))
+    fewer = "dpskit.evaluation.benchmark.targets.complex_targets"
+    monkeypatch.setattr(fewer, lambda sources: complex_targets(sources, n_points=30))
+    record = tmp_path / "r.jsonl"
+    arguments = ["benchmark", "complexes", str(RUVAB), "--record", str(record), "--no-prior", "--n-samples", "1"]
+    assert main([*arguments, "--setting", "A.4.2"]) == 0
+    output = capsys.readouterr().out
+    assert "| A.4.2: 4 projections of 20 points" in output and "A.4.1" not in output
+    assert record.with_suffix(".png").stat().st_size > 10_000
+    (line,) = record.read_text().splitlines()
+    assert json.loads(line)["target"] == "7pbl" and json.loads(line)["floor"] > 5
+    assert main(arguments) == 0
+    assert [json.loads(line)["setting"] for line in record.read_text().splitlines()] == ["A.4.2", "A.4.1"]
 
 
 def test_baseline_priors_have_the_variance_and_the_radii_of_the_clouds():
     generator = torch.Generator().manual_seed(0)
     shell = torch.nn.functional.normalize(torch.randn(50, 64, 3, generator=generator), dim=2) * 0.6
-    priors = benchmark.baseline_priors(Clouds(shell, torch.full((50,), 0.02)))
+    priors = baseline_priors(Clouds(shell, torch.full((50,), 0.02)))
     gaussian, points = priors.values()
     assert float(gaussian.std) == pytest.approx(0.6 / math.sqrt(3), rel=1e-3)
     assert torch.allclose(points.points.norm(dim=1), torch.tensor(0.6), atol=1e-3)
@@ -87,7 +182,7 @@ def test_chair_targets_are_normalised_before_they_are_turned(tmp_path):
     generator = np.random.default_rng(0)
     points = generator.uniform(-3, 5, (2, 40, 3)).astype(np.float16)
     np.savez(tmp_path / "c.npz", points=points, name=np.array(["x", "y"]))
-    found = benchmark.chair_targets(tmp_path / "c.npz", 2, n_points=40, seed=1)
+    found = chair_targets(tmp_path / "c.npz", 2, n_points=40, seed=1)
     rotations = dpskit.random_rotations(2, seed=1, proper=False)
     for target, rotation, cloud in zip(found, rotations, points, strict=True):
         turned_back = target.points @ rotation.T
@@ -97,6 +192,6 @@ def test_chair_targets_are_normalised_before_they_are_turned(tmp_path):
 
 
 def test_energy_table_has_the_three_rows():
-    text = benchmark.energy_table(targets(1, n_points=32), n_samples=1)
+    text = energy_table(targets(1, n_points=32), n_samples=1)
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["1", "2", "5"]
     assert all(float(line.split("|")[2].split("±")[0]) > 0 for line in text.splitlines()[2:])

@@ -1,0 +1,63 @@
+"""What is to be reconstructed: clouds under a random rotation, because priors know no upright."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.cloud import normalise, random_rotations, resample
+from dpskit.data.coarse_grain import coarse_grain
+from dpskit.data.structures import check_structure_files, read_structure
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A cloud to reconstruct, (n, 3) in the cube and randomly rotated.
+
+    seed: of its data and of the samples. scale: angstrom per unit, and atoms: (N, 3) in the same cube and rotation;
+    both None for shapes.
+    """
+
+    name: str
+    points: Tensor
+    seed: int
+    scale: float | None = None
+    atoms: Tensor | None = None
+
+
+def chair_targets(path: str | Path, count: int, n_points: int = 1024, seed: int = 0) -> list[Target]:
+    """The first `count` clouds of an npz file with `points` (k, m, 3) and `name`, each under a random O(3) matrix."""
+    with np.load(path, allow_pickle=False) as file:
+        points, names = file["points"][:count], file["name"][:count]
+    rotations = random_rotations(len(points), seed, proper=False)
+    clouds = [normalise(torch.from_numpy(cloud.astype(np.float32)))[0] for cloud in points]
+    return [
+        Target(str(name), resample(cloud, n_points, seed) @ rotation, seed + k)
+        for k, (name, cloud, rotation) in enumerate(zip(names, clouds, rotations, strict=True))
+    ]
+
+
+def complex_targets(sources: Sequence[str | Path], n_points: int = 1024, seed: int = 0) -> Iterator[Target]:
+    """Structures (files or PDB codes), coarse-grained to `n_points` when their turn comes, under random rotations.
+
+    Rotation, data and samples of a structure follow from its name and `seed`, whatever else is in the list. Raises
+    FileNotFoundError at once for a file that is missing.
+    """
+    check_structure_files(sources)
+    return _complex_targets(sources, n_points, seed)
+
+
+def _complex_targets(sources: Sequence[str | Path], n_points: int, seed: int) -> Iterator[Target]:
+    for source in sources:
+        structure = read_structure(source)
+        model = coarse_grain(structure.atoms, n_points, seed)
+        own = (zlib.crc32(structure.name.lower().encode()) + seed) % 2**31
+        rotation = random_rotations(1, own)[0]
+        atoms = model.frame.to_cube(structure.atoms) @ rotation
+        yield Target(structure.name, model.points @ rotation, own, model.frame.scale, atoms)

@@ -1,0 +1,93 @@
+"""Density maps of an ensemble: its mean and its spread on a grid, written as MRC files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_choice, check_number, check_points
+from dpskit.cloud import Frame
+from dpskit.files import replacing
+
+MAX_VOXELS = 1 << 27  # 512 per side
+
+
+@dataclass(frozen=True, eq=False)
+class DensityMap:
+    """values: (nz, ny, nx) float32. origin: (x, y, z) of the first voxel's centre, a multiple of voxel; in angstrom."""
+
+    values: np.ndarray
+    origin: tuple[float, float, float]
+    voxel: float
+
+
+def ensemble_density(samples: Any, *, frame: Frame, resolution: float) -> tuple[DensityMap, DensityMap]:
+    """The mean and the standard deviation over samples of their densities, in points per cubic angstrom.
+
+    samples: (s, n, 3) in cube coordinates, or an object with such `points`; frame: maps them to angstrom. A point is a
+    Gaussian of standard deviation resolution / (pi sqrt(2)), as in ChimeraX's `molmap`; a voxel is a third of the
+    resolution, and the grid reaches one resolution beyond all points. Raises ValueError for a resolution so fine that
+    the grid would have more than 512^3 voxels.
+    """
+    if not isinstance(frame, Frame):
+        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
+    points = check_points("samples", getattr(samples, "points", samples), batched=True)
+    resolution = check_number("resolution", resolution, above=0.0)
+    clouds = frame.to_physical(points.detach().cpu().double())
+    voxel, width = resolution / 3, resolution / (math.pi * math.sqrt(2))
+    low = (clouds.amin(dim=(0, 1)) - resolution).div(voxel).floor()
+    high = (clouds.amax(dim=(0, 1)) + resolution).div(voxel).ceil()
+    if float((high - low + 1).prod()) > MAX_VOXELS:
+        least = resolution * (float((high - low + 1).prod()) / MAX_VOXELS) ** (1 / 3)
+        raise ValueError(f"resolution must be at least {least:.2g} angstrom for this ensemble, got {resolution:g}.")
+    axes = [voxel * torch.arange(int(a), int(b) + 1, dtype=torch.float64) for a, b in zip(low, high, strict=True)]
+    mean = square = torch.zeros(())
+    for cloud in clouds:
+        density = _density(cloud, axes, width)
+        mean, square = mean + density / len(clouds), square + density.square() / len(clouds)
+    origin = tuple((voxel * low).tolist())
+    spread = (square - mean.square()).clamp(min=0).sqrt()
+    return DensityMap(mean.float().numpy(), origin, voxel), DensityMap(spread.float().numpy(), origin, voxel)
+
+
+def export_density(
+    samples: Any, path: str | Path, *, frame: Frame, resolution: float = 15.0, quantity: str = "mean"
+) -> None:
+    """Write the density of `ensemble_density`, or with quantity="spread" its standard deviation, as an MRC file.
+
+    ChimeraX and Mol* show it in the frame of the atomic model. The file appears only when it is complete.
+    """
+    check_choice("quantity", quantity, ["mean", "spread"])
+    path = Path(path)
+    if path.suffix not in (".mrc", ".map"):
+        raise ValueError(f"path must end in .mrc or .map, got {path}.")
+    mean, spread = ensemble_density(samples, frame=frame, resolution=resolution)
+    write_map(mean if quantity == "mean" else spread, path)
+
+
+def write_map(density: DensityMap, path: str | Path) -> None:
+    """Write an MRC2014 file. Its place is stated twice, as ORIGIN and as NSTART, because programs read one or other."""
+    import mrcfile
+
+    with replacing(path) as part, mrcfile.new(part, overwrite=True) as file:
+        file.set_data(density.values)
+        file.voxel_size = density.voxel
+        file.header.origin.x, file.header.origin.y, file.header.origin.z = density.origin
+        file.nstart = tuple(round(start / density.voxel) for start in density.origin)
+        file.add_label("dpskit: density of an ensemble, in points per cubic angstrom")
+
+
+def _density(cloud: Tensor, axes: list[Tensor], width: float) -> Tensor:
+    """Sum over points of normalised Gaussians on the grid: (n, 3) -> (nz, ny, nx). A Gaussian is a product of three."""
+    x, y, z = (
+        torch.exp(-(cloud[:, k, None] - axis).square() / (2 * width**2)) / (width * math.sqrt(2 * math.pi))
+        for k, axis in enumerate(axes)
+    )
+    plane = (y[:, :, None] * x[:, None, :]).flatten(start_dim=1)
+    return (z.T @ plane).reshape(len(axes[2]), len(axes[1]), len(axes[0]))

@@ -1,0 +1,147 @@
+"""From observations in angstrom to an ensemble in angstrom: the whole way, as `dpskit reconstruct` goes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer
+from dpskit.cloud import Frame, random_rotations
+from dpskit.data.coarse_grain import CoarseGrainedStructure, coarse_grain
+from dpskit.data.observations import Observations
+from dpskit.data.structures import Structure
+from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.density import export_density
+from dpskit.evaluation.export import export_structure
+from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.projection import Projections
+from dpskit.likelihoods.subunit import Subunit
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.guidance import DPS
+from dpskit.sampling.maximum_likelihood import maximum_likelihood
+from dpskit.sampling.sample import sample
+from dpskit.sampling.samples import Samples
+from dpskit.sampling.schedule import karras_schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """An ensemble: `samples` in the cube, with the coordinate axes of the observations, and its `frame`."""
+
+    samples: Samples
+    frame: Frame
+
+    @property
+    def coordinates(self) -> Tensor:
+        """(s, n, 3) in angstrom, in the coordinate system of the observations."""
+        return self.frame.to_physical(self.samples.points)
+
+    def save(self, folder: str | Path, *, name: str = "samples", resolution: float = 15.0) -> list[Path]:
+        """Write into `folder`: the samples (.npz), the models (.cif), their mean density and its spread (.mrc).
+
+        resolution: of the densities, in angstrom. A single sample has no spread. Returns the paths.
+        """
+        folder = Path(folder)
+        paths = [folder / f"{name}{end}" for end in (".npz", ".cif", "_mean.mrc", "_spread.mrc")]
+        self.samples.save(paths[0])
+        export_structure(self.samples, paths[1], frame=self.frame)
+        for path, quantity in zip(paths[2:], ("mean", "spread"), strict=True):
+            if quantity == "mean" or len(self.samples.points) > 1:
+                export_density(self.samples, path, frame=self.frame, resolution=resolution, quantity=quantity)
+        return [path for path in paths if path.exists()]
+
+
+def default_alpha(observations: Observations) -> float:
+    """The guidance strength of the paper's Table 4 for complexes: 20,000 (K - 1) for K >= 3 projections, else 4,000."""
+    n_views = len(observations.projections)
+    return 20_000.0 * (n_views - 1) if n_views >= 3 else 4_000.0
+
+
+def reconstruct(
+    observations: Observations,
+    prior: Prior | None,
+    *,
+    frame: Frame | None = None,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    n_steps: int = 40,
+    alpha: float | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Reconstruction:
+    """Posterior samples by DPS, or with prior None maximum likelihood, in the coordinate system of the observations.
+
+    frame: where the cube lies (default: from the data alone, `Observations.frame`). alpha: default `default_alpha`. The
+    object is turned at random (by the seed) before, and back afterwards, because priors know no upright and nothing may
+    be given away by the axes of a file.
+    """
+    frame = frame or observations.frame()
+    turn = random_rotations(1, seed)[0]
+    data = observations.likelihood(frame, turn)
+    if prior is None:
+        samples = maximum_likelihood(data, n_samples=n_samples, n_points=n_points, seed=seed, progress=progress)
+    else:
+        guidance = DPS(default_alpha(observations) if alpha is None else alpha)
+        # fmt: off
+        samples = sample(prior, data, n_samples=n_samples, n_points=n_points, schedule=karras_schedule(n_steps),
+                         guidance=guidance, seed=seed, progress=progress)
+        # fmt: on
+    settings = samples.settings | {"frame": asdict(frame)}
+    return Reconstruction(replace(samples, points=samples.points @ turn.T, settings=settings), frame)
+
+
+def simulate(
+    structure: Structure,
+    *,
+    n_views: int = 4,
+    view_points: int = 1024,
+    coarse_points: int = 0,
+    chains: Sequence[str] = (),
+    n_points: int = 1024,
+    seed: int = 0,
+) -> tuple[Observations, CoarseGrainedStructure]:
+    """What would be seen of a known structure, in angstrom, as in the paper; and its coarse-grained points.
+
+    n_views projections of view_points points each from random proper orientations; with coarse_points a low-resolution
+    structure; with chains the points of these as a known subunit.
+    """
+    check_integer("n_views", n_views, least=0), check_integer("coarse_points", coarse_points, least=0)
+    model = coarse_grain(structure.atoms, n_points)
+    physical = model.frame.to_physical(model.points)
+    parts: list[Projections | CoarseGrained | Subunit] = []
+    if n_views:
+        parts.append(Projections.observe(model.points, n_views, view_points, seed))
+    if coarse_points:
+        parts.append(CoarseGrained.observe(model.points, coarse_points, seed))
+    if chains:
+        parts.append(Subunit(model.frame.to_cube(structure.chain_points(physical, chains))))
+    return Observations.of(Joint(parts), model.frame), model
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Root mean square deviations of each sample, in angstrom: to the points and to the atoms; and the atoms' floor."""
+
+    to_points: list[float]
+    to_atoms: list[float]
+    floor: float
+
+    def __str__(self) -> str:
+        points, atoms = torch.tensor(self.to_points), torch.tensor(self.to_atoms)
+        return (
+            f"RMSD {points.mean():.2f} ± {points.std(correction=0):.2f} angstrom to the coarse-grained points, "
+            f"{atoms.mean():.2f} ± {atoms.std(correction=0):.2f} to the atoms (floor {self.floor:.2f})"
+        )
+
+
+def deviation(found: Reconstruction, structure: Structure, model: CoarseGrainedStructure) -> Deviation:
+    """How far an ensemble is from the truth, as the paper measures it: radius of gyration matched, superposed."""
+    truth = model.frame.to_physical(model.points)
+    moved = superpose(match_radius_of_gyration(found.coordinates, truth), truth)
+    floor = float(rmsd_to_atoms(truth, structure.atoms))
+    return Deviation(rmsd_to_points(moved, truth).tolist(), rmsd_to_atoms(moved, structure.atoms).tolist(), floor)

@@ -1,0 +1,179 @@
+"""Observations in angstrom: into the cube, back, and to a file."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dpskit
+from dpskit.data.observation_file import read_observations, write_observations
+from dpskit.data.observations import Observations
+from dpskit.likelihoods.projection import project
+
+FRAME = dpskit.Frame((190.0, -40.0, 310.0), 70.0)
+
+
+def simulated(n_views=3, coarse=True, subunit=True, seed=0, weights=None):
+    points = dpskit.load_example("ruvab").points
+    parts = [dpskit.Projections.observe(points, n_views, 200, seed)] if n_views else []
+    parts += [dpskit.CoarseGrained(points[::25])] if coarse else []
+    parts += [dpskit.Subunit(points[:100])] if subunit else []
+    return points, dpskit.Joint(parts, weights)
+
+
+@given(st.integers(0, 3), st.booleans(), st.booleans(), st.integers(0, 99))
+def test_there_and_back(n_views, coarse, subunit, seed):
+    if n_views == 0 and not coarse:
+        return
+    points, data = simulated(n_views, coarse, subunit, seed)
+    again = Observations.of(data, FRAME).likelihood(FRAME)
+    torch.testing.assert_close(again.energies(points[None]), data.energies(points[None]), atol=1e-6, rtol=1e-3)
+    moved = (0.9 * points + 0.1)[None]
+    torch.testing.assert_close(again.energy(moved), data.energy(moved), atol=1e-6, rtol=1e-3)
+
+
+def test_projections_are_those_of_the_physical_points():
+    points, data = simulated(2, coarse=False, subunit=False)
+    full = [project(points, rotation) for rotation in data.parts[0].rotations]
+    seen = Observations.of(dpskit.Projections(full, data.parts[0].rotations), FRAME)
+    for y, rotation in zip(seen.projections, seen.rotations, strict=True):
+        torch.testing.assert_close(y, project(FRAME.to_physical(points), rotation), atol=1e-3, rtol=0)
+
+
+def test_the_frame_of_three_axis_views_is_the_bounding_box():
+    points = dpskit.load_example("ruvab").points * torch.tensor([1.0, 0.5, 0.7])
+    physical = FRAME.to_physical(points)
+    rotations = torch.stack([torch.eye(3), torch.eye(3)[[1, 2, 0]], torch.eye(3)[[2, 0, 1]]])
+    frame = Observations([project(physical, rotation) for rotation in rotations], rotations).frame()
+    expected = dpskit.Frame.of(physical)
+    torch.testing.assert_close(torch.tensor(frame.center), torch.tensor(expected.center), atol=1e-3, rtol=0)
+    assert frame.scale == pytest.approx(expected.scale, rel=1e-5)
+
+
+@pytest.mark.parametrize(("n_views", "worst"), [(1, 0.35), (3, 0.2), (5, 0.15)])
+def test_the_scale_of_random_views_is_near(n_views, worst):
+    points = dpskit.load_example("ruvab").points
+    for seed in range(10):
+        data = dpskit.Projections.observe(points, n_views, 1024, seed)
+        frame = Observations.of(data, FRAME).frame()
+        assert abs(frame.scale / FRAME.scale - 1) < worst
+        if n_views > 1:
+            assert float((torch.tensor(frame.center) - torch.tensor(FRAME.center)).norm()) < 0.2 * FRAME.scale
+
+
+def test_a_single_view_takes_the_depth_from_what_is_known():
+    _, data = simulated(1, coarse=True, subunit=False)
+    seen = Observations.of(data, FRAME)
+    depth = seen.rotations[0][:, 2]
+    middle = (seen.coarse.amin(dim=0) + seen.coarse.amax(dim=0)) / 2
+    assert float(torch.tensor(seen.frame().center) @ depth) == pytest.approx(float(middle @ depth), abs=1e-2)
+    alone = Observations(seen.projections, seen.rotations)
+    assert float(torch.tensor(alone.frame().center) @ depth) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_reconstruction_with_the_frame_of_the_data_fits_in_angstrom():
+    points, data = simulated(4, coarse=False, subunit=False)
+    seen = Observations.of(data, FRAME)
+    frame = seen.frame()
+    found = dpskit.maximum_likelihood(seen.likelihood(), n_samples=1, n_points=256, n_steps=60, progress=False)
+    reference = dpskit.maximum_likelihood(data, n_samples=1, n_points=256, n_steps=60, progress=False)
+    physical, truth = frame.to_physical(found.points), FRAME.to_physical(points)
+    error, expected = (
+        float(dpskit.rmsd_to_atoms(x[0], truth)) for x in (physical, FRAME.to_physical(reference.points))
+    )
+    assert error == pytest.approx(expected, rel=0.15) and error < 0.2 * FRAME.scale
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5, 0.0]])
+def test_round_trip_of_a_file(tmp_path, weights):
+    points, data = simulated(2, weights=weights)
+    seen = Observations.of(data, FRAME)
+    write_observations(seen, tmp_path / "été" / "ruvab.toml")
+    names = {"ruvab.toml", "ruvab_view1.txt", "ruvab_view2.txt", "ruvab_coarse.txt", "ruvab_subunit.txt"}
+    assert {path.name for path in (tmp_path / "été").iterdir()} == names
+    again = read_observations(tmp_path / "été" / "ruvab.toml")
+    for one, other in zip(
+        [*seen.projections, seen.rotations, seen.coarse, seen.subunit],
+        [*again.projections, again.rotations, again.coarse, again.subunit],
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+    energies = [x.likelihood(FRAME).energy(0.9 * points[None]) for x in (seen, again)]
+    torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
+
+
+def test_weights_default_to_equal_ones(tmp_path):
+    _, data = simulated(2)
+    write_observations(Observations.of(data, FRAME), tmp_path / "x.toml")
+    torch.testing.assert_close(read_observations(tmp_path / "x.toml").likelihood().weight, torch.full((4,), 0.25))
+
+
+def test_a_subunit_from_chains_of_a_structure(tmp_path):
+    example = dpskit.load_example("ruvab")
+    (tmp_path / "part.cif.gz").write_bytes(example.structure_path.read_bytes())
+    (tmp_path / "y.txt").write_text("# x y\n0 0\n10.5 2e1\n")
+    (tmp_path / "x.toml").write_text(
+        '[[projection]]\npoints = "y.txt"\nrotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n'
+        '[subunit]\nstructure = "part.cif.gz"\nchains = ["G"]\nn_points = 20\n'
+    )
+    found = read_observations(tmp_path / "x.toml")
+    torch.testing.assert_close(found.projections[0], torch.tensor([[0.0, 0.0], [10.5, 20.0]]))
+    atoms = dpskit.read_structure(example.structure_path).chain_atoms(["G"])
+    assert found.subunit.shape == (20, 3)
+    assert float(dpskit.rmsd_to_atoms(found.subunit, atoms)) < 6.0
+
+
+VIEW = '[[projection]]\npoints = "y.txt"\nrotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["projections"]),
+        ("a = ", ["TOML"]),
+        ("[map]\nx = 1", ["'map'"]),
+        (VIEW.replace("[[projection]]", "[projection]"), ["[[projection]]"]),
+        (VIEW.replace("rotation", "matrix"), ["'matrix'"]),
+        (VIEW.replace("[1, 0, 0]", "[2, 0, 0]"), ["rotation", "orthogonal"]),
+        ('[[projection]]\npoints = "y.txt"', ["rotation"]),
+        (VIEW.replace('"y.txt"', "3"), ["points", "3"]),
+        (VIEW.replace("y.txt", "bad.txt"), ["bad.txt", "2 numbers"]),
+        (VIEW.replace("y.txt", "xyz.txt"), ["xyz.txt", "(n, 2)"]),
+        (VIEW.replace("y.txt", "nan.txt"), ["nan.txt", "finite"]),
+        (VIEW.replace("y.txt", "one.txt"), ["distinct"]),
+        (VIEW + "weight = -1", ["weight", "-1"]),
+        (VIEW + '[subunit]\nstructure = "s.cif"', ["n_points", "None"]),
+        (VIEW + '[subunit]\nstructure = "s.cif"\npoints = "xyz.txt"', ["both"]),
+        ("coarse = 7", ["coarse", "7"]),
+    ],
+)
+def test_bad_files_give_one_sentence(tmp_path, one_sentence, text, words):
+    contents = {"y": "0 0\n1 2\n", "bad": "0 zero\n", "xyz": "0 0 0\n1 1 1\n", "nan": "0 nan\n", "one": "1 1\n1 1\n"}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.txt").write_text(content)
+    (tmp_path / "x.toml").write_text(text)
+    with one_sentence((ValueError, TypeError), *words):
+        read_observations(tmp_path / "x.toml")
+
+
+def test_files_that_are_missing(tmp_path, one_sentence):
+    with one_sentence(FileNotFoundError, "path", "x.toml"):
+        read_observations(tmp_path / "x.toml")
+    (tmp_path / "x.toml").write_text(VIEW)
+    with one_sentence(FileNotFoundError, "points", "y.txt"):
+        read_observations(tmp_path / "x.toml")
+
+
+def test_bad_observations(one_sentence, normal):
+    with one_sentence(ValueError, "rotations", 1, 0):
+        Observations([normal(5, 2)])
+    with one_sentence(ValueError, "neither"):
+        Observations(subunit=normal(5, 3))
+    with one_sentence(ValueError, "weights"):
+        Observations([normal(5, 2)], torch.eye(3)[None], weights=[1.0, 2.0])
+    _, data = simulated(1)
+    with one_sentence(ValueError, "order"):
+        Observations.of(dpskit.Joint(list(reversed(data.parts))), FRAME)

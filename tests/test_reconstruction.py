@@ -1,0 +1,123 @@
+"""From observations in angstrom to an ensemble in angstrom."""
+
+import gemmi
+import mrcfile
+import pytest
+import torch
+
+import dpskit
+from dpskit.cli import main
+from dpskit.data.structures import read_structure
+from dpskit.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
+
+PRIOR = dpskit.GaussianPrior(0.0, 0.4)
+EXACT = "donot_use_mm_for_euclid_dist"
+RUVAB = dpskit.load_example("ruvab").structure_path
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Structure, observations and points of RuvAB: two projections, a coarse structure and the chains of RuvA."""
+    structure = read_structure(RUVAB)
+    data, model = simulate(structure, n_views=2, view_points=40, coarse_points=10, chains=["A", "B"], n_points=64)
+    return structure, data, model
+
+
+def test_simulated_observations_are_of_the_structure(seen):
+    structure, data, model = seen
+    truth = model.frame.to_physical(model.points)
+    assert [y.shape for y in data.projections] == [(40, 2)] * 2 and data.coarse.shape == (10, 3)
+    torch.testing.assert_close(data.subunit, structure.chain_points(truth, ["A", "B"]), atol=1e-3, rtol=0)
+    assert 0 < len(data.subunit) < 64
+    for y, rotation in zip(data.projections, data.rotations, strict=True):
+        assert float(torch.cdist(y, truth @ rotation[:, :2], compute_mode=EXACT).amin(dim=1).max()) < 1e-2
+
+
+def test_the_object_is_turned_before_and_back_afterwards(seen):
+    _, data, model = seen
+    turn = dpskit.random_rotations(1, seed=3)[0]
+    plain, turned = data.likelihood(model.frame), data.likelihood(model.frame, turn)
+    x = (0.8 * model.points + 0.1)[None]
+    torch.testing.assert_close(turned.energies(x @ turn), plain.energies(x), atol=1e-5, rtol=1e-4)
+    found = reconstruct(data, None, frame=model.frame, n_samples=2, n_points=64, seed=3, progress=False)
+    torch.testing.assert_close(plain.energy(found.samples.points), found.samples.energy, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(found.coordinates, model.frame.to_physical(found.samples.points))
+
+
+def test_the_true_points_have_no_deviation(seen):
+    structure, _, model = seen
+    samples = dpskit.Samples(1.2 * model.points[None] + 0.1, None, {}, 0, "0")
+    found = deviation(Reconstruction(samples, model.frame), structure, model)
+    assert found.to_points[0] < 0.2
+    assert found.to_atoms[0] == pytest.approx(found.floor, rel=1e-2)
+    assert "RMSD" in str(found) and f"floor {found.floor:.2f}" in str(found)
+
+
+def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp_path):
+    structure, data, model = seen
+    found = reconstruct(
+        data, PRIOR, frame=model.frame, n_samples=2, n_points=64, n_steps=20, alpha=4_000, progress=False
+    )
+    center = structure.atoms.mean(dim=0)
+    assert float((found.coordinates.mean(dim=(0, 1)) - center).norm()) < 6.0
+    assert max(deviation(found, structure, model).to_points) < 25.0
+    paths = found.save(tmp_path, resolution=20.0)
+    assert [path.name for path in paths] == ["samples.npz", "samples.cif", "samples_mean.mrc", "samples_spread.mrc"]
+    again = dpskit.load_samples(paths[0])
+    assert torch.equal(again.points, found.samples.points)
+    assert again.settings["frame"]["scale"] == pytest.approx(model.frame.scale)
+    models = gemmi.read_structure(str(paths[1]))
+    sites = torch.tensor([site.atom.pos.tolist() for site in models[1].all()])
+    assert float(torch.cdist(sites, found.coordinates[1], compute_mode=EXACT).amin(dim=1).max()) < 1e-2
+    with mrcfile.open(paths[2]) as file:
+        index = ((found.coordinates[0] - torch.tensor(file.header.origin.tolist())) / (20 / 3)).round().long()
+        inside = torch.tensor(file.data)[index[:, 2], index[:, 1], index[:, 0]]
+        assert float(inside.min()) > 0.1 * file.data.max()
+    single = reconstruct(data, None, n_samples=1, n_points=64, progress=False).save(tmp_path / "one", name="ml")
+    assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc"]
+
+
+@pytest.mark.parametrize(("n_views", "alpha"), [(1, 4e3), (2, 4e3), (3, 4e4), (4, 6e4), (5, 8e4)])
+def test_the_default_alpha_is_the_paper_s(n_views, alpha):
+    points = dpskit.load_example("ruvab").points
+    views = dpskit.Projections.observe(points, n_views, 30)
+    assert default_alpha(dpskit.Observations.of(views, dpskit.Frame((0, 0, 0), 1.0))) == alpha
+
+
+def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
+    out = tmp_path / "out"
+    few = ["--n-samples", "2", "--n-points", "48", "--n-steps", "6", "--alpha", "1000", "--resolution", "20"]
+    simulated = ["--views", "2", "--view-points", "30", "--coarse-points", "8", "--chains", "A", "B", "--ml"]
+    assert main(["reconstruct", str(RUVAB), "--out", str(out), *few, *simulated]) == 0
+    text = capsys.readouterr().out
+    assert "7pbl: 15,702 heavy polymer atoms" in text and "samples: RMSD" in text and "ml: RMSD" in text
+    written = {path.name for path in out.iterdir()}
+    assert {"samples.npz", "samples.cif", "samples_spread.mrc", "ml.cif", "observations.toml"} <= written
+    again = tmp_path / "again"
+    assert main(["reconstruct", str(out / "observations.toml"), "--out", str(again), *few]) == 0
+    assert "RMSD" not in capsys.readouterr().out
+    truth = read_structure(RUVAB).atoms.mean(dim=0)
+    for folder in (out, again):
+        model = gemmi.read_structure(str(folder / "samples.cif"))[0]
+        center = torch.tensor([site.atom.pos.tolist() for site in model.all()]).mean(dim=0)
+        assert float((center - truth).norm()) < 15.0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing.toml"],
+        ["missing.cif"],
+        [str(RUVAB), "--chains", "Z"],
+        [str(RUVAB), "--views", "0"],
+        [str(RUVAB), "--n-steps", "0"],
+        [str(RUVAB), "--resolution", "-1"],
+        [str(RUVAB), "--prior", "dragons"],
+    ],
+)
+def test_bad_input_of_the_command_leaves_nothing(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reconstruct", *arguments, "--out", "out", "--n-points", "48"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("dpskit: ") and error.endswith(".")
+    assert list(tmp_path.iterdir()) == []
