@@ -1,0 +1,51 @@
+"""The folder of files that are made or downloaded once, and the download of a PDB entry into it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+URL = "https://files.rcsb.org/download/{code}.cif.gz"
+GZIP = b"\x1f\x8b"
+
+
+def cache_folder() -> Path:
+    """The folder named by the environment variable DPSKIT_CACHE, or else the user's cache folder for dpskit."""
+    import pooch
+
+    return Path(os.environ.get("DPSKIT_CACHE") or pooch.os_cache("dpskit"))
+
+
+def fetch_entry(code: str) -> Path:
+    """The mmCIF file of the PDB entry `code`, downloaded from the RCSB with a progress bar unless it is there already.
+
+    Raises ValueError when there is no such entry, and ConnectionError without a network; both name the address, and the
+    latter the path where the file may be put by hand.
+    """
+    path = cache_folder() / f"{code.lower()}.cif.gz"
+    if not path.exists():
+        _download(URL.format(code=code.upper()), path)
+    return path
+
+
+def _download(url: str, path: Path) -> None:
+    import pooch
+    import requests
+
+    by_hand = f"put the file at {path} by hand"
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    try:
+        pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+    except requests.HTTPError as error:
+        status = error.response.status_code
+        if status == 404:
+            raise ValueError(f"source must be a file or the code of a PDB entry; {url} does not exist.") from None
+        raise ConnectionError(f"{url} answered {status}; {by_hand}.") from None
+    except requests.RequestException as error:
+        raise ConnectionError(f"{url} could not be downloaded ({type(error).__name__}); {by_hand}.") from None
+    with open(path, "rb") as file:
+        packed = file.read(2) == GZIP
+    if not packed:  # the page of a proxy or a hotel, not the entry
+        path.unlink()
+        raise ConnectionError(f"{url} answered with something else than a gzipped file; {by_hand}.")
