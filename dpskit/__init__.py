@@ -13,6 +13,7 @@ from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms,
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
+from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
 from dpskit.likelihoods.assignment import Assignment, assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
@@ -60,6 +61,7 @@ __all__ = [
     "assign",
     "chamfer_distance",
     "coarse_grain",
+    "coverage",
     "earth_movers_distance",
     "export_density",
     "export_structure",
@@ -72,7 +74,9 @@ __all__ = [
     "load_samples",
     "match_radius_of_gyration",
     "maximum_likelihood",
+    "minimum_matching_distance",
     "normalise",
+    "one_nna",
     "random_rotations",
     "read_observations",
     "read_structure",

@@ -1,4 +1,4 @@
-"""The command line: `dpskit reconstruct | train | sample | benchmark`, thin over the functions of the library."""
+"""The command line: `dpskit reconstruct | data | train | sample | benchmark`, thin over the library's functions."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     simulated.add_argument("--view-points", type=int, default=1024, help="points per projection")
     simulated.add_argument("--coarse-points", type=int, default=0, help="points of a low-resolution structure")
     simulated.add_argument("--chains", nargs="+", default=[], help="chains of a known subunit")
+
+    data = _add(commands, "data", _data, "read clouds of any kind, and pack them into one npz file to train on")
+    data.add_argument("source", nargs="+", help="folder, file, list of PDB codes, PDB code or URL (see read_clouds)")
+    data.add_argument("--out", required=True, help="npz file to write")
+    data.add_argument("--n-points", type=int, help="per cloud (default: 4096, or 1024 for structures)")
+    data.add_argument("--category", action="append", help="keep only this category; may be repeated")
+    data.add_argument("--split", choices=["train", "val", "test"], help="keep only this split")
+    data.add_argument("--seed", type=int, default=0, help="of the points that are drawn")
 
     train = _add(commands, "train", _train, "train a prior on point clouds")
     train.add_argument("data", help="npz file with points (k, m, 3)")
@@ -114,6 +122,26 @@ def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], None], te
     parser = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.set_defaults(run=run)
     return parser
+
+
+def _data(options: argparse.Namespace) -> None:
+    import warnings
+
+    from dpskit.data.packed import pack_clouds
+    from dpskit.data.shapes import read_clouds
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
+        # fmt: off
+        clouds = read_clouds(options.source, category=options.category, split=options.split,
+                             n_points=options.n_points, seed=options.seed)
+        # fmt: on
+    packed = pack_clouds(clouds, options.n_points, options.seed)
+    packed.save(options.out)
+    count, n_points = packed.points.shape[:2]
+    fewer = packed.size[packed.size < n_points]
+    repeated = f"; {len(fewer)} of them have fewer, {fewer.min()} or more, and repeat some" if len(fewer) else ""
+    print(f"{options.out}: {count} clouds of {n_points} points{repeated}.")
 
 
 def _reconstruct(options: argparse.Namespace) -> None:

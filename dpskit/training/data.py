@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_points
 from dpskit.cloud import normalise, random_rotations
+from dpskit.data.packed import read_packed
 
 REDUNDANT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Clouds:
-    """Clouds (k, m, 3) in [-1, 1]^3 and the probability (k,) with which each is drawn."""
+    """Clouds (k, m, 3) in [-1, 1]^3 and the probability (k,) with which each is drawn.
+
+    size: (k,) how many rows of each are distinct, the first ones; None: all of them.
+    """
 
     points: Tensor
     probability: Tensor
+    size: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Clouds:
         """The same clouds on `device`."""
-        return Clouds(self.points.to(device), self.probability.to(device))
+        size = None if self.size is None else self.size.to(device)
+        return Clouds(self.points.to(device), self.probability.to(device), size)
 
     def draw(self, batch: int, n_points: int, proper: bool, generator: torch.Generator) -> Tensor:
         """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each, randomly rotated.
@@ -36,32 +39,25 @@ class Clouds:
         rows = torch.multinomial(self.probability, batch, replacement=True, generator=generator)
         m = self.points.shape[1]
         order = torch.rand(batch, m, generator=generator, device=generator.device)
+        if self.size is not None:  # rows that repeat others only when no other is left
+            order -= (torch.arange(m, device=order.device) >= self.size[rows].unsqueeze(1)).float()
         subset = order.topk(min(n_points, m), dim=1).indices
         clouds = self.points[rows].gather(1, subset.unsqueeze(2).expand(-1, -1, 3)).float()
         return clouds @ random_rotations(batch, generator, proper=proper)
 
 
 def load_clouds(path: str | Path, held_out: int) -> tuple[Clouds, Clouds]:
-    """Read a packed npz into (training, held-out) clouds, each normalised to [-1, 1]^3 on its own.
+    """Read a packed npz (see `dpskit.data.packed`) into (training, held-out) clouds, each normalised to [-1, 1]^3.
 
-    The held-out clouds are spread evenly over those that are not `redundant`. Raises FileNotFoundError if there is no
-    such file, and ValueError if it is not an npz with finite `points` (k, m, 3), or holds too few clouds.
+    If some of its clouds are marked as the split "train", only these are used. The held-out clouds are spread evenly
+    over those that are not `redundant`. Raises FileNotFoundError if there is no such file, and ValueError if it is not
+    an npz with finite `points` (k, m, 3), or holds too few clouds.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"data must be an existing npz file, got {str(path)!r}.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            points = file["points"]
-            redundant = file["redundant"] if "redundant" in file else np.zeros(len(points), dtype=bool)
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise ValueError(
-            f"data must be an npz file with an array 'points', but {str(path)!r} is truncated or another file."
-        ) from None
-    points = check_points("points of data", points, batched=True).float()
-    if redundant.shape != (len(points),):
-        raise ValueError(f"redundant of data must have shape ({len(points)},), got {redundant.shape}.")
+    data = read_packed(path)
+    own_split = torch.from_numpy(data.split == "train") if (data.split == "train").any() else slice(None)
+    points = check_points("points of data", data.points[own_split], batched=True).float()
+    redundant, size = torch.from_numpy(data.redundant.astype(bool))[own_split], data.size[own_split]
     clouds = torch.stack([normalise(cloud)[0] for cloud in points])
-    redundant = torch.from_numpy(redundant.astype(bool))
     own = (~redundant).nonzero().squeeze(1)
     if len(own) < 2 * held_out:
         raise ValueError(f"data must hold at least {2 * held_out} clouds to hold out {held_out}, got {len(own)}.")
@@ -72,6 +68,7 @@ def load_clouds(path: str | Path, held_out: int) -> tuple[Clouds, Clouds]:
         extra = redundant[mask]
         share = min(REDUNDANT_SHARE, float(extra.float().mean()))
         probability = torch.where(extra, share / max(1, int(extra.sum())), (1 - share) / int((~extra).sum()))
-        return Clouds(clouds[mask].half(), probability)
+        repeated = bool((size < points.shape[1]).any())
+        return Clouds(clouds[mask].half(), probability, size[mask] if repeated else None)
 
     return pick(~test), pick(test)

@@ -150,3 +150,21 @@ def test_other_formats(one_sentence, tmp_path):
     path.write_text("points")
     with one_sentence(ValueError, "data", path):
         load_clouds(path, 2)
+
+
+def test_only_the_training_split_is_used(tmp_path):
+    original = some_clouds(20)
+    split = np.where(np.arange(20) % 2 == 0, "train", "test")
+    training, held_out = load_clouds(write(tmp_path / "a.npz", points=original, split=split), held_out=3)
+    assert sorted([*match(training.points, original), *match(held_out.points, original)]) == list(range(0, 20, 2))
+    both, _ = load_clouds(write(tmp_path / "b.npz", points=original, split=np.full(20, "val")), held_out=3)
+    assert len(both.points) == 17  # no clouds are marked: all are for training
+
+
+def test_repeated_rows_are_drawn_last(tmp_path):
+    original = some_clouds(8, m=12)
+    original[:, 6:] = original[:, :6]
+    path = write(tmp_path / "a.npz", points=original, size=np.full(8, 6))
+    drawn = load_clouds(path, held_out=2)[0].draw(50, 6, True, torch.Generator().manual_seed(0))
+    assert float((torch.cdist(drawn, drawn) + torch.eye(6)).amin()) > 1e-3  # all six distinct points, each time
+    assert load_clouds(path, held_out=2)[0].draw(5, 9, True, torch.Generator().manual_seed(0)).shape == (5, 9, 3)

@@ -1,0 +1,46 @@
+"""A data set behind a URL: downloaded once into the cache folder, and unpacked there if it is a zip archive."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dpskit.data.cache import cache_folder
+
+
+def fetch_archive(url: str) -> Path:
+    """The file behind `url` in the cache folder, or the folder into which it was unpacked if it ends in .zip.
+
+    Raises ConnectionError when it cannot be downloaded, and ValueError for an incomplete archive. An interruption
+    leaves nothing half-made.
+    """
+    import pooch
+    from requests import RequestException
+
+    path = cache_folder() / url.rstrip("/").rsplit("/", 1)[-1].partition("?")[0]
+    folder = path.with_suffix("") if path.suffix.lower() == ".zip" else path
+    if folder.exists():
+        return folder
+    if not path.exists():
+        pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+        downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+        try:
+            pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+        except (RequestException, OSError) as error:
+            reason = f"{type(error).__name__}; put the file at {path} by hand"
+            raise ConnectionError(f"{url} could not be downloaded ({reason}).") from None
+    return path if folder == path else _unpack(path, folder)
+
+
+def _unpack(path: Path, folder: Path) -> Path:
+    with TemporaryDirectory(dir=path.parent) as temporary:
+        content = Path(temporary) / folder.name
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(content)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(f"{path} must be a complete zip archive, but is not ({error}): delete it.") from None
+        os.replace(content, folder)
+    return folder

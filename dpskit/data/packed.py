@@ -1,0 +1,123 @@
+"""Packed clouds: one npz file with all clouds of a data set, which is what training and benchmarks read.
+
+    points     (k, m, 3)   the clouds; of a smaller cloud the last rows repeat earlier ones
+    size       (k,)        optional: how many rows of each cloud are distinct, which come first (default: all m)
+    name       (k,)        optional text, as are category and split ("train", "val", "test")
+    redundant  (k,)        optional: clouds with many near copies, to be drawn at most a quarter of the time
+
+Needs nothing but numpy and torch.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_array, check_integer, check_points
+from dpskit.cloud import normalise, resample
+from dpskit.files import replacing
+
+N_POINTS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class NamedCloud:
+    """points: (m, 3) float32 in the unit of the source; category and split are "" where the source names none."""
+
+    name: str
+    points: Tensor
+    category: str = ""
+    split: str = ""
+    redundant: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """The arrays of a packed file, complete: points (k, m, 3) as stored, the others (k,). See the module's text."""
+
+    points: Tensor
+    size: Tensor
+    name: np.ndarray
+    category: np.ndarray
+    split: np.ndarray
+    redundant: np.ndarray
+
+    def clouds(self) -> list[NamedCloud]:
+        """The clouds one by one, each with its distinct rows."""
+        rows = zip(self.points, self.size.tolist(), self.name, self.category, self.split, self.redundant, strict=True)
+        return [NamedCloud(str(n), p[:k].float(), str(c), str(s), bool(r)) for p, k, n, c, s, r in rows]
+
+    def save(self, path: str | Path) -> None:
+        """Write the npz file; atomic."""
+        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
+def read_packed(path: str | Path, argument: str = "data") -> Packed:
+    """Read a packed npz file; `argument` is what errors call it. The coordinates may still hold NaN.
+
+    Raises FileNotFoundError if there is no such file, and ValueError or TypeError if it is truncated, no npz file, or
+    holds arrays of other shapes than the module's text says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{argument} must be an existing npz file, got {str(path)!r}.")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
+            points = arrays["points"]
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise ValueError(
+            f"{argument} must be an npz file with an array 'points', but {str(path)!r} is truncated or another file."
+        ) from None
+    points = check_array(f"points of {argument}", points, "(k, m, 3)")
+    if points.ndim != 3 or points.shape[2] != 3 or points.numel() == 0:
+        raise ValueError(f"points of {argument} must have shape (k, m, 3), got {tuple(points.shape)}.")
+    count, m = points.shape[:2]
+    blank, names = np.full(count, ""), np.array([f"{path.stem}_{k:05d}" for k in range(count)])
+    parts = {"size": np.full(count, m), "name": names, "category": blank, "split": blank}
+    parts |= {"redundant": np.zeros(count, dtype=bool)} | {k: v for k, v in arrays.items() if k != "points"}
+    for key, value in parts.items():
+        if value.shape != (count,):
+            raise ValueError(f"{key} of {argument} must have shape ({count},), got {value.shape}.")
+    size = parts.pop("size")
+    if size.dtype.kind not in "iu" or size.min() < 1 or size.max() > m:
+        raise ValueError(f"size of {argument} must hold integers from 1 to {m}, got {size.min()} to {size.max()}.")
+    return Packed(points, torch.from_numpy(size.astype(np.int64)), **parts)
+
+
+def pack_clouds(
+    clouds: Sequence[NamedCloud], n_points: int | None = None, seed: int = 0, *, progress: bool = True
+) -> Packed:
+    """Scale each of `clouds` to the cube [-1, 1]^3 of its own frame, and bring all to one number of points.
+
+    n_points: random points kept of each cloud (default: 4,096, or those of the largest cloud if that is fewer). A cloud
+    that has fewer keeps all of them, some repeated. Half precision. Raises ValueError without clouds, or for one whose
+    points all coincide.
+    """
+    from tqdm.auto import tqdm
+
+    if not clouds:
+        raise ValueError("clouds must hold at least one cloud, got none.")
+    if n_points is None:
+        n_points = min(N_POINTS, max(len(cloud.points) for cloud in clouds))
+    n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+    points = torch.empty(len(clouds), n_points, 3, dtype=torch.float16)
+    for k, cloud in enumerate(tqdm(clouds, desc="packing", unit="cloud", disable=not progress)):
+        points[k] = resample(normalise(check_points(cloud.name, cloud.points))[0], n_points, seed)
+    return Packed(
+        points,
+        torch.tensor([min(len(cloud.points), n_points) for cloud in clouds]),
+        np.array([cloud.name for cloud in clouds]),
+        np.array([cloud.category for cloud in clouds]),
+        np.array([cloud.split for cloud in clouds]),
+        np.array([cloud.redundant for cloud in clouds]),
+    )
