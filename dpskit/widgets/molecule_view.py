@@ -1,7 +1,9 @@
-"""Point-cloud samples laid over an atomic model, in nglview."""
+"""Ensembles laid over an atomic model, in nglview."""
 
 from __future__ import annotations
 
+import gzip
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,46 +11,140 @@ from torch import Tensor
 
 from dpskit.checks import check_points
 from dpskit.cloud import Frame
+from dpskit.evaluation.density import DensityMap, ensemble_density, write_map
+from dpskit.evaluation.spread import point_spread
 
 if TYPE_CHECKING:
-    import nglview
+    import ipywidgets
 
-SAMPLE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe and Ito's colours, which colour-blind readers can tell apart."""
+SPREAD_COLOURS = ("#00224e", "#575d6d", "#a59c74", "#fee838")
+"""Cividis, from small to large, as in the static pictures."""
+SAMPLE_COLOUR, BASELINE_COLOUR = "#0072B2", "#D55E00"
+"""Okabe and Ito's blue and vermilion, which colour-blind readers can tell apart."""
+
+
+class MoleculeView:
+    """An nglview widget of named layers that can be switched on and off; `view` is the NGLWidget, `box` the whole.
+
+    What it takes care of: beads are written as ions, between which NGL draws no bonds; everything is loaded at once,
+    because spheres outside of the first bounding box are clipped; layers are hidden and shown, never removed, so that
+    the numbers of the components stay right; maps are sent by value, and need no file later.
+    """
+
+    def __init__(self, width: str = "720px", height: str = "480px") -> None:
+        import ipywidgets
+        import nglview
+
+        self.view = nglview.NGLWidget()
+        self.view._remote_call("setSize", target="Widget", args=[width, height])
+        self.layers: dict[str, list[int]] = {}
+        self._toggles = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
+        self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.view])
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+    def add_structure(self, layer: str, path: str | Path, *, shown: bool = True) -> None:
+        """A structure file as a cartoon by chain: its first biological assembly, as `read_structure` has it."""
+        import nglview
+
+        path = Path(path)
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+        structure = nglview.TextStructure(text, ext="cif" if ".cif" in path.suffixes else "pdb")
+        component = self._add(layer, structure, shown)
+        component.add_representation("cartoon", color_scheme="chainid", opacity=0.55, assembly="BU1")
+        if len(self.layers) == 1:
+            component.center()
+
+    def add_beads(
+        self, layer: str, points: Tensor, spread: Tensor | None = None, *, colour: str = "", shown: bool = True
+    ) -> None:
+        """Beads at `points` (n, 3), in angstrom, of one `colour`, or coloured by their `spread` (n,)."""
+        import nglview
+
+        values = [0.0] * len(points) if spread is None else spread.tolist()
+        component = self._add(layer, nglview.TextStructure(_pdb_text(points, values), ext="pdb"), shown)
+        if colour:
+            component.add_representation("spacefill", radius=1.2, color=colour)
+        else:
+            scale = {"color_scale": list(SPREAD_COLOURS), "color_domain": [0, max(values) or 1.0]}
+            component.add_representation("spacefill", radius=1.2, color_scheme="bfactor", **scale)
+
+    def add_surface(self, layer: str, density: DensityMap, level: float, *, colour: str, shown: bool = True) -> None:
+        """The surface on which `density` has the value `level`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "density.mrc"
+            write_map(density, path)
+            component = self._add(layer, str(path), shown)
+        shape = {"isolevel_type": "value", "isolevel": level, "opacity": 0.35, "color": colour, "opaque_back": False}
+        component.add_representation("surface", **shape)
+
+    def show(self, layer: str, shown: bool = True) -> None:
+        """Show or hide a layer."""
+        for number in self.layers[layer]:
+            component = getattr(self.view, f"component_{number}")
+            component.show() if shown else component.hide()
+
+    def _add(self, layer: str, content: object, shown: bool) -> object:
+        """Load `content` without a representation; returns nglview's handle of the component."""
+        number = len(self.view._ngl_component_ids)
+        self.view.add_component(content, default_representation=False)
+        if layer not in self.layers:
+            self.layers[layer] = []
+            self._add_toggle(layer, shown)
+        self.layers[layer].append(number)
+        component = getattr(self.view, f"component_{number}")
+        if not shown:
+            component.hide()
+        return component
+
+    def _add_toggle(self, layer: str, shown: bool) -> None:
+        import ipywidgets
+
+        toggle = ipywidgets.Checkbox(value=shown, description=layer, indent=False, layout={"width": "auto"})
+        toggle.style.description_width = "initial"
+        toggle.observe(lambda change: self.show(layer, change["new"]), names="value")
+        self._toggles.children = (*self._toggles.children, toggle)
 
 
 def molecule_view(
-    structure_path: str | Path, points: Tensor, frame: Frame, *, size: str = "720px"
-) -> nglview.NGLWidget:
-    """The atomic model as a cartoon, and each sample of `points` (s, n, 3) in cube coordinates as beads of one colour.
+    structure_path: str | Path,
+    points: Tensor,
+    frame: Frame,
+    *,
+    baseline: Tensor | None = None,
+    resolution: float = 15.0,
+) -> MoleculeView:
+    """The atomic model as a cartoon by chain, and over it the samples `points` (s, n, 3) in cube coordinates.
 
-    frame: maps the cube to the angstrom of the structure. The beads are written as ions, because nglview draws bonds
-    between close atoms of other kinds.
+    frame: maps the cube to the angstrom of the structure; samples of a rotated target have to be turned back, or
+    superposed, first. The layers: beads of every sample, coloured by their spread (dark where the samples agree); a
+    density surface of every sample at `resolution`, hidden at first; with `baseline` (k, n, 3), such as maximum
+    likelihood, its beads, hidden at first.
     """
-    import gzip
-
-    import nglview
-
-    path = Path(structure_path)
-    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
-    kind = "cif" if ".cif" in path.suffixes else "pdb"
-    view = nglview.NGLWidget()
-    view.add_component(nglview.TextStructure(text, ext=kind), default_representation=False)
-    view.component_0.add_representation("cartoon", color_scheme="chainid", opacity=0.55)
-    for k, cloud in enumerate(check_points("points", points, batched=True)):
-        beads = nglview.TextStructure(_pdb_text(frame.to_physical(cloud.double().cpu())), ext="pdb")
-        view.add_component(beads, default_representation=False)
-        colour = SAMPLE_COLOURS[k % len(SAMPLE_COLOURS)]
-        getattr(view, f"component_{k + 1}").add_representation("spacefill", radius=1.2, color=colour)
-    view._remote_call("setSize", target="Widget", args=[size, "480px"])
-    view.center(component=0)
+    ordered, spread = point_spread(check_points("points", points, batched=True).cpu())
+    view = MoleculeView()
+    view.add_structure("atomic model", structure_path)
+    for cloud in ordered:
+        view.add_beads("samples, by spread", frame.to_physical(cloud.double()), spread * frame.scale)
+    for cloud in ordered:
+        density, _ = ensemble_density(cloud[None], frame=frame, resolution=resolution)
+        level = 0.25 * float(density.values.max())
+        view.add_surface("sample densities", density, level, colour=SAMPLE_COLOUR, shown=False)
+    if baseline is not None:
+        for cloud in check_points("baseline", baseline, batched=True).cpu():
+            physical = frame.to_physical(cloud.double())
+            view.add_beads("maximum likelihood", physical, colour=BASELINE_COLOUR, shown=False)
     return view
 
 
-def _pdb_text(coordinates: Tensor) -> str:
+def _pdb_text(coordinates: Tensor, b_factors: list[float]) -> str:
     """Sodium ions in PDB format, which carry no bonds."""
     lines = [
-        f"HETATM{i % 100_000:5d} NA    NA A{i % 10_000:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          NA"
-        for i, (x, y, z) in enumerate(coordinates.tolist(), start=1)
+        f"HETATM{i % 100_000:5d} NA    NA A{i % 10_000:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00{min(b, 999.0):6.2f}"
+        "          NA"
+        for i, ((x, y, z), b) in enumerate(zip(coordinates.tolist(), b_factors, strict=True), start=1)
     ]
     return "\n".join([*lines, "END"])

@@ -1,14 +1,18 @@
-"""Samples over an atomic model in nglview."""
+"""Ensembles over an atomic model in nglview, and the static twin."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
 
 import gemmi
 import nglview
+import pytest
 import torch
 
 import dpskit
+from dpskit.evaluation.spread import point_spread
+from dpskit.widgets.molecule_figure import molecule_figure
 from dpskit.widgets.molecule_view import _pdb_text, molecule_view
 
 
@@ -19,14 +23,102 @@ def test_the_front_end_of_nglview_is_the_one_python_asks_for():
     assert package["version"] == nglview._frontend.__frontend_version__
 
 
-def test_beads_are_where_the_points_are():
-    points = torch.tensor([[0.0, 1.5, -2.25], [123.456, -99.999, 7.0]])
-    atoms = [site.atom for site in gemmi.read_pdb_string(_pdb_text(points))[0].all()]
-    assert [atom.element.name for atom in atoms] == ["Na", "Na"]
+def test_beads_are_where_the_points_are_and_carry_their_spread():
+    points = torch.tensor([[0.0, 1.5, -2.25], [123.456, -99.999, 7.0], [1.0, 2.0, 3.0]])
+    structure = gemmi.read_pdb_string(_pdb_text(points, [0.5, 12.25, 5000.0]))
+    atoms = [site.atom for site in structure[0].all()]
+    assert [atom.element.name for atom in atoms] == ["Na"] * 3
     assert torch.allclose(torch.tensor([atom.pos.tolist() for atom in atoms]), points, atol=1e-3)
+    assert [atom.b_iso for atom in atoms] == pytest.approx([0.5, 12.25, 999.0])
 
 
-def test_a_component_for_the_model_and_for_each_sample():
-    ruvab = dpskit.load_example("ruvab")
-    view = molecule_view(ruvab.structure_path, ruvab.points[:20].repeat(3, 1, 1), ruvab.frame)
-    assert len(view._ngl_component_ids) == 4
+@pytest.fixture(scope="module")
+def ruvab():
+    return dpskit.load_example("ruvab")
+
+
+def ensemble(example, noise=0.02):
+    generator = torch.Generator().manual_seed(0)
+    points = example.points[:60]
+    return points + noise * torch.randn((3, *points.shape), generator=generator)
+
+
+def calls(view, method):
+    """The remote calls of that name which the widget keeps for the browser."""
+    return [message for message in view._ngl_msg_archive if message["methodName"] == method]
+
+
+def test_a_layer_for_the_model_the_samples_their_densities_and_the_baseline(ruvab):
+    found = molecule_view(ruvab.structure_path, ensemble(ruvab), ruvab.frame, baseline=ensemble(ruvab)[:2])
+    layers = {"atomic model": [0], "samples, by spread": [1, 2, 3], "sample densities": [4, 5, 6]}
+    assert found.layers == layers | {"maximum likelihood": [7, 8]}
+    assert len(found.view._ngl_component_ids) == 9
+    toggles = found.box.children[0].children
+    assert [(toggle.description, toggle.value) for toggle in toggles] == [
+        ("atomic model", True), ("samples, by spread", True), ("sample densities", False), ("maximum likelihood", False)
+    ]  # fmt: skip
+    hidden = [message["component_index"] for message in calls(found.view, "setVisibility")]
+    assert hidden == [4, 5, 6, 7, 8]
+
+
+def test_a_toggle_shows_and_hides_its_layer_only(ruvab):
+    found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:1], ruvab.frame)
+    before = len(calls(found.view, "setVisibility"))
+    toggles = {toggle.description: toggle for toggle in found.box.children[0].children}
+    toggles["sample densities"].value = True
+    toggles["atomic model"].value = False
+    sent = [(m["component_index"], m["args"][0]) for m in calls(found.view, "setVisibility")[before:]]
+    assert sent == [(2, True), (0, False)]
+
+
+def test_beads_are_coloured_by_the_spread_over_the_samples(ruvab):
+    samples = ensemble(ruvab)
+    found = molecule_view(ruvab.structure_path, samples, ruvab.frame)
+    ordered, spread = point_spread(samples)
+    beads = calls(found.view, "loadFile")[1]["args"][0]["data"]
+    atoms = [site.atom for site in gemmi.read_pdb_string(beads)[0].all()]
+    expected = ruvab.frame.to_physical(ordered[0])
+    assert torch.allclose(torch.tensor([atom.pos.tolist() for atom in atoms]), expected, atol=2e-3)
+    found_spread = torch.tensor([atom.b_iso for atom in atoms])
+    assert torch.allclose(found_spread, spread * ruvab.frame.scale, atol=6e-3)
+
+
+# --- The static twin --------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_holds_atoms_and_beads_in_one_frame(ruvab):
+    structure = dpskit.read_structure(ruvab.structure_path)
+    samples = ruvab.frame.to_physical(ensemble(ruvab))
+    exact = ruvab.frame.to_physical(ruvab.points[:60].expand(2, -1, -1))
+    figure = molecule_figure(structure.atoms, {"samples": samples, "exact": exact}, structure.chains)
+    model, noisy, same = figure.axes[:3]
+    assert [axis.get_title() for axis in (model, noisy, same)] == ["atomic model, by chain", "samples", "exact"]
+    atoms, beads = (torch.tensor(layer.get_offsets()) for layer in same.collections)
+    assert len(torch.unique(torch.tensor(model.collections[0].get_facecolors()), dim=0)) == 8
+    # every point of the truth lies near some atom also on the page
+    assert float(torch.cdist(beads, atoms).amin(dim=1).max()) < 3.0
+    spreads = [torch.tensor(axis.collections[1].get_array()) for axis in (noisy, same)]
+    assert float(spreads[0].mean()) == pytest.approx(0.02 * ruvab.frame.scale * (2 / 3 * 3) ** 0.5, rel=0.2)
+    assert float(spreads[1].max()) < 1e-3
+
+
+def test_the_view_is_no_mirror_image(normal):
+    """Right, up and towards the viewer are a proper frame: what is drawn later lies on the side of right x up."""
+    points = normal(50, 3) * torch.tensor([3.0, 2.0, 1.0]) @ dpskit.random_rotations(1, seed=5)[0]
+    figure = molecule_figure(points, {"x": points[None]})
+    drawn = torch.tensor(figure.axes[1].collections[1].get_offsets()).float()
+    centered = points - points.mean(dim=0)
+    longest, middle = torch.linalg.eigh(centered.T @ centered).eigenvectors[:, [2, 1]].T
+    matches = []
+    for right, up in itertools.product((longest, -longest), (middle, -middle)):
+        order = (centered @ torch.linalg.cross(right, up)).argsort()
+        flat = torch.stack([centered @ right, centered @ up], dim=1)
+        matches.append(torch.allclose(flat[order], drawn, atol=1e-4))
+    assert sum(matches) == 1
+
+
+def test_bad_ensembles(ruvab, one_sentence):
+    with one_sentence(ValueError, "DPS"):
+        molecule_figure(ruvab.atoms, {"DPS": ruvab.points})
+    with one_sentence(ValueError, "points"):
+        molecule_view(ruvab.structure_path, ruvab.points, ruvab.frame)
