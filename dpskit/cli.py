@@ -146,6 +146,7 @@ def _data(options: argparse.Namespace) -> None:
 
 def _reconstruct(options: argparse.Namespace) -> None:
     from dpskit.checks import check_integer, check_number
+    from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
     from dpskit.data.structures import read_structure
     from dpskit.priors.store import load_prior
@@ -162,9 +163,11 @@ def _reconstruct(options: argparse.Namespace) -> None:
         structure = read_structure(options.source)
         print(structure)
         # fmt: off
-        data, model = simulate(structure, n_views=options.views, view_points=options.view_points,
-                               coarse_points=options.coarse_points, chains=options.chains, n_points=options.n_points,
-                               seed=options.seed)
+        model = coarse_grain(structure.atoms, options.n_points)
+        points = model.frame.to_physical(model.points)
+        subunit = structure.chain_points(points, options.chains) if options.chains else None
+        data = simulate(model, n_views=options.views, view_points=options.view_points,
+                        coarse_points=options.coarse_points, subunit=subunit, seed=options.seed)
         # fmt: on
         write_observations(data, folder / "observations.toml")
     frame = model.frame if model else data.frame()
@@ -177,7 +180,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
         # fmt: on
         print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
         if structure is not None:
-            print(f"{name}: {deviation(found, structure, model)}")
+            print(f"{name}: {deviation(found, model, structure.atoms)}")
         print(*found.save(folder, name=name, resolution=options.resolution), sep="\n")
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, check_points
 from dpskit.cloud import Frame, random_rotations
-from dpskit.data.coarse_grain import CoarseGrainedStructure, coarse_grain
+from dpskit.data.coarse_grain import CoarseGrainedStructure
 from dpskit.data.observations import Observations
-from dpskit.data.structures import Structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.export import export_structure
@@ -96,31 +94,31 @@ def reconstruct(
 
 
 def simulate(
-    structure: Structure,
+    model: CoarseGrainedStructure,
     *,
     n_views: int = 4,
     view_points: int = 1024,
     coarse_points: int = 0,
-    chains: Sequence[str] = (),
-    n_points: int = 1024,
+    subunit: Tensor | None = None,
     seed: int = 0,
-) -> tuple[Observations, CoarseGrainedStructure]:
-    """What would be seen of a known structure, in angstrom, as in the paper; and its coarse-grained points.
+) -> Observations:
+    """What would be seen of a known structure, in angstrom, as in the paper's experiments.
 
     n_views projections of view_points points each from random proper orientations; with coarse_points a low-resolution
-    structure; with chains the points of these as a known subunit.
+    structure of so many points; with subunit (l, 3), in angstrom, a known part, such as `Structure.chain_points`.
     """
-    check_integer("n_views", n_views, least=0), check_integer("coarse_points", coarse_points, least=0)
-    model = coarse_grain(structure.atoms, n_points)
-    physical = model.frame.to_physical(model.points)
+    n_views, coarse_points = (
+        check_integer("n_views", n_views, least=0),
+        check_integer("coarse_points", coarse_points, 0),
+    )
     parts: list[Projections | CoarseGrained | Subunit] = []
     if n_views:
         parts.append(Projections.observe(model.points, n_views, view_points, seed))
     if coarse_points:
         parts.append(CoarseGrained.observe(model.points, coarse_points, seed))
-    if chains:
-        parts.append(Subunit(model.frame.to_cube(structure.chain_points(physical, chains))))
-    return Observations.of(Joint(parts), model.frame), model
+    if subunit is not None:
+        parts.append(Subunit(model.frame.to_cube(check_points("subunit", subunit))))
+    return Observations.of(Joint(parts), model.frame)
 
 
 @dataclass(frozen=True)
@@ -139,9 +137,17 @@ class Deviation:
         )
 
 
-def deviation(found: Reconstruction, structure: Structure, model: CoarseGrainedStructure) -> Deviation:
-    """How far an ensemble is from the truth, as the paper measures it: radius of gyration matched, superposed."""
+def deviation(found: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> Deviation:
+    """How far an ensemble is from the truth, as the paper measures it: radius of gyration matched, then superposed.
+
+    model: the coarse-grained points of the truth, `atoms` (N, 3) its atoms in angstrom.
+    """
     truth = model.frame.to_physical(model.points)
-    moved = superpose(match_radius_of_gyration(found.coordinates, truth), truth)
-    floor = float(rmsd_to_atoms(truth, structure.atoms))
-    return Deviation(rmsd_to_points(moved, truth).tolist(), rmsd_to_atoms(moved, structure.atoms).tolist(), floor)
+    moved = overlay(found, truth)
+    floor = float(rmsd_to_atoms(truth, atoms))
+    return Deviation(rmsd_to_points(moved, truth).tolist(), rmsd_to_atoms(moved, atoms).tolist(), floor)
+
+
+def overlay(found: Reconstruction, reference: Tensor) -> Tensor:
+    """The models (s, n, 3) with the radius of gyration of `reference` (m, 3), superposed on it; in angstrom."""
+    return superpose(match_radius_of_gyration(found.coordinates, reference), reference)

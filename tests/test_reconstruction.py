@@ -7,6 +7,7 @@ import torch
 
 import dpskit
 from dpskit.cli import main
+from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.structures import read_structure
 from dpskit.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
 
@@ -17,10 +18,11 @@ RUVAB = dpskit.load_example("ruvab").structure_path
 
 @pytest.fixture(scope="module")
 def seen():
-    """Structure, observations and points of RuvAB: two projections, a coarse structure and the chains of RuvA."""
+    """Structure, observations and points of RuvAB: two projections, a coarse structure and the chains of two RuvB."""
     structure = read_structure(RUVAB)
-    data, model = simulate(structure, n_views=2, view_points=40, coarse_points=10, chains=["A", "B"], n_points=64)
-    return structure, data, model
+    model = coarse_grain(structure.atoms, n_points=64)
+    subunit = structure.chain_points(model.frame.to_physical(model.points), ["A", "B"])
+    return structure, simulate(model, n_views=2, view_points=40, coarse_points=10, subunit=subunit), model
 
 
 def test_simulated_observations_are_of_the_structure(seen):
@@ -47,7 +49,7 @@ def test_the_object_is_turned_before_and_back_afterwards(seen):
 def test_the_true_points_have_no_deviation(seen):
     structure, _, model = seen
     samples = dpskit.Samples(1.2 * model.points[None] + 0.1, None, {}, 0, "0")
-    found = deviation(Reconstruction(samples, model.frame), structure, model)
+    found = deviation(Reconstruction(samples, model.frame), model, structure.atoms)
     assert found.to_points[0] < 0.2
     assert found.to_atoms[0] == pytest.approx(found.floor, rel=1e-2)
     assert "RMSD" in str(found) and f"floor {found.floor:.2f}" in str(found)
@@ -60,7 +62,7 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     )
     center = structure.atoms.mean(dim=0)
     assert float((found.coordinates.mean(dim=(0, 1)) - center).norm()) < 6.0
-    assert max(deviation(found, structure, model).to_points) < 25.0
+    assert max(deviation(found, model, structure.atoms).to_points) < 25.0
     paths = found.save(tmp_path, resolution=20.0)
     assert [path.name for path in paths] == ["samples.npz", "samples.cif", "samples_mean.mrc", "samples_spread.mrc"]
     again = dpskit.load_samples(paths[0])

@@ -32,8 +32,8 @@ class Structure:
     atoms: (N, 3) float32, in angstrom. chains: (N,) array of author chain names; the second copy that a biological
     assembly makes of chain A is "A-2". name: the PDB code or the file's name without suffixes. assembly: name of the
     biological assembly, or None for the coordinates as deposited. left_out: what the file holds besides, as counts of
-    models and, in the first of them, of atoms: in alternate locations, of hydrogen, water, and ligands. `print` it to
-    read all this.
+    models and, in the first of them, of atoms: in alternate locations, of hydrogen, water, and ligands. path: of the
+    file. `print` it to read all this.
     """
 
     atoms: Tensor
@@ -41,6 +41,7 @@ class Structure:
     name: str
     assembly: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    path: Path | None = None
 
     def __str__(self) -> str:
         kind = "as deposited" if self.assembly is None else f"biological assembly {self.assembly}"
@@ -99,7 +100,7 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     made = _first_assembly(structure, atoms, chains, subchains) if assembly else None
     atoms, chains = made or (atoms, chains)
     built = structure.assemblies[0].name if made else None
-    return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out)
+    return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out, path)
 
 
 def is_pdb_code(source: str | Path) -> bool:
