@@ -24,8 +24,8 @@ def molecule_figure(
     """The atoms (N, 3) coloured by their `chains` (N,), and beside them every ensemble over the atoms in grey.
 
     ensembles: title -> (s, n, 3), in angstrom and in the frame of the atoms; a bead of a sample has the colour of its
-    spread over the samples of that ensemble, on one scale for all. Everything is seen along the shortest principal
-    axis of the atoms, with the longest to the right.
+    spread over the samples of that ensemble, on one scale for all, up to that of 95 % of the beads. Everything is seen
+    along the shortest principal axis of the atoms, with the longest to the right. A single sample is drawn in grey.
     """
     from matplotlib.figure import Figure
 
@@ -37,28 +37,31 @@ def molecule_figure(
     seen = (atoms[keep] - center) @ axes
     order = seen[:, 2].argsort()
     parts = {name: point_spread(check_points(name, x, batched=True).float().cpu()) for name, x in ensembles.items()}
-    largest = max([float(spread.max()) for _, spread in parts.values()], default=0.0) or 1.0
+    spreads = [spread for _, spread in parts.values()]
+    largest = float(torch.cat(spreads).quantile(0.95)) if spreads else 0.0
     reach = 1.05 * float(seen[:, :2].abs().max())
 
-    figure = Figure(figsize=(3.4 * (1 + len(parts)) + 0.8, 3.6), layout="constrained", dpi=130)
+    figure = Figure(figsize=(3.4 * (1 + len(parts)) + 0.8, 3.9), layout="constrained", dpi=130)
     panels = figure.subplots(1, 1 + len(parts), squeeze=False, sharex=True, sharey=True)[0]
     panels[0].scatter(*seen[order, :2].T, c=_chain_colours(chains, keep[order]), s=2, linewidths=0)
     panels[0].set_title("atomic model, by chain")
     beads = None
     for panel, (name, (ordered, spread)) in zip(panels[1:], parts.items(), strict=True):
-        panel.scatter(*seen[order, :2].T, c="0.85", s=2, linewidths=0)
+        panel.scatter(*seen[order, :2].T, c="0.88", s=2, linewidths=0)
         cloud = ((ordered - center) @ axes).reshape(-1, 3)
         depth = cloud[:, 2].argsort()
         values = spread.repeat(len(ordered))[depth]
-        shade = {"c": values, "cmap": "cividis", "vmin": 0, "vmax": largest}
-        beads = panel.scatter(*cloud[depth, :2].T, s=3, linewidths=0, **shade)
+        single = len(ordered) == 1  # which has no spread
+        shade = {"c": "0.35"} if single else {"c": values, "cmap": "cividis", "vmin": 0, "vmax": largest or 1.0}
+        drawn = panel.scatter(*cloud[depth, :2].T, s=9, linewidths=0, **shade)
+        beads = beads if single else drawn
         panel.set_title(name)
     for panel in panels:
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="longest axis (Å)")
         panel.tick_params(labelsize=7)
     panels[0].set_ylabel("middle axis (Å)")
     if beads is not None:
-        figure.colorbar(beads, ax=panels, shrink=0.8, label="spread over the samples (Å)")
+        figure.colorbar(beads, ax=panels, shrink=0.8, extend="max", label="spread over the samples (Å)")
     return figure
 
 
