@@ -100,8 +100,8 @@ def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
     assert "RMSD" not in capsys.readouterr().out
     truth = read_structure(RUVAB).atoms.mean(dim=0)
     for folder in (out, again):
-        model = gemmi.read_structure(str(folder / "samples.cif"))[0]
-        center = torch.tensor([site.atom.pos.tolist() for site in model.all()]).mean(dim=0)
+        models = gemmi.read_structure(str(folder / "samples.cif"))
+        center = torch.tensor([site.atom.pos.tolist() for site in models[0].all()]).mean(dim=0)
         assert float((center - truth).norm()) < 15.0
 
 

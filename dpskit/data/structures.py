@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import gemmi
 
 SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".pdb": "PDB", ".ent": "PDB"}
+MAX_RESIDUE = 10_000  # atoms: alternate locations are sought among all pairs of them
 MAX_BYTES = 1 << 28  # of text, unpacked: gemmi needs several times as much memory
 
 
@@ -172,6 +173,9 @@ def _parse(text: bytes, kind: str, path: Path) -> tuple[gemmi.Structure, dict[st
     left_out = {"models": max(0, len(structure) - 1)}
     while len(structure) > 1:
         del structure[-1]
+    largest = max((len(residue) for model in structure for chain in model for residue in chain), default=0)
+    if largest > MAX_RESIDUE:
+        raise ValueError(f"{path} must hold residues of at most {MAX_RESIDUE:,} atoms, got one of {largest:,}.")
     before = _count(structure)
     structure.remove_alternative_conformations()
     single = _count(structure)

@@ -71,14 +71,19 @@ def export_density(
     write_map(mean if quantity == "mean" else spread, path)
 
 
-def write_map(density: DensityMap, path: str | Path) -> None:
-    """Write an MRC2014 file. Its place is stated twice, as ORIGIN and as NSTART, because programs read one or other."""
+def write_map(density: DensityMap, path: str | Path, *, origin: bool = True) -> None:
+    """Write an MRC2014 file.
+
+    Its place is stated twice, as NSTART and as ORIGIN: gemmi and CCP4 read the one, ChimeraX and Mol* the other. NGL
+    adds them up: for it leave the `origin` out.
+    """
     import mrcfile
 
     with replacing(path) as part, mrcfile.new(part, overwrite=True) as file:
         file.set_data(density.values)
         file.voxel_size = density.voxel
-        file.header.origin.x, file.header.origin.y, file.header.origin.z = density.origin
+        if origin:
+            file.header.origin.x, file.header.origin.y, file.header.origin.z = density.origin
         file.nstart = tuple(round(start / density.voxel) for start in density.origin)
         file.add_label("dpskit: density of an ensemble, in points per cubic angstrom")
 

@@ -28,7 +28,8 @@ class MoleculeView:
 
     What it takes care of: beads are written as ions, between which NGL draws no bonds; everything is loaded at once,
     because spheres outside of the first bounding box are clipped; layers are hidden and shown, never removed, so that
-    the numbers of the components stay right; maps are sent by value, and need no file later.
+    the numbers of the components stay right; maps are sent by value and say where they lie in one way only, because NGL
+    adds up MRC's two.
     """
 
     def __init__(self, width: str = "720px", height: str = "480px") -> None:
@@ -76,7 +77,7 @@ class MoleculeView:
         """The surface on which `density` has the value `level`."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "density.mrc"
-            write_map(density, path)
+            write_map(density, path, origin=False)
             component = self._add(layer, str(path), shown)
         shape = {"isolevel_type": "value", "isolevel": level, "opacity": 0.35, "color": colour, "opaque_back": False}
         component.add_representation("surface", **shape)

@@ -200,6 +200,13 @@ def test_a_huge_file_costs_bounded_memory(tmp_path, one_sentence, packed, monkey
     tracemalloc.stop()
 
 
+def test_a_residue_without_end(tmp_path, one_sentence):
+    path = tmp_path / "one.pdb"
+    path.write_text((ONE_ATOM.splitlines()[0] + "\n") * 10_001 + "END\n")
+    with one_sentence(ValueError, path, "10,001"):
+        read_structure(path)
+
+
 @pytest.mark.parametrize("suffix", [".cif", ".pdb"])
 def test_text_that_is_not_ascii(tmp_path, suffix):
     remark = "# Möbius, 30 Å, ☃\n" if suffix == ".cif" else "REMARK Möbius, 30 Å, ☃\n"

@@ -1,11 +1,13 @@
 """Ensembles over an atomic model in nglview, and the static twin."""
 
+import base64
 import itertools
 import json
 import sys
 from pathlib import Path
 
 import gemmi
+import mrcfile
 import nglview
 import pytest
 import torch
@@ -76,11 +78,25 @@ def test_beads_are_coloured_by_the_spread_over_the_samples(ruvab):
     found = molecule_view(ruvab.structure_path, samples, ruvab.frame)
     ordered, spread = point_spread(samples)
     beads = calls(found.view, "loadFile")[1]["args"][0]["data"]
-    atoms = [site.atom for site in gemmi.read_pdb_string(beads)[0].all()]
+    structure = gemmi.read_pdb_string(beads)  # kept: gemmi's atoms do not outlive their structure
+    atoms = [site.atom for site in structure[0].all()]
     expected = ruvab.frame.to_physical(ordered[0])
     assert torch.allclose(torch.tensor([atom.pos.tolist() for atom in atoms]), expected, atol=2e-3)
     found_spread = torch.tensor([atom.b_iso for atom in atoms])
     assert torch.allclose(found_spread, spread * ruvab.frame.scale, atol=6e-3)
+
+
+def test_a_map_says_once_where_it_lies(ruvab, tmp_path):
+    """NGL adds ORIGIN and NSTART: with both the surface would lie beside the model."""
+    found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:1], ruvab.frame)
+    message = calls(found.view, "loadFile")[2]
+    (tmp_path / "sent.mrc").write_bytes(base64.b64decode(message["args"][0]["data"]))
+    assert message["kwargs"]["ext"] == "mrc" and message["args"][0]["binary"]
+    with mrcfile.open(tmp_path / "sent.mrc") as file:
+        assert file.header.origin.tolist() == (0, 0, 0)
+        start = torch.tensor([int(file.header[f"n{axis}start"]) for axis in "xyz"]) * float(file.voxel_size.x)
+        low = ruvab.frame.to_physical(ruvab.points[:60]).amin(dim=0)
+        assert bool(((start < low) & (start > low - 30)).all())
 
 
 # --- The static twin --------------------------------------------------------------------------------------------------
