@@ -159,8 +159,8 @@ def _polymer_text(source: Path, trace: bool) -> str:
                 del residue[index]
             else:
                 residue[index].pos = gemmi.Position(*(round(c, 2) for c in residue[index].pos.tolist()))
-    groups = gemmi.MmcifOutputGroups(False, block_name=True, entry=True, entity=True, entity_poly=True)
-    groups.struct_asym = groups.atoms = True
+    groups = gemmi.MmcifOutputGroups(True)  # less would be enough for gemmi, but NGL then shows nothing
+    groups.entity_poly_seq = groups.conn = groups.struct_conf = groups.struct_sheet = groups.cis = False
     return structure.make_mmcif_document(groups).as_string()
 
 

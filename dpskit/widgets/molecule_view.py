@@ -48,14 +48,24 @@ class MoleculeView:
         display(self.box)
 
     def add_structure(self, layer: str, path: str | Path, *, shown: bool = True) -> None:
-        """A structure file as a cartoon by chain: its first biological assembly, as `read_structure` has it."""
+        """A structure file as a cartoon by chain: its first biological assembly, as `read_structure` has it.
+
+        A file with one atom per residue, such as the shipped ribosome, is drawn as a tube.
+        """
+        import gemmi
         import nglview
 
         path = Path(path)
         text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
         structure = nglview.TextStructure(text, ext="cif" if ".cif" in path.suffixes else "pdb")
         component = self._add(layer, structure, shown)
-        component.add_representation("cartoon", color_scheme="chainid", opacity=0.55, assembly="BU1")
+        model = gemmi.read_structure(str(path))
+        is_trace = model[0].count_atom_sites() < 2 * sum(len(chain) for chain in model[0])
+        shape = {"color_scheme": "chainid", "opacity": 0.55, "assembly": "BU1"}
+        if is_trace:
+            component.add_representation("tube", radius=1.0, **shape)
+        else:
+            component.add_representation("cartoon", **shape)
         if len(self.layers) == 1:
             component.center()
 

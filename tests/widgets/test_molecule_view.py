@@ -63,6 +63,13 @@ def test_a_layer_for_the_model_the_samples_their_densities_and_the_baseline(ruva
     assert hidden == [4, 5, 6, 7, 8]
 
 
+def test_a_cartoon_or_of_a_trace_a_tube(ruvab):
+    ribosome = dpskit.load_example("ribosome")
+    for example, name in [(ruvab, "cartoon"), (ribosome, "tube")]:
+        found = molecule_view(example.structure_path, example.points[None, :20], example.frame)
+        assert calls(found.view, "addRepresentation")[0]["args"][0] == name
+
+
 def test_a_toggle_shows_and_hides_its_layer_only(ruvab):
     found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:1], ruvab.frame)
     before = len(calls(found.view, "setVisibility"))
