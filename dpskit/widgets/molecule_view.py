@@ -63,7 +63,7 @@ class MoleculeView:
         is_trace = model[0].count_atom_sites() < 2 * sum(len(chain) for chain in model[0])
         shape = {"color_scheme": "chainid", "opacity": 0.55, "assembly": "BU1"}
         if is_trace:
-            component.add_representation("tube", radius=1.0, **shape)
+            component.add_representation("tube", radius=0.4, **shape)
         else:
             component.add_representation("cartoon", **shape)
         if len(self.layers) == 1:
