@@ -105,6 +105,15 @@ def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
         assert float((center - truth).norm()) < 15.0
 
 
+def test_the_command_without_a_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DPSKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("dpskit.data.cache.URL", "http://127.0.0.1:9/{code}.cif.gz")
+    assert main(["reconstruct", "1abc", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "http://127.0.0.1:9/1ABC.cif.gz" in error and str(tmp_path / "cache" / "1abc.cif.gz") in error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
