@@ -17,18 +17,23 @@ from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
 from dpskit.likelihoods.assignment import Assignment, assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
+from dpskit.likelihoods.unknown_order import UnknownOrder
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.store import list_priors, load_prior
 from dpskit.reconstruction import Reconstruction, reconstruct
-from dpskit.sampling.guidance import DPS, LikelihoodScore
+from dpskit.sampling.guidance import DPS, DataSpace, LikelihoodScore
+from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import iterate, sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.smc import Particles, twisted_smc
 from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
@@ -39,10 +44,12 @@ __all__ = [
     "Assignment",
     "CoarseGrained",
     "DPS",
+    "DataSpace",
     "DiffusionPrior",
     "EulerMaruyama",
     "EulerODE",
     "Frame",
+    "FullGaussianMixture",
     "GaussianMixturePrior",
     "GaussianPrior",
     "Heun",
@@ -50,13 +57,18 @@ __all__ = [
     "InverseTime",
     "Joint",
     "LikelihoodScore",
+    "LinearGaussian",
+    "MomentMatched",
     "Observations",
+    "Particles",
     "PointMixturePrior",
     "Projections",
     "Reconstruction",
+    "Replacement",
     "Samples",
     "Subunit",
     "TrainConfig",
+    "UnknownOrder",
     "__version__",
     "assign",
     "chamfer_distance",
@@ -87,5 +99,6 @@ __all__ = [
     "sample",
     "superpose",
     "train",
+    "twisted_smc",
     "write_observations",
 ]
