@@ -10,10 +10,23 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
+from dpskit.evaluation.calibrate import calibrate_alpha
+from dpskit.evaluation.calibration import (
+    Trials,
+    coordinates,
+    credible_coverage,
+    expected_coverage,
+    posterior_predictive_check,
+    run_trials,
+    simulation_based_calibration,
+    spread_against_error,
+)
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
+from dpskit.evaluation.spread import credible_radius
 from dpskit.likelihoods.assignment import Assignment, assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
@@ -68,13 +81,19 @@ __all__ = [
     "Samples",
     "Subunit",
     "TrainConfig",
+    "Trials",
     "UnknownOrder",
     "__version__",
     "assign",
+    "calibrate_alpha",
     "chamfer_distance",
     "coarse_grain",
+    "coordinates",
     "coverage",
+    "credible_coverage",
+    "credible_radius",
     "earth_movers_distance",
+    "expected_coverage",
     "export_density",
     "export_structure",
     "iterate",
@@ -87,8 +106,10 @@ __all__ = [
     "match_radius_of_gyration",
     "maximum_likelihood",
     "minimum_matching_distance",
+    "nearest_training_cloud",
     "normalise",
     "one_nna",
+    "posterior_predictive_check",
     "random_rotations",
     "read_observations",
     "read_structure",
@@ -96,7 +117,11 @@ __all__ = [
     "resample",
     "rmsd_to_atoms",
     "rmsd_to_points",
+    "run_trials",
     "sample",
+    "simulation_based_calibration",
+    "smooth_map",
+    "spread_against_error",
     "superpose",
     "train",
     "twisted_smc",
