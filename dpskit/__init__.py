@@ -14,10 +14,8 @@ from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
 from dpskit.evaluation.calibrate import calibrate_alpha
 from dpskit.evaluation.calibration import (
     Trials,
-    coordinates,
     credible_coverage,
     expected_coverage,
-    posterior_predictive_check,
     run_trials,
     simulation_based_calibration,
     spread_against_error,
@@ -25,8 +23,10 @@ from dpskit.evaluation.calibration import (
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
+from dpskit.evaluation.predictive import posterior_predictive_check
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
 from dpskit.evaluation.spread import credible_radius
+from dpskit.evaluation.statistics import coordinates
 from dpskit.likelihoods.assignment import Assignment, assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint

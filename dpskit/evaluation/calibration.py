@@ -15,13 +15,11 @@ from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_points
 from dpskit.cloud import as_generator
+from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic
 from dpskit.likelihoods.protocol import Likelihood
 
 Sampler = Callable[[Likelihood, int], Tensor]
 """sampler(data, seed) -> clouds (s, n, d): the posterior samples to be judged."""
-
-Statistic = Callable[[Tensor], Tensor]
-"""statistic(clouds (b, n, d)) -> (b,)."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """distance(a, b) of clouds (b, n, d) each -> (b,); for points without order it must not depend on their order."""
@@ -112,30 +110,6 @@ def run_trials(
     return Trials(truths, torch.stack([sampler(observe(truth, generator), seed + k) for k, truth in rounds]))
 
 
-def coordinates(n: int, d: int) -> dict[str, Statistic]:
-    """Every coordinate of a cloud (n, d) whose points have an order."""
-    return {f"x[{i},{j}]": lambda clouds, i=i, j=j: clouds[:, i, j] for i in range(n) for j in range(d)}
-
-
-def _gyration(clouds: Tensor) -> Tensor:
-    return (clouds - clouds.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
-
-
-def _nearest(clouds: Tensor) -> Tensor:
-    gap = torch.cdist(clouds, clouds) + torch.diag(torch.full((clouds.shape[1],), torch.inf))
-    return gap.amin(dim=2).mean(dim=1)
-
-
-CLOUD_STATISTICS: dict[str, Statistic] = {
-    "radius of gyration": _gyration,
-    "mean x^2": lambda clouds: clouds[:, :, 0].square().mean(dim=1),
-    "mean xy": lambda clouds: (clouds[:, :, 0] * clouds[:, :, 1]).mean(dim=1),
-    "largest radius": lambda clouds: clouds.norm(dim=2).amax(dim=1),
-    "mean nearest distance": _nearest,
-}
-"""Statistics of clouds that do not depend on the order of the points. The orientation is the data's."""
-
-
 def simulation_based_calibration(
     trials: Trials, statistics: dict[str, Statistic] | None = None, *, seed: int = 0
 ) -> Ranks:
@@ -223,32 +197,6 @@ def pairwise_distances(trials: Trials, distance: Distance | None = None) -> Tens
 def euclidean(a: Tensor, b: Tensor) -> Tensor:
     """Distance of clouds (b, n, d) whose points have an order, (b,)."""
     return (a - b).flatten(1).norm(dim=1)
-
-
-@dataclass(frozen=True, eq=False)
-class PredictiveCheck:
-    """Energies (s,) of the data and of data simulated from each sample; p_value: how often these fit no better.
-
-    Near 0: the samples do not explain the data. Near 1: they fit its noise. It is no test of calibration.
-    """
-
-    observed: Tensor
-    replicated: Tensor
-    p_value: float
-
-
-def posterior_predictive_check(
-    likelihood: Likelihood, samples: Tensor, *, seed: int | torch.Generator = 0
-) -> PredictiveCheck:
-    """Would data of these samples (s, n, d) look like the data? For projections and any likelihood that simulates.
-
-    Each sample is asked for the energy of the data and of one replicate, with the likelihood's own noise. Gelman, Meng
-    and Stern (Statistica Sinica, 1996).
-    """
-    generator = as_generator(seed)
-    observed = likelihood.energy(samples).detach()
-    replicated = torch.cat([likelihood.simulate(x0, generator).energy(x0.unsqueeze(0)) for x0 in samples]).detach()
-    return PredictiveCheck(observed, replicated, float((replicated >= observed).double().mean()))
 
 
 def _randomised_rank(truth: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.cloud import random_rotations
-from dpskit.evaluation.calibration import Sampler, Trials, coordinates, run_trials, simulation_based_calibration
+from dpskit.evaluation.calibration import Sampler, Trials, run_trials, simulation_based_calibration
+from dpskit.evaluation.statistics import coordinates
 from dpskit.likelihoods.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.unknown_order import UnknownOrder
@@ -37,12 +38,13 @@ class Case:
 
     @property
     def prior_std(self) -> float:
-        """The mean standard deviation of a coordinate; runs start at ten of them, rounded up."""
+        """The mean standard deviation of a coordinate."""
         return float(FullGaussianMixture.of(self.prior, *self.shape).std.mean())
 
     @property
     def t_max(self) -> float:
-        return float(math.ceil(10 * self.prior_std))
+        """Where runs start: ten times the largest standard deviation of a coordinate, rounded up."""
+        return float(math.ceil(10 * FullGaussianMixture.of(self.prior, *self.shape).std.max() - 1e-6))
 
     def draw(self, n_samples: int, seed: int) -> Tensor:
         """Exact samples of the prior, (n_samples, n, d)."""

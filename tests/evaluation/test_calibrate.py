@@ -7,7 +7,8 @@ import torch
 
 from dpskit import DPS, GaussianPrior, LinearGaussian, karras_schedule, sample
 from dpskit.evaluation.calibrate import calibrate_alpha
-from dpskit.evaluation.calibration import coordinates, run_trials, simulation_based_calibration
+from dpskit.evaluation.calibration import run_trials, simulation_based_calibration
+from dpskit.evaluation.statistics import coordinates
 
 PRIOR = GaussianPrior(torch.zeros(1, 2), 1.0)
 DATA = LinearGaussian(torch.eye(2), torch.zeros(2), 0.5)

@@ -4,35 +4,28 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from dpskit import (
-    CoarseGrained,
     GaussianPrior,
     LikelihoodScore,
     LinearGaussian,
-    Projections,
     UnknownOrder,
     chamfer_distance,
     karras_schedule,
-    random_rotations,
     sample,
 )
 from dpskit.evaluation.calibration import (
-    CLOUD_STATISTICS,
     Trials,
-    coordinates,
     credible_coverage,
     euclidean,
     expected_coverage,
     pairwise_distances,
-    posterior_predictive_check,
     run_trials,
     simulation_based_calibration,
     spread_against_error,
 )
+from dpskit.evaluation.statistics import CLOUD_STATISTICS, coordinates
 
 PRIOR = GaussianPrior(torch.zeros(2, 2), 1.0)
 DATA = LinearGaussian(torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]]), torch.zeros(3), 0.5)
@@ -157,17 +150,6 @@ def test_pairwise_distances_and_spread_by_hand():
     assert spread.tolist() == [2.0, 0.0] and error.tolist() == [2.0, 0.0]
 
 
-@given(seed=st.integers(0, 1000))
-def test_cloud_statistics_ignore_the_order(normal, seed):
-    clouds, order = normal(3, 7, 3, seed=seed), torch.randperm(7, generator=torch.Generator().manual_seed(seed))
-    for statistic in CLOUD_STATISTICS.values():
-        found = statistic(clouds)
-        assert found.shape == (3,)
-        assert torch.allclose(found, statistic(clouds[:, order]), atol=1e-5)
-    gap = torch.cdist(clouds[0], clouds[0]) + 99 * torch.eye(7)
-    assert float(CLOUD_STATISTICS["mean nearest distance"](clouds)[0]) == pytest.approx(float(gap.amin(0).mean()))
-
-
 def test_clouds_without_order_are_judged_by_chamfer_distance(normal):
     """Exchangeable clouds whose points were shuffled pass; shrunk ones do not."""
     clouds = normal(150, 8, 6, 3)
@@ -187,31 +169,6 @@ def test_coverage_of_levels():
     assert coverage.error == pytest.approx((abs(coverage.at(0.5) - 0.5) + abs(coverage.at(0.9) - 0.9)) / 2)
 
 
-def test_predictive_check_of_projections(normal):
-    """Data of the cloud itself pass, and a cloud of twice the size does not explain them."""
-    truth, rotations = normal(40, 3), random_rotations(2, seed=0)
-    empty = Projections([torch.zeros(40, 2)] * 2, rotations, sigma=0.3)
-    found = [
-        posterior_predictive_check(empty.simulate(truth, torch.Generator().manual_seed(k)), truth.expand(20, -1, -1))
-        for k in range(12)
-    ]
-    p = torch.tensor([check.p_value for check in found])
-    assert 0.15 < float(p.mean()) < 0.85
-    data = empty.simulate(truth, torch.Generator().manual_seed(0))
-    assert posterior_predictive_check(data, 2 * truth.expand(20, -1, -1)).p_value == 0
-    assert found[0].observed.shape == found[0].replicated.shape == (20,)
-
-
-def test_predictive_p_values_of_a_linear_problem_are_uniform_for_the_truth():
-    """For the true cloud the energy of data and replicate come from the same chi-square."""
-    x0, generator = torch.zeros(1, 2, 2), torch.Generator().manual_seed(1)
-    p = torch.tensor([
-        posterior_predictive_check(DATA.simulate(x0[0], generator), x0.expand(39, -1, -1), seed=k).p_value
-        for k in range(100)
-    ])  # fmt: skip
-    assert stats.kstest(p.numpy(), "uniform").pvalue > 0.01
-
-
 def test_bad_input(one_sentence, normal):
     with one_sentence(ValueError, "samples", "(k, s, n, d)", "(3, 4, 2, 2)"):
         Trials(normal(2, 2, 2), normal(3, 4, 2, 2))
@@ -219,6 +176,4 @@ def test_bad_input(one_sentence, normal):
         Trials(normal(3, 2, 2), normal(3, 1, 2, 2))
     with one_sentence(ValueError, "references", "(400, 2, 2)", "(2, 2)"):
         expected_coverage(RIGHT, references=torch.zeros(2, 2))
-    with one_sentence(ValueError, "sigma", "None"):
-        posterior_predictive_check(CoarseGrained(normal(3, 3)), normal(2, 3, 3))
     assert euclidean(torch.zeros(1, 2, 2), torch.ones(1, 2, 2)).item() == 2
