@@ -176,16 +176,16 @@ def z_score(points, mean, std):
 
 
 def test_the_table_with_random_numbers():
-    """The same through sample(): 2,000 draws against the affine recursion and against the truth, as z-scores."""
-    settings = {"n_samples": 2000, "n_points": 1, "dim": 1, "schedule": karras_schedule(40, t_max=10.0)}
+    """The same through sample(): 1,200 draws against the affine recursion and against the truth, as z-scores."""
+    settings = {"n_samples": 1200, "n_points": 1, "dim": 1, "schedule": karras_schedule(40, t_max=10.0)}
     prior, data = GaussianPrior(0.0, 1.0), LinearGaussian([[1.0]], [1.0], 0.5)
     for guidance in (LikelihoodScore(), MomentMatched()):
         mean, std = moments(guidance, Algorithm1(), 0.5, 40)
         points = sample(prior, data, guidance=guidance, progress=False, **settings).points
         assert abs(z_score(points, mean, std)) < 4
-        assert abs((float(points.std()) / std - 1) * math.sqrt(2 * 2000)) < 4
+        assert abs((float(points.std()) / std - 1) * math.sqrt(2 * 1200)) < 4
         from_truth = z_score(points, 0.8, math.sqrt(0.2))
-        assert abs(from_truth) < 4 if guidance == MomentMatched() else abs(from_truth) > 8
+        assert abs(from_truth) < 4 if guidance == MomentMatched() else abs(from_truth) > 7
 
 
 def test_the_spread_of_the_paper_s_guidance_does_not_know_the_noise():
@@ -204,7 +204,7 @@ def test_moment_matching_of_a_mixture_stays_wrong_with_more_steps():
     data = LinearGaussian([[1.0]], [0.3], 0.7)
     exact = data.posterior(MIXTURE)
     mean, std = float(exact.mean), float(exact.std)
-    for n_steps in (40, 80):
+    for n_steps in (30, 60):
         settings = {"n_samples": 1000, "n_points": 1, "dim": 1, "schedule": karras_schedule(n_steps, t_max=12.0)}
         drawn = sample(MIXTURE, data, guidance=MomentMatched(), progress=False, **settings).points
         through_the_solver = sample(exact, None, progress=False, **settings).points
