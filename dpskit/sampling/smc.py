@@ -79,7 +79,7 @@ def twisted_smc(
     guidance: the proposal, by default `LikelihoodScore(prior_std)`; where it applies, `MomentMatched()` needs fewer
     particles. likelihood: with sigma; log p(y | x0) has to be a density, so use the sum over permutations. seed: the
     particles depend on each other, and so on n_particles. Trippe et al., arXiv 2206.04119; Wu et al., arXiv 2306.17775.
-    Raises ValueError on bad settings, before any work starts.
+    Raises ValueError on bad settings, before any work starts, and RuntimeError when all weights vanish or diverge.
     """
     from tqdm.auto import tqdm
 
@@ -101,7 +101,7 @@ def twisted_smc(
     log_evidence = 0.0
     for t, t_next in tqdm(list(itertools.pairwise(times)), desc="particles", unit="step", disable=not progress):
         # Normalise, remember the factor, and resample if need be.
-        log_evidence += float(torch.logsumexp(log_weights, 0))
+        log_evidence += _log_total(log_weights, t)
         log_weights = torch.log_softmax(log_weights, 0)
         ess.append(effective_number(log_weights))
         resampled.append(ess[-1] < threshold * n_particles)
@@ -123,7 +123,7 @@ def twisted_smc(
         else:
             twist_next = likelihood.log_prob(x).detach()
         log_weights = log_weights + log_ratio.double() + twist_next.double() - twist.double()
-    log_evidence += float(torch.logsumexp(log_weights, 0))
+    log_evidence += _log_total(log_weights, 0.0)
     log_weights = torch.log_softmax(log_weights, 0)
     ess.append(effective_number(log_weights))
     resampled.append(False)
@@ -140,6 +140,16 @@ def systematic(log_weights: Tensor, count: int, generator: torch.Generator) -> T
 def effective_number(log_weights: Tensor) -> float:
     """1 / sum w^2 of weights that sum to 1."""
     return float(torch.exp(-torch.logsumexp(2 * log_weights, 0)))
+
+
+def _log_total(log_weights: Tensor, t: float) -> float:
+    total = float(torch.logsumexp(log_weights, 0))
+    if not math.isfinite(total):
+        raise RuntimeError(
+            f"all particles were lost on the way to t = {t:.3g}: more steps, more particles or a guidance with "
+            "inflated noise, LikelihoodScore(prior_std), may help."
+        )
+    return total
 
 
 def _transition_std(t: float, t_next: float, prior_std: float) -> float:

@@ -157,3 +157,18 @@ def test_bad_input(one_sentence):
         twisted_smc(prior, data, prior_std=0.0)
     with one_sentence(ValueError, "sigma", "None"):
         twisted_smc(prior, CoarseGrained(torch.zeros(2, 3)), n_points=3)
+
+
+def test_lost_particles_are_reported(one_sentence):
+    """A pull that is far too strong for the steps diverges."""
+    with one_sentence(RuntimeError, "all particles were lost", "LikelihoodScore(prior_std)"):
+        twisted_smc(
+            GaussianPrior(0.0, 1.0),
+            LinearGaussian([[1.0]], [1.0], 1e-12),
+            n_particles=4,
+            n_points=1,
+            dim=1,
+            schedule=karras_schedule(6, t_max=10.0),
+            guidance=LikelihoodScore(),
+            progress=False,
+        )
