@@ -204,6 +204,6 @@ def exact_table(results: Sequence[ExactResult]) -> str:
     note = (
         "Mean: root mean square, in standard deviations of the true posterior, Monte-Carlo part removed. Spread: "
         "standard deviation over the true one, less 1. Coverage: of the central 90 % interval, in percentage points. "
-        "Network evaluations: clouds denoised per data set."
+        "SBC p: one exact method in twenty has less than 0.05. Network evaluations: clouds denoised per data set."
     )
     return "\n".join([*lines, "", note])
