@@ -54,7 +54,7 @@ class Setting:
 
 
 PAPER_ALPHA = 10_000.0
-ALPHAS = (1_000.0, 3_000.0, 10_000.0, 30_000.0)
+ALPHAS = (1_000.0, 2_000.0, 3_000.0, 10_000.0, 30_000.0)
 
 
 def calibration_benchmark(
