@@ -10,25 +10,43 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
+from dpskit.evaluation.calibrate import calibrate_alpha
+from dpskit.evaluation.calibration import (
+    Trials,
+    credible_coverage,
+    expected_coverage,
+    run_trials,
+    simulation_based_calibration,
+    spread_against_error,
+)
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.export import export_structure
+from dpskit.evaluation.predictive import posterior_predictive_check
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
+from dpskit.evaluation.spread import credible_radius
+from dpskit.evaluation.statistics import coordinates
 from dpskit.likelihoods.assignment import Assignment, assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
+from dpskit.likelihoods.unknown_order import UnknownOrder
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.store import list_priors, load_prior
 from dpskit.reconstruction import Reconstruction, reconstruct
-from dpskit.sampling.guidance import DPS, LikelihoodScore
+from dpskit.sampling.guidance import DPS, DataSpace, LikelihoodScore
+from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import iterate, sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.smc import Particles, twisted_smc
 from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
@@ -39,10 +57,12 @@ __all__ = [
     "Assignment",
     "CoarseGrained",
     "DPS",
+    "DataSpace",
     "DiffusionPrior",
     "EulerMaruyama",
     "EulerODE",
     "Frame",
+    "FullGaussianMixture",
     "GaussianMixturePrior",
     "GaussianPrior",
     "Heun",
@@ -50,19 +70,30 @@ __all__ = [
     "InverseTime",
     "Joint",
     "LikelihoodScore",
+    "LinearGaussian",
+    "MomentMatched",
     "Observations",
+    "Particles",
     "PointMixturePrior",
     "Projections",
     "Reconstruction",
+    "Replacement",
     "Samples",
     "Subunit",
     "TrainConfig",
+    "Trials",
+    "UnknownOrder",
     "__version__",
     "assign",
+    "calibrate_alpha",
     "chamfer_distance",
     "coarse_grain",
+    "coordinates",
     "coverage",
+    "credible_coverage",
+    "credible_radius",
     "earth_movers_distance",
+    "expected_coverage",
     "export_density",
     "export_structure",
     "iterate",
@@ -75,8 +106,10 @@ __all__ = [
     "match_radius_of_gyration",
     "maximum_likelihood",
     "minimum_matching_distance",
+    "nearest_training_cloud",
     "normalise",
     "one_nna",
+    "posterior_predictive_check",
     "random_rotations",
     "read_observations",
     "read_structure",
@@ -84,8 +117,13 @@ __all__ = [
     "resample",
     "rmsd_to_atoms",
     "rmsd_to_points",
+    "run_trials",
     "sample",
+    "simulation_based_calibration",
+    "smooth_map",
+    "spread_against_error",
     "superpose",
     "train",
+    "twisted_smc",
     "write_observations",
 ]

@@ -115,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
     assignment.add_argument("--n-samples", type=int, default=10, help="clouds per run")
     assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
+    exact = _add(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
+    exact.add_argument("--trials", type=int, default=40, help="data sets per case")
+    exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
+    calibration = _add(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
+    calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
+    calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
+    calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
     return parser
 
 
@@ -283,3 +290,16 @@ def _assignment(options: argparse.Namespace) -> None:
     print(profile_table(profile, thread_speedup(profile.denoised, data)), end="\n\n")
     trajectories = record_trajectories(prior, points, n_samples=options.n_samples)
     print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
+
+
+def _exact(options: argparse.Namespace) -> None:
+    from dpskit.evaluation.exact_benchmark import exact_benchmark, exact_table
+
+    print(exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples)))
+
+
+def _calibration(options: argparse.Namespace) -> None:
+    from dpskit.evaluation.calibration_benchmark import calibration_benchmark, calibration_table
+    from dpskit.priors.store import load_prior
+
+    print(calibration_table(*calibration_benchmark(load_prior(options.prior), options.folder, options.targets)))

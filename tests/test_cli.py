@@ -34,6 +34,9 @@ def test_train_then_sample(clouds, tmp_path, capsys):
         ["train", "missing.npz", "--out", "x", "--minutes", "1"],
         ["train", "missing.npz", "--out", "x", "--minutes", "-1"],
         ["sample", "no-such-prior", "--out", "x.npz"],
+        ["benchmark", "exact", "--trials", "1"],
+        ["benchmark", "calibration", "--prior", "no-such-prior"],
+        ["benchmark", "calibration", "--targets", "1"],
         ["benchmark", "complexes", "missing.cif", "--train", "missing.npz"],
     ],
 )

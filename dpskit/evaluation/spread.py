@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_points
+from dpskit.checks import check_number, check_points
 from dpskit.likelihoods.assignment import assign
 
 
@@ -23,6 +23,17 @@ def point_spread(points: Tensor) -> tuple[Tensor, Tensor]:
     ordered = points.gather(1, index.unsqueeze(-1).expand_as(points))
     spread = (ordered - ordered.mean(dim=0)).square().sum(dim=-1).mean(dim=0).sqrt()
     return ordered, spread
+
+
+def credible_radius(points: Tensor, level: float = 0.9) -> Tensor:
+    """Radius (n,) around the mean of each matched point that holds the share `level` of the samples (s, n, 3).
+
+    The matching, and the order of the result, are those of `point_spread`; in the unit of `points`.
+    """
+    if not 0 < check_number("level", level) < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level!r}.")
+    ordered, _ = point_spread(points)
+    return (ordered - ordered.mean(dim=0)).norm(dim=-1).quantile(level, dim=0)
 
 
 def medoid(points: Tensor) -> int:

@@ -1,0 +1,107 @@
+"""Honest baselines beside maximum likelihood: a smooth cloud, and the training cloud that fits best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer, check_method, check_number, check_points
+from dpskit.cloud import as_generator, random_rotations, resample
+from dpskit.likelihoods.protocol import Likelihood, WarmStart
+from dpskit.sampling.maximum_likelihood import maximum_likelihood
+from dpskit.sampling.samples import Samples, describe
+from dpskit.version import __version__
+
+COARSE = 64  # points of a cloud while all clouds and orientations are tried
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """E + weight R of a likelihood: R is the roughness of the cloud, see `roughness`."""
+
+    likelihood: Likelihood
+    weight: float
+    n_neighbours: int
+
+    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+        return self.likelihood.energy(x0, warm) + self.weight * roughness(x0, self.n_neighbours)
+
+
+def roughness(x: Tensor, n_neighbours: int = 8) -> Tensor:
+    """Half the mean squared distance of points from the centre of their nearest neighbours, (b, n, d) -> (b,).
+
+    The graph Laplacian of the cloud, in the normalisation of the energy: it draws points onto smooth surfaces.
+    """
+    with torch.no_grad():
+        nearest = torch.cdist(x, x).topk(n_neighbours + 1, largest=False).indices[:, :, 1:]
+    neighbours = torch.stack([cloud[index] for cloud, index in zip(x, nearest, strict=True)])
+    return (x - neighbours.mean(dim=2)).square().sum(dim=2).mean(dim=1) / 2
+
+
+def smooth_map(
+    likelihood: Likelihood,
+    *,
+    weight: float = 0.5,
+    n_neighbours: int = 8,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    n_steps: int = 100,
+    learning_rate: float = 0.01,
+    seed: int = 0,
+    progress: bool = True,
+) -> Samples:
+    """`maximum_likelihood` of E + weight times `roughness`: a prior that knows surfaces, but no shapes.
+
+    weight: at least 0; 0 is maximum likelihood. The energy of the result is E alone.
+    """
+    check_method("likelihood", likelihood, "energy(x0, warm)")
+    weight = check_number("weight", weight, least=0.0)
+    n_neighbours, n_points = check_integer("n_neighbours", n_neighbours), check_integer("n_points", n_points)
+    if n_neighbours >= n_points:
+        raise ValueError(f"n_neighbours must be less than n_points, {n_points}, got {n_neighbours}.")
+    # fmt: off
+    found = maximum_likelihood(Smoothed(likelihood, weight, n_neighbours), n_samples=n_samples, n_points=n_points,
+                               n_steps=n_steps, learning_rate=learning_rate, seed=seed, progress=progress)
+    # fmt: on
+    settings = found.settings | {"method": "smooth_map", "weight": weight, "n_neighbours": n_neighbours}
+    settings["likelihood"] = describe(likelihood)
+    return replace(found, energy=likelihood.energy(found.points).detach(), settings=settings)
+
+
+def nearest_training_cloud(
+    likelihood: Likelihood,
+    clouds: Tensor,
+    *,
+    n_samples: int = 1,
+    n_points: int = 1024,
+    n_rotations: int = 24,
+    proper: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+) -> Samples:
+    """The training clouds (k, m, 3), each under random orientations, that fit the data best: retrieval.
+
+    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) if `proper`) with 64 of its points; the best
+    8 n_samples are compared with n_points, and the n_samples of least energy returned, in order.
+    """
+    from tqdm.auto import tqdm
+
+    check_method("likelihood", likelihood, "energy(x0, warm)")
+    clouds = check_points("clouds", clouds, batched=True)
+    n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
+    n_rotations = check_integer("n_rotations", n_rotations)
+    generator = as_generator(seed)
+    energy, orientations = [], []
+    for cloud in tqdm(clouds, desc="training clouds", unit="cloud", disable=not progress):
+        rotations = random_rotations(n_rotations, generator, proper=proper)
+        energy.append(likelihood.energy(resample(cloud, min(COARSE, n_points), generator) @ rotations).detach())
+        orientations.append(rotations)
+    order = torch.cat(energy).argsort()[: 8 * n_samples]
+    chosen = [resample(clouds[int(i) // n_rotations], n_points, generator) for i in order]
+    points = torch.stack(chosen) @ torch.cat(orientations)[order]
+    energies = likelihood.energy(points).detach()
+    best = energies.argsort()[:n_samples]
+    settings = {"method": "nearest_training_cloud", "likelihood": describe(likelihood), "n_rotations": n_rotations}
+    return Samples(points[best], energies[best], settings, seed, __version__)

@@ -1,0 +1,228 @@
+"""Is a posterior calibrated? Truths from the prior, data from the truths, samples from the data, and then statistics.
+
+If truth and samples come from the same distribution given the data, the truth cannot be told from one more sample. All
+instruments here test that exchangeability; they need no density and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_array, check_integer, check_points
+from dpskit.cloud import as_generator
+from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic
+from dpskit.likelihoods.protocol import Likelihood
+
+Sampler = Callable[[Likelihood, int], Tensor]
+"""sampler(data, seed) -> clouds (s, n, d): the posterior samples to be judged."""
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""distance(a, b) of clouds (b, n, d) each -> (b,); for points without order it must not depend on their order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """truths (k, n, d) from the prior, and posterior samples (k, s, n, d) from data of each."""
+
+    truths: Tensor
+    samples: Tensor
+
+    def __post_init__(self) -> None:
+        truths = check_points("truths", self.truths, dim=None, batched=True)
+        samples = check_array("samples", self.samples, "(k, s, n, d)").to(truths)
+        if samples.ndim != 4 or (len(samples), *samples.shape[2:]) != tuple(truths.shape) or samples.shape[1] < 2:
+            raise ValueError(
+                f"samples must have shape (k, s, n, d) with s >= 2 for truths {tuple(truths.shape)}, "
+                f"got {tuple(samples.shape)}."
+            )
+        object.__setattr__(self, "truths", truths)
+        object.__setattr__(self, "samples", samples)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Simulation-based calibration: pit (k,) of each statistic, uniform in [0, 1] if the samples are right.
+
+    chi2 and ks: the p-values of the uniformity tests of each statistic; p_value: the smallest of all, times their
+    number (Bonferroni).
+    """
+
+    pit: dict[str, Tensor]
+    chi2: dict[str, float]
+    ks: dict[str, float]
+    p_value: float
+
+    def central_coverage(self, level: float = 0.9) -> float:
+        """How often the truth lies in the central interval of `level`, over trials and statistics."""
+        return float(torch.stack([(u - 0.5).abs() < level / 2 for u in self.pit.values()]).double().mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """Coverage (l,) of the credible regions of `levels` (l,): the share of the k trials whose truth lies inside.
+
+    pit (k,): the smallest level whose region holds the truth. p_value: of the Kolmogorov-Smirnov test that they are
+    uniform.
+    """
+
+    levels: Tensor
+    coverage: Tensor
+    pit: Tensor
+    p_value: float
+
+    @property
+    def error(self) -> float:
+        """Mean |coverage - level|."""
+        return float((self.coverage - self.levels).abs().mean())
+
+    @property
+    def bias(self) -> float:
+        """Mean of coverage - level: below 0 the regions are too small."""
+        return float((self.coverage - self.levels).mean())
+
+    def at(self, level: float) -> float:
+        """Coverage of the region of `level`."""
+        return float((self.pit < level).double().mean())
+
+
+def run_trials(
+    truths: Tensor,
+    observe: Callable[[Tensor, torch.Generator], Likelihood],
+    sampler: Sampler,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> Trials:
+    """Observe each of the truths (k, n, d), drawn from the prior, and sample its posterior.
+
+    observe(truth (n, d), generator) -> data, for example `likelihood.simulate`.
+    """
+    from tqdm.auto import tqdm
+
+    truths = check_points("truths", truths, dim=None, batched=True)
+    generator = as_generator(check_integer("seed", seed, least=0))
+    rounds = tqdm(list(enumerate(truths)), desc="trials", unit="data set", disable=not progress)
+    return Trials(truths, torch.stack([sampler(observe(truth, generator), seed + k) for k, truth in rounds]))
+
+
+def simulation_based_calibration(
+    trials: Trials, statistics: dict[str, Statistic] | None = None, *, seed: int = 0
+) -> Ranks:
+    """Rank each truth among its samples, by every statistic, and test that the ranks are uniform.
+
+    statistics: default `CLOUD_STATISTICS`; for points in a known order `coordinates(n, d)`. Ranks are spread over their
+    cell at random, so that ties and small s do no harm. Talts et al., arXiv 1804.06788.
+    """
+    statistics = CLOUD_STATISTICS if statistics is None else statistics
+    generator = as_generator(seed)
+    k, s = trials.samples.shape[:2]
+    pit = {}
+    for name, statistic in statistics.items():
+        truth = statistic(trials.truths).unsqueeze(1)
+        others = statistic(trials.samples.flatten(0, 1)).view(k, s)
+        pit[name] = _randomised_rank(truth, others, generator)
+    chi2 = {name: _chi2(u) for name, u in pit.items()}
+    ks = {name: _ks(u) for name, u in pit.items()}
+    smallest = min([*chi2.values(), *ks.values()])
+    return Ranks(pit, chi2, ks, min(1.0, 2 * len(pit) * smallest))
+
+
+def expected_coverage(
+    trials: Trials,
+    distance: Distance | None = None,
+    references: Tensor | None = None,
+    *,
+    levels: Tensor | None = None,
+    seed: int = 0,
+) -> Coverage:
+    """Tests of accuracy with random points (TARP): is the truth nearer to a reference than the share of samples it is.
+
+    distance: default `euclidean`, for points in a known order; `chamfer_distance` or `earth_movers_distance` for
+    clouds. references (k, n, d): must not depend on the truths' data; default: the truths of other trials, hence draws
+    of the prior. The regions are balls around the reference: narrow samples give coverage above small levels and below
+    large ones. Lemos et al., arXiv 2302.03026.
+    """
+    distance = euclidean if distance is None else distance
+    generator = as_generator(seed)
+    k, s = trials.samples.shape[:2]
+    references = trials.truths.roll(1, dims=0) if references is None else references
+    if references.shape != trials.truths.shape:
+        raise ValueError(f"references must have shape {tuple(trials.truths.shape)}, got {tuple(references.shape)}.")
+    truth = distance(trials.truths, references).unsqueeze(1)
+    repeated = references.repeat_interleave(s, dim=0)
+    others = distance(trials.samples.flatten(0, 1), repeated).view(k, s)
+    return _coverage(_randomised_rank(truth, others, generator), levels)
+
+
+def credible_coverage(
+    trials: Trials, distance: Distance | None = None, *, levels: Tensor | None = None, seed: int = 0
+) -> Coverage:
+    """Coverage of the regions of typical clouds: those whose mean distance to the samples is small.
+
+    The truth is ranked among the samples by the mean distance to all others, truth included: exact for any number of
+    samples, and overconfidence shows as coverage below the level everywhere. distance: as for `expected_coverage`.
+    """
+    generator = as_generator(seed)
+    mean = pairwise_distances(trials, distance).mean(dim=2)
+    return _coverage(_randomised_rank(mean[:, :1], mean[:, 1:], generator), levels)
+
+
+def spread_against_error(trials: Trials, distance: Distance | None = None) -> tuple[Tensor, Tensor]:
+    """Mean distance between two samples, and between a sample and the truth: (k,), (k,).
+
+    Equal on average over the trials if the samples are right, for any distance; too small a spread is overconfidence.
+    """
+    pairs = pairwise_distances(trials, distance)
+    s = trials.samples.shape[1]
+    return pairs[:, 1:, 1:].sum(dim=(1, 2)) / (s * (s - 1)), pairs[:, 0, 1:].mean(dim=1)
+
+
+def pairwise_distances(trials: Trials, distance: Distance | None = None) -> Tensor:
+    """(k, s + 1, s + 1): among the truth, number 0, and the samples of every trial."""
+    distance = euclidean if distance is None else distance
+    s = trials.samples.shape[1]
+    first, second = torch.triu_indices(s + 1, s + 1, offset=1)
+    matrix = trials.truths.new_zeros(len(trials.truths), s + 1, s + 1)
+    for k, (truth, samples) in enumerate(zip(trials.truths, trials.samples, strict=True)):
+        clouds = torch.cat([truth.unsqueeze(0), samples])
+        matrix[k, first, second] = distance(clouds[first], clouds[second]).to(matrix)
+    return matrix + matrix.mT
+
+
+def euclidean(a: Tensor, b: Tensor) -> Tensor:
+    """Distance of clouds (b, n, d) whose points have an order, (b,)."""
+    return (a - b).flatten(1).norm(dim=1)
+
+
+def _randomised_rank(truth: Tensor, others: Tensor, generator: torch.Generator) -> Tensor:
+    """(rank + U) / (s + 1) of truth (k, 1) among others (k, s), ties broken at random: uniform if exchangeable."""
+    below = (others < truth).sum(dim=1)
+    tied = (others == truth).sum(dim=1)
+    place = below + torch.rand(len(truth), generator=generator) * (tied + 1)
+    return (place / (others.shape[1] + 1)).double()
+
+
+def _coverage(pit: Tensor, levels: Tensor | None) -> Coverage:
+    levels = torch.linspace(0.05, 0.95, 19, dtype=torch.float64) if levels is None else levels.double()
+    coverage = (pit.unsqueeze(0) < levels.unsqueeze(1)).double().mean(dim=1)
+    return Coverage(levels, coverage, pit, _ks(pit))
+
+
+def _ks(pit: Tensor) -> float:
+    from scipy import stats
+
+    return float(stats.kstest(pit.numpy(), "uniform").pvalue)
+
+
+def _chi2(pit: Tensor) -> float:
+    """Of at most 20 cells, with at least 5 trials expected in each."""
+    from scipy import stats
+
+    cells = max(2, min(20, len(pit) // 5))
+    count = np.bincount(np.minimum((pit.numpy() * cells).astype(int), cells - 1), minlength=cells)
+    return float(stats.chisquare(count).pvalue)

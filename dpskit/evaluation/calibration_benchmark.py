@@ -1,0 +1,151 @@
+"""Is DPS with a trained prior calibrated? Truths from the prior itself, seen in a few projections."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_integer
+from dpskit.evaluation.calibrate import AlphaCalibration, check_alphas, choose_alpha
+from dpskit.evaluation.calibration import (
+    Trials,
+    credible_coverage,
+    expected_coverage,
+    simulation_based_calibration,
+    spread_against_error,
+)
+from dpskit.evaluation.distances import chamfer_distance
+from dpskit.files import replacing
+from dpskit.likelihoods.projection import Projections
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.guidance import DPS
+from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.sample import sample
+from dpskit.sampling.samples import load_samples
+from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.solvers import Algorithm1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Row 1 of the paper's Table 1 with a quarter of the points and half the steps, and beta = 1/t throughout.
+
+    The first n_chosen targets, with chosen_samples each, choose alpha; n_samples are drawn for the others. The truths
+    are unconditional samples by Algorithm 1 with beta = 1/t in draw_steps from t = 10, which gives Gaussian priors of
+    standard deviation 0.05 to 0.5 their spread to 1 %.
+    """
+
+    n_points: int = 256
+    n_views: int = 5
+    n_observed: int = 50
+    n_steps: int = 20
+    cutoff: float = 0.0
+    n_samples: int = 16
+    n_chosen: int = 8
+    chosen_samples: int = 8
+    draw_steps: int = 50
+    seed: int = 0
+
+
+PAPER_ALPHA = 10_000.0
+ALPHAS = (1_000.0, 2_000.0, 3_000.0, 10_000.0, 30_000.0)
+
+
+def calibration_benchmark(
+    prior: Prior,
+    folder: str | Path,
+    n_targets: int = 64,
+    setting: Setting | None = None,
+    alphas: Sequence[float] = ALPHAS,
+) -> tuple[AlphaCalibration, dict[float, Trials]]:
+    """Choose alpha on a few targets, and run the paper's alpha and that one on n_targets others.
+
+    Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. Raises ValueError if
+    the folder holds runs of another setting.
+    """
+    from tqdm.auto import tqdm
+
+    setting, folder, alphas = setting or Setting(), Path(folder), check_alphas(alphas)
+    n_targets = check_integer("n_targets", n_targets, least=2)
+    _same_setting(setting, folder)
+    chosen = range(setting.n_chosen)
+    main = range(setting.n_chosen, setting.n_chosen + n_targets)
+    truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
+    for k, alpha in tqdm(list(itertools.product(chosen, alphas)), desc="choosing alpha", unit="run"):
+        _run(prior, truths[k], alpha, k, setting.chosen_samples, setting, folder)
+    found = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
+    reported = sorted({PAPER_ALPHA, found.nearest})
+    for k, alpha in tqdm(list(itertools.product(main, reported)), desc="coverage", unit="run"):
+        _run(prior, truths[k], alpha, k, setting.n_samples, setting, folder)
+    return found, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
+
+
+def draw_targets(prior: Prior, setting: Setting, count: int, path: Path) -> Tensor:
+    """The first `count` of the unconditional samples (., n_points, 3), kept in `path`."""
+    known = load_samples(path).points if path.exists() else []
+    if len(known) < count:
+        # fmt: off
+        drawn = sample(prior, None, n_samples=count, n_points=setting.n_points,
+                       schedule=karras_schedule(setting.draw_steps, t_max=10.0), solver=Algorithm1(InverseTime()),
+                       seed=setting.seed + 1_000_000, batch_size=16)
+        # fmt: on
+        drawn.save(path)
+        known = drawn.points
+    return known[:count]
+
+
+def calibration_table(found: AlphaCalibration, trials: dict[float, Trials]) -> str:
+    """What chose alpha, and the coverage of the paper's alpha and of the chosen one, as Markdown."""
+    lines = ["| alpha | regions of 50 % hold | of 90 % | mean error of coverage | spread / error |", "|---" * 5 + "|"]
+    for alpha, coverage, ratio in zip(found.alphas, found.coverages, found.ratios, strict=True):
+        lines.append(
+            f"| {alpha:,.0f} | {coverage.at(0.5):.0%} | {coverage.at(0.9):.0%} | {coverage.error:.2f} | {ratio:.2f} |"
+        )
+    lines += ["", found.message, ""]
+    columns = ["regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p", "CD between samples", "CD to truth"]
+    lines += [f"| alpha, targets | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for alpha, part in trials.items():
+        coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
+        spread, error = spread_against_error(part, chamfer_distance)
+        cells = [f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}", f"{coverage.p_value:.1g}", f"{tarp.error:.2f}"]
+        cells += [f"{tarp.p_value:.1g}", f"{simulation_based_calibration(part).p_value:.1g}"]
+        cells += [f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"]
+        lines.append(f"| {alpha:,.0f}, {len(part.truths)} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Regions by mean Chamfer distance to the samples; CD x 10^2."])
+
+
+def _run(prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, setting: Setting, folder: Path) -> None:
+    path = _path(folder, alpha, k)
+    if path.exists():
+        return
+    data = Projections.observe(truth, setting.n_views, setting.n_observed, setting.seed + k, proper=False)
+    # fmt: off
+    found = sample(prior, data, n_samples=n_samples, n_points=setting.n_points, guidance=DPS(alpha),
+                   schedule=karras_schedule(setting.n_steps), solver=Algorithm1(InverseTime(setting.cutoff)),
+                   seed=setting.seed + k, progress=False)
+    # fmt: on
+    found.save(path)
+
+
+def _trials(truths: Tensor, alpha: float, targets: range, folder: Path) -> Trials:
+    samples = [load_samples(_path(folder, alpha, k)).points for k in targets]
+    return Trials(truths[targets.start : targets.stop], torch.stack(samples))
+
+
+def _path(folder: Path, alpha: float, k: int) -> Path:
+    return folder / f"alpha_{alpha:g}" / f"target_{k:03d}.npz"
+
+
+def _same_setting(setting: Setting, folder: Path) -> None:
+    path, wanted = folder / "setting.json", json.dumps(asdict(setting), indent=1)
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(wanted)
+    elif path.read_text() != wanted:
+        raise ValueError(f"folder must be new or hold runs of the same setting, but {str(path)!r} says another one.")

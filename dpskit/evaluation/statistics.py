@@ -1,0 +1,35 @@
+"""Numbers that describe a cloud, by which calibration ranks the truth among the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Statistic = Callable[[Tensor], Tensor]
+"""statistic(clouds (b, n, d)) -> (b,)."""
+
+
+def coordinates(n: int, d: int) -> dict[str, Statistic]:
+    """Every coordinate of a cloud (n, d) whose points have an order."""
+    return {f"x[{i},{j}]": lambda clouds, i=i, j=j: clouds[:, i, j] for i in range(n) for j in range(d)}
+
+
+def _gyration(clouds: Tensor) -> Tensor:
+    return (clouds - clouds.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def _nearest(clouds: Tensor) -> Tensor:
+    gap = torch.cdist(clouds, clouds) + torch.diag(torch.full((clouds.shape[1],), torch.inf))
+    return gap.amin(dim=2).mean(dim=1)
+
+
+CLOUD_STATISTICS: dict[str, Statistic] = {
+    "radius of gyration": _gyration,
+    "mean x^2": lambda clouds: clouds[:, :, 0].square().mean(dim=1),
+    "mean xy": lambda clouds: (clouds[:, :, 0] * clouds[:, :, 1]).mean(dim=1),
+    "largest radius": lambda clouds: clouds.norm(dim=2).amax(dim=1),
+    "mean nearest distance": _nearest,
+}
+"""Statistics of clouds that do not depend on the order of the points. The orientation is the data's."""
