@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     prior.add_argument("--n-samples", type=int, default=50, help="samples, test clouds and training clouds")
     prior.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
-    prior.add_argument("--solver", choices=["algorithm1", "heun"], default="algorithm1", help="of the samples")
+    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1", help="of samples")
     prior.add_argument("--seed", type=int, default=0, help="of the samples, and of the poses and points of references")
     prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with EMD")
     prior.add_argument("--record", help="file of JSON lines to add to; samples and a picture are kept beside it"

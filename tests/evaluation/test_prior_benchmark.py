@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpskit import Algorithm1, Heun, InverseTime, karras_schedule, load_prior, sample
+from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
 from dpskit.cli import main
 from dpskit.evaluation.prior_benchmark import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
 from dpskit.evaluation.prior_samples import Settings, draw_samples, is_proper, weights_digest
@@ -84,6 +84,15 @@ def test_the_file_depends_on_weights_and_settings(prior, tmp_path):
 def test_solvers():
     assert Settings().make_solver(proper=False) == Algorithm1(InverseTime(1.0, 1.0))
     assert Settings(solver="heun").make_solver(proper=True) == Heun(InverseTime(0.8, 1.0))
+
+
+@pytest.mark.parametrize(("solver", "spread"), [("algorithm1", 0.89), ("heun", 1.16), ("flow", 1.006)])
+def test_the_spread_of_each_solver(solver, spread):
+    """On the exact denoiser of a narrow Gaussian; the standard error is a third of a percent."""
+    settings, prior = Settings(solver=solver), GaussianPrior(0.0, 0.1)
+    schedule = karras_schedule(settings.n_steps, t_max=80.0)
+    drawn = sample(prior, None, n_samples=2, n_points=8000, schedule=schedule, solver=settings.make_solver(False))
+    assert float(drawn.points.std()) / 0.1 == pytest.approx(spread, abs=0.015)
 
 
 def test_references_are_scaled_and_turned(files):
@@ -169,7 +178,7 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
 def test_bad_input(one_sentence, prior, files, tmp_path):
     with one_sentence(ValueError, "n_samples", "0"):
         Settings(n_samples=0)
-    with one_sentence(ValueError, "solver", "algorithm1, heun", "euler"):
+    with one_sentence(ValueError, "solver", "algorithm1, heun, flow", "euler"):
         Settings(solver="euler")
     with one_sentence(FileNotFoundError, "test", "none.npz"):
         benchmark_prior(prior, files[0], tmp_path / "none.npz", SMALL, tmp_path / "out")
