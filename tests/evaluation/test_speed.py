@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dpskit.cli import main
 from dpskit.evaluation.speed import EVALUATIONS, forward_flops, measure_speed, peak_flops, speed_table
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
@@ -58,6 +59,14 @@ def test_the_rate_is_that_of_the_work(monkeypatch):
             times.append(time.perf_counter() - start)
     assert 1 / 3 < (2 / min(times) / EVALUATIONS) / sampling.rate < 3
     assert peak_flops("cpu", "fp32", 0.0) > sampling.flops / 3
+
+
+def test_the_command(capsys):
+    assert main(["benchmark", "speed", "--preset", "small", "--n-points", "16", "--seconds", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| preset | device | task |") and lines[2].startswith(
+        "| small | cpu | training | bf16 | 2"
+    )
 
 
 def test_bad_input(one_sentence):
