@@ -141,6 +141,7 @@ class Copies:
     def draw(self, settings, folder):
         rotations = torch.linalg.qr(torch.randn(len(self.clouds), 3, 3, generator=torch.Generator().manual_seed(4)))[0]
         rotations[:, :, 0] *= torch.linalg.det(rotations)[:, None]
+        assert settings.n_samples == 4
         return self.clouds @ rotations, folder
 
 
@@ -172,7 +173,7 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
     assert record["settings"]["solver"] == "heun" and len(record["nearest"]["samples"]) == 3
     assert (tmp_path / "out" / "r-heun.png").stat().st_size > 10_000
     assert len(list((tmp_path / "out").iterdir())) == 3
-    assert set(TABLE_3) == {"chairs", "mixed", "complexes"}
+    assert set(TABLE_3) == {"chairs", "shapes", "mixed", "complexes"}
 
 
 def test_bad_input(one_sentence, prior, files, tmp_path):
