@@ -40,7 +40,8 @@ def nearest_distances(
 
     clouds, training = check_clouds("clouds", clouds), check_clouds("training", training)
     n_candidates = min(check_integer("n_candidates", n_candidates), len(training))
-    known = torch.stack([shape_profile(cloud) for cloud in training])
+    reading = tqdm(training, desc="profiles of the training clouds", unit="cloud", delay=2, disable=not progress)
+    known = torch.stack([shape_profile(cloud) for cloud in reading])
     turned = [principal_frame(cloud) for cloud in training]
     trees = [cKDTree(cloud.numpy()) for cloud in turned]
     n_alike = max(LEAST_ALIKE, int(SHARE_ALIKE * len(training)))

@@ -90,11 +90,9 @@ def benchmark_prior(
         within = distance_matrix(reference[:k], None, distance)
         metrics[name] = [set_metrics(x[:k], reference[:k], distance, within) for x in (samples, training)]
     parts = [resample(cloud, settings.n_points, generator) for cloud in known]
-    nearest = {
-        "samples": nearest_distances(samples, parts, proper=proper)[0].tolist(),
-        "test": nearest_distances(reference, parts, proper=proper)[0].tolist(),
-        "redrawn": _redrawn(known, parts, settings, proper, generator),
-    }
+    near, _ = nearest_distances(torch.cat([samples, reference]), parts, proper=proper)
+    nearest = {"samples": near[:count].tolist(), "test": near[count:].tolist()}
+    nearest["redrawn"] = _redrawn(known, parts, settings, proper, generator)
     # fmt: off
     result = PriorResult(prior.name, weights_digest(prior), proper, settings, count,
                          {name: rows[0] for name, rows in metrics.items()},
