@@ -17,7 +17,7 @@ from dpskit.evaluation.sets import check_clouds
 
 N_PAIRS = 512  # points whose pairwise distances describe a cloud
 N_PROBES = 128  # points of a cloud that are held against a training cloud in each pose of the principal axes
-LEAST_ALIKE, SHARE_ALIKE = 128, 0.1  # how many training clouds pass the first step
+LEAST_ALIKE, SHARE_ALIKE = 128, 0.05  # how many training clouds pass the first step
 MIRROR = (-1.0, 1.0, 1.0)
 
 
@@ -27,8 +27,8 @@ def nearest_distances(
     """Chamfer distance (k,) of every cloud from its nearest training cloud in the best pose, and that one's number.
 
     Poses are random, and a search over all rotations of all training clouds would take days; so, in three steps:
-    1. by what no pose changes, the distances between points and from the centroid (`shape_profile`), the tenth of the
-       training clouds that is most alike is kept, at least 128;
+    1. by what no pose changes, the distances between points and from the centroid (`shape_profile`), the twentieth of
+       the training clouds that is most alike is kept, at least 128;
     2. of these, the `n_candidates` that 128 points of the cloud lie nearest to when the principal axes of both are laid
        on each other, in all 48 ways (24 when `proper`);
     3. each of them is superposed by `superpose`, which searches 4,608 rotations, and by its mirror image too unless
