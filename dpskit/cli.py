@@ -107,6 +107,23 @@ def _parser() -> argparse.ArgumentParser:
     kinds.choices["complexes"].add_argument(
         "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
     )
+    prior = _add(kinds, "prior", _benchmark_prior, "sample a prior, and print its row of the paper's Table 3")
+    prior.add_argument("prior", help="a shipped name, or a .safetensors file")
+    prior.add_argument("--train", required=True, help="packed npz file of the training clouds")
+    prior.add_argument("--test", required=True, help="packed npz file of the test clouds")
+    prior.add_argument("--n-samples", type=int, default=50, help="samples, test clouds and training clouds")
+    prior.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
+    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1", help="of samples")
+    prior.add_argument("--seed", type=int, default=0, help="of the samples, and of the poses and points of references")
+    prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with EMD")
+    prior.add_argument("--record", help="file of JSON lines to add to; samples and a picture are kept beside it"
+                       " (default: results/benchmark/prior-NAME.jsonl)")  # fmt: skip
+    speed = _add(kinds, "speed", _benchmark_speed, "time training and sampling for each preset, beside the peak")
+    speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
+    speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
+    speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
     energy = _add(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
     energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
     energy.add_argument("--count", type=int, default=12, help="number of targets")
@@ -268,6 +285,34 @@ def _benchmark(options: argparse.Namespace) -> None:
 
         benchmark_figure(results, settings).savefig(record.with_suffix(".png"))
         print(f"\n{record.with_suffix('.png')}")
+
+
+def _benchmark_prior(options: argparse.Namespace) -> None:
+    from dpskit.evaluation import prior_benchmark
+    from dpskit.files import replacing
+    from dpskit.priors.store import load_prior
+    from dpskit.widgets.figures import cloud_grid
+
+    prior = load_prior(options.prior)
+    # fmt: off
+    settings = prior_benchmark.Settings(options.n_samples, options.n_points, options.n_steps, options.solver,
+                                        options.seed, options.emd_clouds)
+    # fmt: on
+    record = Path(options.record or f"results/benchmark/prior-{prior.name}.jsonl")
+    result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
+    prior_benchmark.append_record(result, record)
+    picture = record.with_name(f"{record.stem}-{settings.solver}.png")
+    with replacing(picture) as temporary:
+        cloud_grid(samples[:16]).savefig(temporary, format="png")
+    print(prior_benchmark.prior_table(result))
+    print(f"\nThe first {min(16, len(samples))} samples: {picture}")
+
+
+def _benchmark_speed(options: argparse.Namespace) -> None:
+    from dpskit.evaluation.speed import measure_speed, speed_table
+
+    presets = options.preset or list(PRESETS)
+    print(speed_table(measure_speed(presets, options.n_points, options.batch, options.seconds)))
 
 
 def _energy(options: argparse.Namespace) -> None:

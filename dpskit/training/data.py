@@ -65,10 +65,14 @@ def load_clouds(path: str | Path, held_out: int) -> tuple[Clouds, Clouds]:
     test[own[torch.linspace(0, len(own) - 1, held_out).long()]] = True
 
     def pick(mask: Tensor) -> Clouds:
-        extra = redundant[mask]
-        share = min(REDUNDANT_SHARE, float(extra.float().mean()))
-        probability = torch.where(extra, share / max(1, int(extra.sum())), (1 - share) / int((~extra).sum()))
         repeated = bool((size < points.shape[1]).any())
-        return Clouds(clouds[mask].half(), probability, size[mask] if repeated else None)
+        return Clouds(clouds[mask].half(), draw_probability(redundant[mask]), size[mask] if repeated else None)
 
     return pick(~test), pick(test)
+
+
+def draw_probability(redundant: Tensor) -> Tensor:
+    """The probability (k,) of each cloud: even, except that the `redundant` ones (k,) have at most a quarter."""
+    share = min(REDUNDANT_SHARE, float(redundant.float().mean()))
+    extra, own = int(redundant.sum()), int((~redundant).sum())
+    return torch.where(redundant, share / max(1, extra), (1 - share) / max(1, own))

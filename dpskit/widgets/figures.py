@@ -85,3 +85,30 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
             bar = figure.colorbar(dots, ax=line, shrink=0.8, aspect=30, label=f"towards the viewer ({unit})")
             bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matplotlib.figure.Figure:
+    """Clouds (k, n, 3) side by side in a static grid, numbered, with equal axes and the view of `static_figure`."""
+    from matplotlib.figure import Figure
+
+    clouds = check_points("clouds", clouds, batched=True).cpu()
+    seen = clouds @ torch.tensor(VIEW)
+    reach = 1.05 * float(seen.abs().max())
+    rows = -(-len(clouds) // columns)
+    figure = Figure(figsize=(1.9 * columns + 1.2, 1.9 * rows + 0.4), layout="constrained", dpi=130)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axis in axes.flat[len(clouds) :]:
+        axis.set_axis_off()
+    for number, (axis, cloud) in enumerate(zip(axes.flat, seen, strict=False)):
+        x, y, depth = cloud[cloud[:, 2].argsort()].T
+        style = {"s": 2, "linewidths": 0, "cmap": COLOURS.lower(), "vmin": -reach, "vmax": reach}
+        dots = axis.scatter(x, y, c=depth, **style)
+        axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        axis.set_title(str(number), fontsize=8, pad=2)
+        axis.tick_params(labelsize=7)
+    figure.supxlabel(f"right ({unit})", fontsize=8)
+    figure.supylabel(f"up ({unit})", fontsize=8)
+    bar = figure.colorbar(dots, ax=axes, shrink=0.6, aspect=40)
+    bar.set_label(f"towards the viewer ({unit})", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    return figure

@@ -4,6 +4,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dpskit import load_example
 from dpskit.cli import main
@@ -164,6 +166,35 @@ def test_what_cannot_be_read_is_named_and_counted(tmp_path):
         assert f"{name} (" in message, name
     assert f"skipped {len(broken) + 5} of {len(broken) + 7}" in message and "place (all its points coincide)" in message
     assert message.endswith(".") and "\n" not in message
+
+
+@given(
+    st.sampled_from([".npy", ".npz", ".xyz", ".pts", ".off", ".ply", ".cif", ".pdb.gz"]),
+    st.sampled_from(
+        [b"", b"OFF\n", b"OFF2 1 0\n", b"ply\nformat ascii 1.0\n", b"\x93NUMPY", b"PK\x03\x04", b"data_x\n"]
+    ),
+    st.binary(max_size=200),
+)
+def test_any_bytes_are_a_cloud_or_one_sentence(tmp_path_factory, suffix, head, rest):
+    path = write(tmp_path_factory.mktemp("fuzz") / f"a{suffix}", head + rest)
+    try:
+        (cloud,) = read_clouds(path, n_points=4, progress=False)
+    except ValueError as error:
+        assert str(error).startswith("source must hold clouds") and str(error).endswith(").")
+        assert f"a{suffix} (" in str(error)
+    else:
+        assert bool(torch.isfinite(cloud.points).all()) and cloud.points.shape[1] == 3
+
+
+@given(st.integers(1, 40), st.integers(3, 7), st.integers(0, 99))
+def test_tables_come_back(tmp_path_factory, m, columns, seed):
+    rows, text = table(m, seed, columns)
+    path = write(tmp_path_factory.mktemp("xyz") / "a.xyz", text)
+    if m == 1:  # one place
+        with pytest.raises(ValueError, match="all its points coincide"):
+            read_clouds(path, progress=False)
+    else:
+        assert np.allclose(read_clouds(path, progress=False)[0].points, rows[:, :3], atol=1e-6)
 
 
 def test_structures_listed(tmp_path):

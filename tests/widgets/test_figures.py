@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpskit.widgets.figures import VIEW, cloud_figure, static_figure
+from dpskit.widgets.figures import VIEW, cloud_figure, cloud_grid, static_figure
 
 
 def test_every_cloud_is_drawn_with_equal_axes():
@@ -33,6 +33,20 @@ def test_static_figure_draws_points_where_they_are_seen():
     assert np.allclose(drawn[0], flat)
     seen = (cloud @ torch.tensor(VIEW))[:, :2]
     assert np.allclose(np.sort(drawn[1], axis=0), np.sort(seen.numpy(), axis=0), atol=1e-6)
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_grid_holds_every_cloud_on_the_same_axes():
+    clouds = torch.randn(5, 7, 3) * torch.tensor([1.0, 2, 3, 4, 5])[:, None, None]
+    figure = cloud_grid(clouds, columns=3, unit="angstrom")
+    axes = figure.axes[:6]
+    for cloud, axis in zip(clouds, axes, strict=False):
+        drawn = np.asarray(axis.collections[0].get_offsets())
+        seen = (cloud @ torch.tensor(VIEW))[:, :2].numpy()
+        assert np.allclose(np.sort(drawn, axis=0), np.sort(seen, axis=0), atol=1e-5)
+        assert axis.get_aspect() == 1 and axis.get_xlim() == axis.get_ylim() == axes[0].get_xlim()
+        assert np.abs(drawn).max() < axis.get_xlim()[1]
+    assert not axes[5].collections and "angstrom" in figure.get_supxlabel()
     figure.savefig(io.BytesIO(), format="png")
 
 

@@ -1,0 +1,155 @@
+"""How well a prior samples: the row of the paper's Table 3, and how far the samples are from the training clouds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dpskit.cloud import normalise, random_rotations, resample
+from dpskit.data.packed import read_packed
+from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+from dpskit.evaluation.nearest import describe_nearest, nearest_distances, pose_distance
+from dpskit.evaluation.prior_samples import T_MAX, Settings, draw_samples, is_proper, weights_digest
+from dpskit.evaluation.sets import SetMetrics, distance_matrix, set_metrics
+from dpskit.priors.edm import DiffusionPrior
+from dpskit.training.data import draw_probability
+
+_MIXED = ("ShapeNet-Mixed", SetMetrics(0.6676, 0.4459, 0.2483), SetMetrics(0.4591, 0.5541, 0.2063))
+TABLE_3 = {
+    "chairs": ("ShapeNet-Chair", SetMetrics(0.7834, 0.4489, 0.2711), SetMetrics(0.4780, 0.6023, 0.2297)),
+    "shapes": _MIXED,
+    "mixed": _MIXED,
+    "complexes": ("CryoStruct", SetMetrics(0.5429, 0.4238, 0.1868), SetMetrics(0.4494, 0.5305, 0.1813)),
+}
+"""The paper's Table 3, Chamfer distance: data set, diffusion prior, training set; by how the name of a prior begins."""
+
+
+@dataclass(frozen=True)
+class PriorResult:
+    """What was measured against the test clouds: metrics by distance ("CD", "EMD") of samples and of a training subset.
+
+    nearest: Chamfer distances from the nearest training cloud in the best pose, of the samples, of the test clouds, and
+    of training clouds drawn again ("redrawn"), which is what copies would have.
+    """
+
+    prior: str
+    digest: str
+    proper: bool
+    settings: Settings
+    n_test: int
+    samples: dict[str, SetMetrics]
+    training: dict[str, SetMetrics]
+    nearest: dict[str, list[float]]
+
+
+def reference_clouds(path: str | Path, argument: str, split: str) -> tuple[list[Tensor], Tensor]:
+    """The clouds of a packed npz file, each scaled to the cube, and the probability with which each is drawn.
+
+    Only those of the `split`, if any is marked so. As in training, redundant ones have at most a quarter of the draws.
+    """
+    packed = read_packed(path, argument)
+    chosen = packed.split == split if (packed.split == split).any() else np.full(len(packed.split), True)
+    rows = zip(packed.clouds(), chosen, strict=True)
+    clouds = [normalise(cloud.points)[0] for cloud, keep in rows if keep]
+    return clouds, draw_probability(torch.from_numpy(packed.redundant.astype(bool)[chosen]))
+
+
+def random_set(
+    clouds: list[Tensor], weight: Tensor, count: int, n_points: int, proper: bool, generator: torch.Generator
+) -> Tensor:
+    """`count` different clouds of `n_points` random points each, (count, n_points, 3), in random poses."""
+    rows = torch.multinomial(weight, count, generator=generator).tolist()
+    chosen = torch.stack([resample(clouds[k], n_points, generator) for k in rows])
+    return chosen @ random_rotations(count, generator, proper=proper)
+
+
+def benchmark_prior(
+    prior: DiffusionPrior, train: str | Path, test: str | Path, settings: Settings, folder: str | Path
+) -> tuple[PriorResult, Tensor]:
+    """Sample the prior, and compare with the clouds of two packed npz files; returns the samples too.
+
+    As many test clouds and training clouds as samples are drawn at random (fewer of everything if there are fewer test
+    clouds), `n_points` points of each, under random rotations: O(3), or SO(3) if the prior's card says proper. Poses
+    matter: upright references are told from samples in random poses at once.
+    """
+    proper = is_proper(prior)
+    known, weight = reference_clouds(train, "train", "train")
+    held_out, even = reference_clouds(test, "test", "test")
+    count = min(settings.n_samples, len(held_out), len(known))
+    samples, _ = draw_samples(prior, replace(settings, n_samples=count), folder)
+    generator = torch.Generator().manual_seed(settings.seed)
+    draw = lambda clouds, weight: random_set(clouds, weight, count, settings.n_points, proper, generator)  # noqa: E731
+    reference, training = draw(held_out, even), draw(known, weight)
+    metrics: dict[str, list[SetMetrics]] = {}
+    for name, distance, k in (("CD", chamfer_distance, count), ("EMD", earth_movers_distance, settings.emd_clouds)):
+        within = distance_matrix(reference[:k], None, distance)
+        metrics[name] = [set_metrics(x[:k], reference[:k], distance, within) for x in (samples, training)]
+    parts = [resample(cloud, settings.n_points, generator) for cloud in known]
+    near, _ = nearest_distances(torch.cat([samples, reference]), parts, proper=proper)
+    nearest = {"samples": near[:count].tolist(), "test": near[count:].tolist()}
+    nearest["redrawn"] = _redrawn(known, parts, settings, proper, generator)
+    # fmt: off
+    result = PriorResult(prior.name, weights_digest(prior), proper, settings, count,
+                         {name: rows[0] for name, rows in metrics.items()},
+                         {name: rows[1] for name, rows in metrics.items()}, nearest)
+    # fmt: on
+    return result, samples
+
+
+def _redrawn(
+    known: list[Tensor], parts: list[Tensor], settings: Settings, proper: bool, generator: torch.Generator
+) -> list[float]:
+    """The distance of ten training clouds from other points of the same clouds in another pose."""
+    rows = torch.randperm(len(known), generator=generator)[:10].tolist()
+    turned = random_rotations(len(rows), generator, proper=proper)
+    again = [resample(known[k], settings.n_points, generator) @ r for k, r in zip(rows, turned, strict=True)]
+    return [pose_distance(cloud, parts[k], proper=proper) for cloud, k in zip(again, rows, strict=True)]
+
+
+def prior_table(result: PriorResult) -> str:
+    """The row of Table 3 as Markdown, beside the training set's and the paper's, and the nearest training clouds."""
+    settings, group = result.settings, "SO(3)" if result.proper else "O(3)"
+    emd = min(settings.emd_clouds, result.n_test)
+    title = f"{result.n_test} test clouds, {settings.n_points} points" + f", EMD: {emd}" * (emd < result.n_test)
+    columns = ["1-NNA (%)", "COV (%)", "MMD x 10^2"]
+    header = [f"{column}, {name}" for column in columns for name in result.samples]
+    lines = [f"| {title} | {' | '.join(header)} |", "|---" * (1 + len(header)) + "|"]
+    lines.append(_row(f"prior {result.prior}, {settings.solver}", result.samples))
+    lines.append(_row("training set", result.training))
+    paper = next((row for name, row in TABLE_3.items() if result.prior.startswith(name)), None)
+    if paper:
+        lines.append(_row(f"paper: prior, {paper[0]}", {"CD": paper[1]}))
+        lines.append(_row("paper: training set", {"CD": paper[2]}))
+    mine, theirs = result.samples["CD"], result.training["CD"]
+    error = 100 * (0.25 / (2 * result.n_test)) ** 0.5
+    # fmt: off
+    lines += [
+        "",
+        f"With CD, COV is {mine.coverage / theirs.coverage:.2f} and MMD {mine.mmd / theirs.mmd:.2f} of the training "
+        f"set's; a 1-NNA near 50 % has a standard error of about {error:.0f} %. Test and training clouds are in random "
+        f"poses, {group} of seed {settings.seed}; samples took {settings.n_steps} steps from t = {T_MAX:g}.",
+        "",
+        describe_nearest(result.nearest["samples"], result.nearest["test"], result.nearest["redrawn"]),
+    ]
+    # fmt: on
+    return "\n".join(lines)
+
+
+def _row(label: str, metrics: dict[str, SetMetrics]) -> str:
+    cells = []
+    for field in ("one_nna", "coverage", "mmd"):
+        for name in ("CD", "EMD"):
+            cells.append(f"{100 * getattr(metrics[name], field):.2f}" if name in metrics else "")
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def append_record(result: PriorResult, path: str | Path) -> None:
+    """Add the result to a file of JSON lines."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")

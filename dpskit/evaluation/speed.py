@@ -1,0 +1,129 @@
+"""How fast training and sampling run, and what share of the machine's peak that is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dpskit.checks import check_integer, check_number
+from dpskit.priors.edm import DiffusionPrior, edm_loss
+from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer
+
+EVALUATIONS = 199  # of the network per sample: 100 steps of Algorithm 1, of which the last takes one
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def forward_flops(network: NetworkConfig, n_points: int) -> int:
+    """Floating-point operations of one forward pass for one cloud; a multiplication and an addition are two.
+
+    Matrix products and attention: per block 24 n w^2 + 4 n^2 w, and 12 n w at the ends, 16 w^2 for the time. A training
+    step takes three times as many (forward, and backward to the activations and to the weights).
+    """
+    n, w = n_points, network.width
+    return network.layers * (24 * n * w**2 + 4 * n**2 * w) + 12 * n * w + 16 * w**2
+
+
+@dataclass(frozen=True)
+class Speed:
+    """rate: clouds per second (training), or complete samples per second; flops: operations per second; share: of the
+    peak, which is that of a large matrix product of the same precision in the same run."""
+
+    preset: str
+    device: str
+    task: str
+    precision: str
+    batch: int
+    rate: float
+    flops: float
+    share: float
+
+
+def measure_speed(
+    presets: Sequence[str] = tuple(PRESETS), n_points: int = 1024, batch: int | None = None, seconds: float = 5.0
+) -> list[Speed]:
+    """Time one training step (bf16 autocast, AdamW) and one evaluation in sampling for each preset, with random data.
+
+    On the CPU with `torch.get_num_threads()` threads, and on the GPU if there is one; sampling in fp32 on the former,
+    as `sample` does, and in bf16 on the latter. batch: clouds that run together (default: 2 on a CPU, 256 on a
+    GPU). Each is repeated for `seconds`, at least twice, and the fastest but the first counts: on a shared
+    machine the mean would measure the neighbours.
+    """
+    from tqdm.auto import tqdm
+
+    n_points, seconds = check_integer("n_points", n_points), check_number("seconds", seconds, least=0.0)
+    devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+    jobs = [(device, preset, task) for device in devices for preset in presets for task in ("training", "sampling")]
+    peaks: dict[tuple[str, str], float] = {}
+    found = []
+    for device, preset, task in tqdm(jobs, desc="speed", unit="run"):
+        precision = "fp32" if (device, task) == ("cpu", "sampling") else "bf16"
+        if (device, precision) not in peaks:
+            peaks[device, precision] = peak_flops(device, precision, seconds)
+        size = check_integer("batch", batch or (2 if device == "cpu" else 256))
+        run = _training if task == "training" else _sampling
+        clouds = size / _time(run(PRESETS[preset], n_points, size, device, precision), device, seconds)
+        flops = clouds * forward_flops(PRESETS[preset], n_points) * (3 if task == "training" else 1)
+        rate = clouds / (EVALUATIONS if task == "sampling" else 1)
+        found.append(Speed(preset, device, task, precision, size, rate, flops, flops / peaks[device, precision]))
+    return found
+
+
+def peak_flops(device: str, precision: str, seconds: float = 5.0) -> float:
+    """Operations per second of the product of two square matrices, 2,048 wide on a CPU and 8,192 on a GPU."""
+    width = 2048 if device == "cpu" else 8192
+    a = torch.randn(width, width, device=device).to(PRECISIONS[precision])
+    return 2 * width**3 / _time(lambda: a @ a, device, min(seconds, 3.0))
+
+
+def _training(network: NetworkConfig, n_points: int, batch: int, device: str, precision: str) -> Callable[[], object]:
+    model = PointTransformer(network).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
+    x0, noise = torch.randn(2, batch, n_points, 3, device=device)
+    t = torch.rand(batch, device=device) + 0.1
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            loss = edm_loss(model, x0, t, noise).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _sampling(network: NetworkConfig, n_points: int, batch: int, device: str, precision: str) -> Callable[[], object]:
+    prior = DiffusionPrior(PointTransformer(network).to(device).eval())
+    x, t = torch.randn(batch, n_points, 3, device=device), torch.ones(batch, device=device)
+
+    @torch.no_grad()
+    def evaluate() -> object:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            return prior.denoise(x, t)
+
+    return evaluate
+
+
+def _time(work: Callable[[], object], device: str, seconds: float) -> float:
+    """Least time of `work` among repetitions for `seconds`, at least one, after one that is not counted."""
+    finish = torch.cuda.synchronize if device == "cuda" else lambda: None
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < 2 or time.perf_counter() - begin < seconds:
+        start = time.perf_counter()
+        work()
+        finish()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def speed_table(speeds: Sequence[Speed]) -> str:
+    """The measurements as Markdown. A training step is counted in clouds, a sample as 100 steps of Algorithm 1."""
+    lines = ["| preset | device | task | precision | batch | samples/s | GFLOP/s | of the peak |", "|---" * 8 + "|"]
+    for s in speeds:
+        rate, flops = f"{s.rate:.3g}", f"{s.flops / 1e9:,.0f}"
+        cells = [s.preset, s.device, s.task, s.precision, str(s.batch), rate, flops, f"{s.share:.0%}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

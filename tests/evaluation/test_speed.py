@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dpskit.cli import main
+from dpskit.evaluation.speed import EVALUATIONS, forward_flops, measure_speed, peak_flops, speed_table
+from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.sampling.sample import iterate
+
+
+@pytest.mark.parametrize(("width", "layers", "n"), [(64, 1, 16), (128, 3, 50), (192, 2, 7)])
+def test_flops_against_those_counted_by_torch(width, layers, n):
+    config = NetworkConfig(width, layers)
+    network, x, t = PointTransformer(config), torch.zeros(2, n, 3), torch.ones(2)
+    with FlopCounterMode(display=False) as counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        network(x, t)
+    assert counter.get_total_flops() == 2 * forward_flops(config, n)
+
+
+def test_evaluations_of_a_sample():
+    calls = []
+
+    class Counting:
+        def denoise(self, x, t):
+            calls.append(t)
+            return x
+
+    for _ in iterate(Counting(), None, n_samples=1, n_points=2):
+        pass
+    assert len(calls) == EVALUATIONS
+
+
+def test_measured_speed():
+    training, sampling = measure_speed(["small"], n_points=64, batch=3, seconds=0.0)
+    assert (training.task, training.precision, sampling.task, sampling.precision) == (
+        "training", "bf16", "sampling", "fp32"
+    )  # fmt: skip
+    once = forward_flops(NetworkConfig(128, 6), 64)
+    assert training.flops == pytest.approx(3 * once * training.rate)
+    assert sampling.flops == pytest.approx(once * EVALUATIONS * sampling.rate)
+    assert 0 < sampling.share < 2 and 0 < training.share < 2
+    table = speed_table([training, sampling])
+    assert "| small | cpu | sampling | fp32 | 3 |" in table and len(table.splitlines()) == 4
+
+
+def test_the_rate_is_that_of_the_work(monkeypatch):
+    """Against a direct measurement of one evaluation, to a factor of three on a busy machine."""
+    import time
+
+    (_, sampling) = measure_speed(["small"], n_points=256, batch=2, seconds=0.3)
+    prior = DiffusionPrior(PointTransformer(NetworkConfig(128, 6)).eval())
+    x, t = torch.randn(2, 256, 3), torch.ones(2)
+    times = []
+    with torch.no_grad():
+        for _ in range(8):
+            start = time.perf_counter()
+            prior.denoise(x, t)
+            times.append(time.perf_counter() - start)
+    assert 1 / 3 < (2 / min(times) / EVALUATIONS) / sampling.rate < 3
+    assert peak_flops("cpu", "fp32", 0.0) > sampling.flops / 3
+
+
+def test_the_command(capsys):
+    assert main(["benchmark", "speed", "--preset", "small", "--n-points", "16", "--seconds", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| preset | device | task |") and lines[2].startswith(
+        "| small | cpu | training | bf16 | 2"
+    )
+
+
+def test_bad_input(one_sentence):
+    with one_sentence(ValueError, "batch", "-1"):
+        measure_speed(["small"], n_points=8, batch=-1, seconds=0)
+    with one_sentence(ValueError, "n_points", "0"):
+        measure_speed(["small"], n_points=0)
