@@ -76,10 +76,10 @@ class CloudView:
         with self.live.figure.batch_update():
             for k, cloud in enumerate(clouds):
                 trace = self.live.figure.data[k]
-                trace.x, trace.y, trace.z = _columns(cloud)
+                trace.x, trace.y, trace.z = columns = _columns(cloud)
                 reach = 1.1 if cloud is None else reach_of(cloud)
                 given = None if colours is None else colours[k]
-                trace.marker.color = trace.z if given is None else given.cpu().float().numpy()
+                trace.marker.color = columns[2].copy() if given is None else given.cpu().float().numpy()
                 trace.marker.cmin, trace.marker.cmax = (-reach / 1.1, reach / 1.1) if given is None else (-1, 1)
                 self._limits(k, reach)
                 if titles is not None:
