@@ -182,7 +182,7 @@ class Experiment:
         yield Report(ordered, spread, fitted, scores)
 
 
-def reconstruct(experiment: Experiment) -> Iterator[Info]:
+def run_experiment(experiment: Experiment) -> Iterator[Info]:
     """Algorithm 1 with DPS, one `Info` per step: what panels and sweeps run unless they are given another function."""
     s, data = experiment.settings, experiment.data
     noise = InverseTime(s.cutoff, below=0.0 if data is not None else 1.0)

@@ -112,10 +112,10 @@ def _dots(marker: dict[str, Any]) -> go.Scatter3d:
 
 def _axis(name: str, unit: str) -> dict[str, Any]:
     return {
-        "title": {"text": f"{name} ({unit})", "font": {"size": 11}},
+        "title": {"text": f"{name} ({unit})", "font": {"size": 11, "color": "#444444"}},
         "range": [-1.1, 1.1],
         "nticks": 4,
-        "tickfont": {"size": 10},
+        "tickfont": {"size": 10, "color": "#444444"},
         "backgroundcolor": "rgba(0,0,0,0)",
         "gridcolor": "#dddddd",
         "zerolinecolor": "#cccccc",

@@ -5,19 +5,25 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from dpskit.data.examples import Example
-from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_names, reconstruct, target_names
+from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import CloudView
 from dpskit.widgets.controls import Controls
-from dpskit.widgets.progress_view import Curves, CurveView, TileView
+from dpskit.widgets.figures import static_figure
+from dpskit.widgets.progress_view import TILES, Curves, CurveView, TileView
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.runner import Runner
+from dpskit.widgets.score_table import score_table
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    from IPython.display import HTML
 
 PAUSE = 0.1  # seconds between pictures, at least: a browser needs time to draw
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
@@ -35,7 +41,7 @@ class Panel:
 
     def __init__(
         self,
-        run: Run = reconstruct,
+        run: Run = run_experiment,
         *,
         settings: Settings | None = None,
         priors: Mapping[str, Prior] | None = None,
@@ -84,6 +90,30 @@ class Panel:
     def wait(self, timeout: float | None = None) -> None:
         """Return when the run has ended; raises its error, if there was one."""
         self.runner.wait(timeout)
+
+    def picture(self) -> matplotlib.figure.Figure:
+        """What the panel shows now, without a browser: data, predictions, and the clouds of the last step."""
+        experiment = self.experiment
+        cloud = experiment.noise()[0] if not self.history else self.history[-1].denoised[0]
+        observed = [] if experiment.views is None else experiment.views.points
+        predicted = experiment.predict(cloud) if self.history else []
+        clouds = {"sample 1" if self.history else "noise": cloud}
+        if self.report is not None and self.report.fitted is not None:
+            clouds["maximum likelihood"] = self.report.fitted[0]
+        clouds["truth"] = experiment.truth
+        rows = [
+            {f"observed {k + 1}": y for k, y in enumerate(observed[:TILES])},
+            {f"predicted {k + 1}": y for k, y in enumerate(predicted[:TILES])},
+            {name: experiment.upright(points) for name, points in clouds.items()},
+        ]
+        rows = [row for row in rows if row]
+        return static_figure(rows, ["cube"] * len(rows))
+
+    def scores(self) -> HTML:
+        """The table of the last report. Raises ValueError before there is one."""
+        if self.report is None:
+            raise ValueError("scores needs a finished run, but there is no report yet.")
+        return score_table(self.report.scores)
 
     # --- What a run does ----------------------------------------------------------------------------------------------
 
@@ -186,6 +216,7 @@ class Panel:
         self.tiles, self.curve_view, self.results = TileView(), CurveView(), ResultsView()
         self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": "#0072B2"})
         self.status = widgets.HTML(layout=widgets.Layout(width="266px", min_height="48px"))
+        self.status.add_class("dpskit-status")
 
     def _assemble(self) -> None:
         button = {"layout": widgets.Layout(width="86px")}

@@ -47,7 +47,7 @@ class ResultsView:
             widgets.HBox([self.step, self.sample]),
             self.view.live.widget,
         ]
-        self._arrange()
+        self.widget.children = (*self._comparison, *self._trajectory)
 
     def _draw(self, _: Any = None) -> None:
         info, k = self._history[self.step.value - 1], min(self.sample.value, len(self._history[0].x)) - 1
@@ -56,7 +56,10 @@ class ResultsView:
         self.view.show(clouds, titles=titles)
 
     def compare(self, experiment: Experiment, report: Report) -> None:
-        """Sample, maximum likelihood, truth and spread side by side; the scores; the molecule for complexes."""
+        """Sample, maximum likelihood, truth and spread side by side; the scores; the molecule for complexes.
+
+        They appear together with the trajectory.
+        """
         upright, several = experiment.upright, len(report.samples) > 1
         names = [
             "posterior sample" if experiment.data is not None else "prior sample",
@@ -85,11 +88,8 @@ class ResultsView:
         if experiment.target.structure_path is not None:
             points = upright(report.samples[:MOLECULE_SAMPLES])
             molecule = molecule_view(experiment.target.structure_path, points, experiment.target.frame)
+            molecule.add_class("dpskit-molecule")
             self._comparison += [_title("Samples over the atomic model"), molecule]
-        self._arrange()
-
-    def _arrange(self) -> None:
-        self.widget.children = (*self._comparison, *self._trajectory)
 
 
 def _title(text: str) -> widgets.HTML:
