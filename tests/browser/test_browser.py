@@ -102,17 +102,17 @@ def test_panel(page, address):
     assert lab.changed(start, lab.pixels(page, live)) > 0.005
 
     # Reset, run and stop: the first picture comes soon, and the run ends.
-    panel.get_by_role("button", name="Reset").click()
+    panel.locator("button.widget-button", has_text="Reset").click()
     page.wait_for_timeout(1000)
-    panel.get_by_role("button", name="Run").click()
+    panel.locator("button.widget-button", has_text="Run").click()
     status.get_by_text("Step 1 of").or_(status.get_by_text("Step 2 of")).first.wait_for()
-    panel.get_by_role("button", name="Stop").click()
+    panel.locator("button.widget-button", has_text="Stop").click()
     status.get_by_text("Stopped after step").wait_for()
 
     # A run to its end: the second one, so that nothing is compiled any more.
     start = lab.pixels(page, live)
     clock = time.monotonic()
-    panel.get_by_role("button", name="Run").click()
+    panel.locator("button.widget-button", has_text="Run").click()
     status.get_by_text("Step ").first.wait_for()
     first = time.monotonic() - clock
     status.get_by_text("Done in").wait_for()
@@ -147,7 +147,7 @@ def test_panel_with_a_complex(page, address):
     panel.locator("select").nth(1).select_option("ruvab")
     page.wait_for_timeout(1500)
     status = panel.locator(".dpskit-status")
-    panel.get_by_role("button", name="Run").click()
+    panel.locator("button.widget-button", has_text="Run").click()
     status.get_by_text("Step ").first.wait_for()
     move(page, panel, "pull α", "ArrowRight")
     status.get_by_text("Done in").wait_for()
