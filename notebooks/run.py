@@ -23,16 +23,17 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parent))
 from thread_errors import RAISE, RECORD
 
-MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+USAGE = "import resource; _u = resource.getrusage(resource.RUSAGE_SELF); print(_u.ru_maxrss, _u.ru_utime + _u.ru_stime)"
 
 
 @dataclass(frozen=True)
 class Page:
-    """An executed notebook: its title, the HTML file, seconds with the kernel's start, and the kernel's peak in GB."""
+    """An executed notebook: seconds with the start of its kernel, and CPU seconds and peak GB of the kernel."""
 
     title: str
     path: Path
     seconds: float
+    cpu_seconds: float
     gigabytes: float
 
 
@@ -44,7 +45,7 @@ def run(path: Path, folder: Path) -> Page:
     title = next(heading for heading in _titles(notebook.cells) if heading)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
-    notebook.cells += [nbformat.v4.new_code_cell(RAISE), nbformat.v4.new_code_cell(MEMORY)]
+    notebook.cells += [nbformat.v4.new_code_cell(RAISE), nbformat.v4.new_code_cell(USAGE)]
     titles = _titles(notebook.cells)
     bar = tqdm(total=len(code), unit="cell", bar_format="{l_bar}{bar}| cell {n_fmt}/{total_fmt} [{elapsed}]")
 
@@ -66,18 +67,20 @@ def run(path: Path, folder: Path) -> Page:
     client.execute()
     seconds = time.monotonic() - start
     bar.close()
-    peak = int(notebook.cells[-1].outputs[0].text) * (1 if sys.platform == "darwin" else 1024) / 1e9
+    peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())
+    peak *= (1 if sys.platform == "darwin" else 1024) / 1e9
     notebook.cells = notebook.cells[1:-2]
     page, _ = HTMLExporter().from_notebook_node(notebook)
     target = folder / path.with_suffix(".html").name
     target.write_text(page)
-    return Page(title, target, seconds, peak)
+    return Page(title, target, seconds, cpu, peak)
 
 
 def table(pages: list[Page]) -> str:
-    """Time and memory of each page, as Markdown."""
-    lines = ["| notebook | seconds | peak memory (GB) |", "|---|---|---|"]
-    return "\n".join(lines + [f"| {p.path.stem} | {p.seconds:.0f} | {p.gigabytes:.2f} |" for p in pages])
+    """Time and memory of each page, as Markdown. On a busy machine the CPU seconds tell more than the seconds."""
+    lines = ["| notebook | seconds | CPU seconds | peak memory (GB) |", "|---|---|---|---|"]
+    lines += [f"| {p.path.stem} | {p.seconds:.0f} | {p.cpu_seconds:.0f} | {p.gigabytes:.2f} |" for p in pages]
+    return "\n".join(lines)
 
 
 def index(pages: list[Page], folder: Path) -> Path:

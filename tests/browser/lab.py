@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -31,6 +32,10 @@ FLAGS = [
     "--enable-unsafe-swiftshader",
 ]
 TOKEN = "browser-test"
+SETTINGS = {  # draw all cells, also those out of sight; ask nothing
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
 
 
 @contextmanager
@@ -41,7 +46,12 @@ def jupyter_lab(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    for name, values in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
     private = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    private["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
     environment = os.environ | private | {"DPSKIT_FAST": "1", "PYTHONPATH": str(ROOT)}
     # fmt: off
     command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
@@ -77,9 +87,6 @@ def open_notebook(page, address, name):
     page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     page.wait_for_timeout(1000)
-    news = page.locator(".Toastify button", has_text="No")
-    if news.count():
-        news.first.click()
     if page.locator("#jp-left-stack").is_visible():
         page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
 

@@ -35,17 +35,18 @@ def browser():
 def page(browser):
     """A page whose console must stay free of errors."""
     page = browser.new_page(viewport={"width": 1300, "height": 2600})
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(300_000)
     errors = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "last.png")  # what there was to see when a test failed
     page.close()
     assert errors == []
 
 
 def picture(page, name, width, height):
-    PICTURES.mkdir(parents=True, exist_ok=True)
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_timeout(3000)
     page.screenshot(path=PICTURES / f"{name}_{width}x{height}.png")
