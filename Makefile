@@ -1,12 +1,18 @@
 # make run   set up, then reconstruct a complex and a chair (notebooks/00_quickstart.ipynb) into results/quickstart/
 # make test  set up, then run every test and every notebook
 # make lab   set up, then open JupyterLab
+# make app   set up, then serve the panel alone, with voila
+# make site  set up, then run every notebook and lesson in full and write them as pages, with an index, into site/
+# make times set up, then run every notebook in its fast setting and print the time and peak memory of each
+# make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test lab lint clean
+NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard tutorials/*.ipynb))
+
+.PHONY: run test test-browser lab app site times lint clean
 
 run: $(INSTALLED)
 	$(BIN)/python notebooks/run.py notebooks/00_quickstart.ipynb results/quickstart
@@ -14,16 +20,28 @@ run: $(INSTALLED)
 	@echo "Results: results/quickstart/ (open 00_quickstart.html). To explore in JupyterLab: make lab"
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest tests
-	DPSKIT_FAST=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	$(BIN)/python -m pytest tests --ignore=tests/browser
+	DPSKIT_FAST=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
+
+test-browser: $(INSTALLED)
+	$(BIN)/python -m pytest tests/browser -rs -s
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify $(NOTEBOOKS)
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
+
+app: $(INSTALLED)
+	$(BIN)/voila notebooks/90_panel.ipynb
+
+site: $(INSTALLED)
+	$(BIN)/python notebooks/run.py --index $(NOTEBOOKS) site
+
+times: $(INSTALLED)
+	DPSKIT_FAST=1 $(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing into .venv (about 2 GB, a few minutes the first time) ..."
@@ -32,4 +50,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv results build *.egg-info
+	rm -rf .venv results site build *.egg-info

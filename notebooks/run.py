@@ -1,13 +1,17 @@
-"""Run a notebook headless, with a progress bar, and write it as HTML.
+"""Run notebooks headless, with progress bars, write them as HTML, and print the time and peak memory of each.
 
-usage: python notebooks/run.py NOTEBOOK FOLDER
+usage: python notebooks/run.py [--index] NOTEBOOK [NOTEBOOK ...] FOLDER
+
+An error fails, also one in a thread. --index writes index.html with links to all pages.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +20,40 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parent))
+from thread_errors import RAISE, RECORD
 
-def run(path: Path, folder: Path) -> Path:
-    """Execute the notebook at `path`, in its own folder; returns the HTML file written to `folder`."""
+USAGE = "import resource; _u = resource.getrusage(resource.RUSAGE_SELF); print(_u.ru_maxrss, _u.ru_utime + _u.ru_stime)"
+
+
+@dataclass(frozen=True)
+class Page:
+    """An executed notebook: seconds with the start of its kernel, and CPU seconds and peak GB of the kernel."""
+
+    title: str
+    path: Path
+    seconds: float
+    cpu_seconds: float
+    gigabytes: float
+
+
+def run(path: Path, folder: Path) -> Page:
+    """Execute the notebook at `path`, in its own folder, and write it to `folder` as HTML."""
     os.environ["PLOTLY_RENDERER"] = "notebook"  # the page carries plotly's script, and needs no network
     notebook = nbformat.read(path, as_version=4)
     folder.mkdir(parents=True, exist_ok=True)
+    title = next(heading for heading in _titles(notebook.cells) if heading)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
+    notebook.cells += [nbformat.v4.new_code_cell(RAISE), nbformat.v4.new_code_cell(USAGE)]
     titles = _titles(notebook.cells)
     bar = tqdm(total=len(code), unit="cell", bar_format="{l_bar}{bar}| cell {n_fmt}/{total_fmt} [{elapsed}]")
 
     def starts(cell: Any, cell_index: int) -> None:
-        bar.set_description(titles[cell_index])
+        bar.set_description(f"{path.stem}: {titles[cell_index]}"[:60])
 
     def ends(cell: Any, cell_index: int, **_: Any) -> None:
-        bar.update()
+        bar.update(cell in code)
 
     client = NotebookClient(
         notebook,
@@ -40,11 +63,41 @@ def run(path: Path, folder: Path) -> Path:
         on_cell_execute=starts,
         on_cell_executed=ends,
     )
+    start = time.monotonic()
     client.execute()
+    seconds = time.monotonic() - start
     bar.close()
+    peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())
+    peak *= (1 if sys.platform == "darwin" else 1024) / 1e9
+    notebook.cells = notebook.cells[1:-2]
     page, _ = HTMLExporter().from_notebook_node(notebook)
     target = folder / path.with_suffix(".html").name
     target.write_text(page)
+    return Page(title, target, seconds, cpu, peak)
+
+
+def table(pages: list[Page]) -> str:
+    """Time and memory of each page, as Markdown. On a busy machine the CPU seconds tell more than the seconds."""
+    lines = ["| notebook | seconds | CPU seconds | peak memory (GB) |", "|---|---|---|---|"]
+    lines += [f"| {p.path.stem} | {p.seconds:.0f} | {p.cpu_seconds:.0f} | {p.gigabytes:.2f} |" for p in pages]
+    return "\n".join(lines)
+
+
+def index(pages: list[Page], folder: Path) -> Path:
+    """Write a page with links to all others."""
+    rows = "\n".join(
+        f"<li><a href='{p.path.name}'>{p.path.stem[:2]}</a> {html.escape(p.title)} "
+        f"<small>{p.seconds:.0f} s, {p.gigabytes:.1f} GB</small></li>"
+        for p in pages
+    )
+    style = "body {font: 18px/1.6 sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em} small {color: #666}"
+    text = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>dpskit</title><style>{style}</style>\n"
+        "<h1>dpskit</h1><p>Bayesian 3-D reconstruction with diffusion priors. Notebooks and lessons, as they ran.</p>\n"
+        f"<ul style='list-style: none; padding: 0'>\n{rows}\n</ul></html>\n"
+    )
+    target = folder / "index.html"
+    target.write_text(text)
     return target
 
 
@@ -58,8 +111,17 @@ def _titles(cells: list[Any]) -> list[str]:
     return titles
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
+def main(arguments: list[str]) -> None:
+    """The command line of the module's docstring."""
+    with_index = "--index" in arguments
+    paths = [Path(argument).resolve() for argument in arguments if argument != "--index"]
+    if len(paths) < 2:
         sys.exit(__doc__)
-    start = time.monotonic()
-    print(f"{run(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))} ({time.monotonic() - start:.0f} s)")
+    *notebooks, folder = paths
+    pages = [run(path, folder) for path in notebooks]
+    print(table(pages))
+    print(index(pages, folder) if with_index else "\n".join(str(page.path) for page in pages))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

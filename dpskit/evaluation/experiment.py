@@ -1,0 +1,227 @@
+"""One reconstruction, from a handful of named settings: the target, what is observed of it, the run, and the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from torch import Tensor
+
+from dpskit.checks import check_choice, check_integer, check_number
+from dpskit.cloud import random_rotations, resample
+from dpskit.data.examples import Example, list_examples, load_example
+from dpskit.evaluation.distances import chamfer_distance
+from dpskit.evaluation.scores import Scores, score
+from dpskit.evaluation.spread import point_spread
+from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.subunit import Subunit
+from dpskit.priors.analytic import GaussianPrior
+from dpskit.priors.protocol import Prior
+from dpskit.priors.store import list_priors, load_prior
+from dpskit.sampling.guidance import DPS
+from dpskit.sampling.maximum_likelihood import iterate_maximum_likelihood
+from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.sample import iterate
+from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.solvers import Algorithm1, Info
+
+SCENARIOS: dict[str, tuple[str, ...]] = {
+    "projections": ("views",),
+    "projections + coarse": ("views", "coarse"),
+    "projections + subunit": ("views", "part"),
+    "everything": ("views", "coarse", "part"),
+    "coarse": ("coarse",),
+    "subunit": ("part",),
+    "prior alone": (),
+}
+"""What is observed; "prior alone" samples without data."""
+
+COARSE_POINTS = 30  # as in the paper's Table 1
+NO_SHAPE = "Gaussian (no shape)"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person turns. The names of prior, target and scenario are those of `list_priors` (or "Gaussian (no
+    shape)"), `list_examples` and `SCENARIOS`.
+
+    alpha: of DPS. cutoff: beta(t) = 1/t above it; below it 0, or 1 without data. n_observed: points per projection.
+    seed: of the target's orientation, of the data and of the samples. The defaults are row 1 of the paper's Table 4, at
+    512 points.
+    """
+
+    prior: str = "chairs"
+    target: str = "chair"
+    scenario: str = "projections"
+    alpha: float = 10_000.0
+    cutoff: float = 0.15
+    n_steps: int = 40
+    n_views: int = 5
+    n_observed: int = 200
+    n_points: int = 512
+    n_samples: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("scenario", self.scenario, list(SCENARIOS))
+        check_number("alpha", self.alpha, least=0.0)
+        check_number("cutoff", self.cutoff, least=0.0)
+        for name in ("n_steps", "n_views", "n_observed", "n_points", "n_samples"):
+            check_integer(name, getattr(self, name))
+        check_integer("seed", self.seed, least=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One step in numbers, each (s,): the energy E of the denoised clouds, their residual sqrt(2 E), which is the root
+    mean square distance of matched points, and their Chamfer distance to the truth. In the cube; E and residual are
+    None without data."""
+
+    energy: Tensor | None
+    residual: Tensor | None
+    distance: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A finished run: its samples in matched order (s, n, 3), their spread (n,), and beside them maximum likelihood
+    (None without data), with the scores of each method by its name."""
+
+    samples: Tensor
+    spread: Tensor
+    fitted: Tensor | None
+    scores: dict[str, Scores]
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Settings made concrete. truth: (n, 3), randomly turned by `turn` (3, 3); data: None for the prior alone."""
+
+    settings: Settings
+    prior: Prior
+    target: Example
+    turn: Tensor
+    truth: Tensor
+    data: Projections | CoarseGrained | Subunit | Joint | None
+
+    @staticmethod
+    def of(
+        settings: Settings,
+        priors: Mapping[str, Prior] | None = None,
+        targets: Mapping[str, Example] | None = None,
+    ) -> Experiment:
+        """Load, turn and observe. priors, targets: further ones by name. Raises ValueError for an unknown name."""
+        priors, targets = priors or {}, targets or {}
+        prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
+        target = targets.get(settings.target) or load_example(settings.target)
+        proper = target.atoms is not None
+        turn = random_rotations(1, settings.seed, proper=proper)[0]
+        truth = resample(target.points, settings.n_points, settings.seed) @ turn
+        return Experiment(settings, prior, target, turn, truth, _observe(settings, truth, proper))
+
+    @property
+    def parts(self) -> list[Projections | CoarseGrained | Subunit]:
+        """The observations, one by one."""
+        return [] if self.data is None else list(getattr(self.data, "parts", [self.data]))
+
+    @property
+    def views(self) -> Projections | None:
+        """The observed projections, if there are any."""
+        return next((part for part in self.parts if isinstance(part, Projections)), None)
+
+    @property
+    def t_max(self) -> float:
+        """Where the run starts: 1 with data, 80 without. Paper: A.3 and figures 3 to 5."""
+        return 80.0 if self.data is None else 1.0
+
+    def upright(self, points: Tensor) -> Tensor:
+        """Points (..., 3) turned back to the orientation of the target's file, for looking at."""
+        return points @ self.turn.T
+
+    def predict(self, points: Tensor) -> list[Tensor]:
+        """The projections (n, 2) of one cloud (n, 3) that correspond to the observed ones."""
+        return [] if self.views is None else [project(points, rotation) for rotation in self.views.rotations]
+
+    def noise(self) -> Tensor:
+        """The clouds (s, n, 3) at which the run starts."""
+        s = self.settings
+        return self.t_max * NoiseSource(s.seed, range(s.n_samples), (s.n_points, 3)).draw(0)
+
+    def progress(self, info: Info) -> Progress:
+        """How far a step has come."""
+        distance = chamfer_distance(info.denoised, self.truth)
+        return Progress(info.energy, None if info.energy is None else (2 * info.energy).sqrt(), distance)
+
+    def report(self, samples: Tensor) -> Iterator[str | Report]:
+        """Compare `samples` (s, n, 3) with maximum likelihood and the truth; says what it does, and ends with a Report.
+
+        It is an iterator so that it can be stopped on its way.
+        """
+        frame, fitted, fit = None if self.target.atoms is None else self.target.frame, None, None
+        s = self.settings
+        if self.data is not None:
+            steps = iterate_maximum_likelihood(
+                self.data, n_samples=s.n_samples, n_points=s.n_points, n_steps=100, seed=s.seed
+            )
+            for fit in steps:
+                if fit.step % 10 == 0:
+                    yield f"maximum likelihood, step {fit.step} of 100"
+            fitted = fit.x
+        yield "per-point spread"
+        ordered, spread = point_spread(samples)
+        scores = {}
+        for name, points in {"posterior samples": samples, "maximum likelihood": fitted}.items():
+            if points is not None:
+                yield f"scores of {name}"
+                energy = None if self.data is None else self.data.energy(points)
+                scores[name if self.data is not None else "prior samples"] = score(points, self.truth, energy, frame)
+        yield Report(ordered, spread, fitted, scores)
+
+
+def run_experiment(experiment: Experiment) -> Iterator[Info]:
+    """Algorithm 1 with DPS, one `Info` per step: what panels and sweeps run unless they are given another function."""
+    s, data = experiment.settings, experiment.data
+    noise = InverseTime(s.cutoff, below=0.0 if data is not None else 1.0)
+    return iterate(
+        experiment.prior,
+        data,
+        n_samples=s.n_samples,
+        n_points=s.n_points,
+        schedule=karras_schedule(s.n_steps, t_max=experiment.t_max),
+        guidance=DPS(s.alpha),
+        solver=Algorithm1(noise),
+        seed=s.seed,
+    )
+
+
+def prior_names() -> list[str]:
+    """The shipped priors, and one that knows no shape."""
+    return [*list_priors(), NO_SHAPE]
+
+
+def target_names() -> list[str]:
+    """The shipped examples."""
+    return list_examples()
+
+
+@cache
+def _shipped_prior(name: str) -> Prior:
+    return GaussianPrior(0.0, 0.4) if name == NO_SHAPE else load_prior(name)
+
+
+def _observe(settings: Settings, truth: Tensor, proper: bool) -> Likelihood | None:
+    s, seen = settings, SCENARIOS[settings.scenario]
+    parts: list[Likelihood] = []
+    if "views" in seen:
+        parts.append(Projections.observe(truth, s.n_views, s.n_observed, s.seed, proper=proper))
+    if "coarse" in seen:
+        parts.append(CoarseGrained.observe(truth, min(COARSE_POINTS, s.n_points), s.seed))
+    if "part" in seen:
+        parts.append(Subunit.observe(truth, max(1, s.n_points // 4), s.seed))
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else Joint(parts)

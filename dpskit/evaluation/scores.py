@@ -1,0 +1,54 @@
+"""Scores of reconstructions against the truth, in the units of the paper's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dpskit.cloud import Frame
+from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_points, superpose
+from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Of s samples, (s,) each: CD and EMD in the cube, the energy E of the data, and RMSD in the frame's unit.
+
+    energy: None without data. rmsd: None for shapes without a physical size. `columns` names them as tables print them.
+    """
+
+    cd: Tensor
+    emd: Tensor
+    energy: Tensor | None
+    rmsd: Tensor | None
+    unit: str = "angstrom"
+
+    def columns(self) -> dict[str, Tensor]:
+        """Values (s,) under their names, CD and EMD times 100 and E times 1000."""
+        found = {"CD x 100": 100 * self.cd, "EMD x 100": 100 * self.emd}
+        if self.energy is not None:
+            found["E x 1000"] = 1000 * self.energy
+        if self.rmsd is not None:
+            found[f"RMSD ({self.unit})"] = self.rmsd
+        return found
+
+
+def score(points: Tensor, truth: Tensor, energy: Tensor | None = None, frame: Frame | None = None) -> Scores:
+    """Scores of `points` (s, n, 3) against `truth` (n, 3), both in the cube.
+
+    frame: of an object with a physical size, for the RMSD to the points of the truth, after matching the radius of
+    gyration and superposing. Paper: section 4.3; Table 1 for CD, EMD and E.
+    """
+    cd, emd = chamfer_distance(points, truth), earth_movers_distance(points, truth)
+    if frame is None:
+        return Scores(cd, emd, energy, None)
+    moved = superpose(match_radius_of_gyration(points, truth), truth)
+    return Scores(cd, emd, energy, rmsd_to_points(moved, truth) * frame.scale, frame.unit)
+
+
+def mean_and_deviation(values: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation over samples; the deviation of a single one is 0."""
+    values = torch.as_tensor(values, dtype=torch.float64)
+    return float(values.mean()), float(values.std(correction=0))

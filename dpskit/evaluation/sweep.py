@@ -1,0 +1,93 @@
+"""Many settings of one reconstruction, on a grid, with the scores of each; resumable from disk."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from dpskit.checks import check_choice
+from dpskit.evaluation.experiment import Experiment, Settings, run_experiment
+from dpskit.evaluation.scores import score
+from dpskit.sampling.solvers import Info
+
+METRICS = {"cd": "CD x 100", "emd": "EMD x 100", "energy": "E x 1000", "rmsd": "RMSD (angstrom)"}
+"""Fields of `Outcome` and their names in tables; the smallest value is the best of each."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Means over the samples of one setting, in the units of METRICS; energy None without data, rmsd for shapes."""
+
+    settings: Settings
+    cd: float
+    emd: float
+    energy: float | None
+    rmsd: float | None
+
+
+def grid(settings: Settings, alphas: Sequence[float], cutoffs: Sequence[float], steps: Sequence[int]) -> list[Settings]:
+    """`settings` with every combination of alpha, cutoff and number of steps; all data are the same, since the seed
+    is."""
+    combinations = itertools.product(steps, cutoffs, alphas)
+    return [replace(settings, alpha=float(a), cutoff=float(c), n_steps=n) for n, c, a in combinations]
+
+
+def sweep(
+    settings: Sequence[Settings],
+    record: str | Path,
+    run: Callable[[Experiment], Iterator[Info]] = run_experiment,
+) -> Iterator[Outcome | Info]:
+    """Run every setting, and yield its `Info` at each step and its `Outcome` at its end.
+
+    record: a file of JSON lines, one per outcome. What it holds already is yielded first and not computed again, so
+    that a sweep can be interrupted at any time; a line that was cut off is computed again. Start a new file when a
+    prior has changed under its name.
+    """
+    record, done = Path(record), {}
+    for outcome in load_outcomes(record):
+        done[outcome.settings] = outcome
+    yield from (done[one] for one in settings if one in done)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    for one in settings:
+        if one in done:
+            continue
+        experiment, info = Experiment.of(one), None
+        for info in run(experiment):
+            yield info
+        if info is None:
+            raise ValueError(f"run must yield at least one Info, got none for {one}.")
+        done[one] = _outcome(experiment, info)
+        text = record.read_text() if record.exists() else ""
+        with record.open("a") as file:
+            file.write("\n" * (text != "" and not text.endswith("\n")) + json.dumps(asdict(done[one])) + "\n")
+        yield done[one]
+
+
+def load_outcomes(record: str | Path) -> list[Outcome]:
+    """What a sweep has written so far; lines that were cut off are left out. An absent file holds nothing."""
+    found = []
+    for line in Path(record).read_text().splitlines() if Path(record).exists() else []:
+        try:
+            fields = json.loads(line)
+            found.append(Outcome(**(fields | {"settings": Settings(**fields["settings"])})))
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:
+    """The outcome with the smallest `metric`, one of METRICS; None if none has it."""
+    check_choice("metric", metric, list(METRICS))
+    known = [outcome for outcome in outcomes if getattr(outcome, metric) is not None]
+    return min(known, key=lambda outcome: getattr(outcome, metric), default=None)
+
+
+def _outcome(experiment: Experiment, info: Info) -> Outcome:
+    energy = None if experiment.data is None else experiment.data.energy(info.x)
+    frame = None if experiment.target.atoms is None else experiment.target.frame
+    scores = score(info.x, experiment.truth, energy, frame)
+    means = {name: float(values.mean()) for name, values in scores.columns().items()}
+    return Outcome(experiment.settings, **{field: means.get(name) for field, name in METRICS.items()})

@@ -1,0 +1,105 @@
+"""The sliders and dropdowns of the panel, and the settings they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+import ipywidgets as widgets
+
+from dpskit.evaluation.experiment import SCENARIOS, Settings
+
+ALPHAS = (0, 100, 200, 500, 1_000, 2_000, 4_000, 5_000, 7_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
+POINTS = (128, 256, 512, 1024)
+WIDE = widgets.Layout(width="268px", margin="0")
+LABEL = {"description_width": "104px"}
+
+
+class Controls:
+    """One widget per field of `Settings`, in a column, with labels of one width."""
+
+    def __init__(self, settings: Settings, priors: Sequence[str], targets: Sequence[str]) -> None:
+        self.defaults = settings
+        style = {"style": LABEL, "layout": WIDE, "continuous_update": False}
+        choice = {"style": LABEL, "layout": WIDE}
+        counted = {
+            "n_steps": ("steps", 5, 100, 5),
+            "n_views": ("projections", 1, 10, 1),
+            "n_observed": ("points in each", 50, 1000, 50),
+            "n_samples": ("samples", 1, 10, 1),
+            "seed": ("seed", 0, 50, 1),
+        }
+        sliders = {
+            name: widgets.IntSlider(value, min(low, value), max(high, value), step, description=label, **style)
+            for name, (label, low, high, step) in counted.items()
+            for value in [getattr(settings, name)]
+        }
+        alphas = [(f"{alpha:,}", float(alpha)) for alpha in sorted({*ALPHAS, settings.alpha})]
+        points = [(f"{n:,}", n) for n in sorted({*POINTS, settings.n_points})]
+        self.widgets: dict[str, widgets.Widget] = {
+            "prior": widgets.Dropdown(options=priors, value=settings.prior, description="prior", **choice),
+            "target": widgets.Dropdown(options=targets, value=settings.target, description="target", **choice),
+            "scenario": widgets.Dropdown(
+                options=list(SCENARIOS), value=settings.scenario, description="measured", **choice
+            ),
+            "n_views": sliders["n_views"],
+            "n_observed": sliders["n_observed"],
+            "n_points": widgets.SelectionSlider(
+                options=points, value=settings.n_points, description="model points", **style
+            ),
+            "alpha": widgets.SelectionSlider(options=alphas, value=settings.alpha, description="pull α", **style),
+            "cutoff": widgets.FloatSlider(
+                settings.cutoff, min=0.0, max=1.0, step=0.05, description="noise until t =", **style
+            ),
+            "n_steps": sliders["n_steps"],
+            "n_samples": sliders["n_samples"],
+            "seed": sliders["seed"],
+        }
+        for name, text in TOOLTIPS.items():
+            self.widgets[name].tooltip = text
+        assert set(self.widgets) == {field.name for field in fields(Settings)}
+        self._quiet = False
+
+    @property
+    def settings(self) -> Settings:
+        """What the controls say now."""
+        return Settings(**{name: widget.value for name, widget in self.widgets.items()})
+
+    def on_change(self, act: Callable[[], None]) -> None:
+        """Call `act` when a person has changed a control."""
+
+        def changed(_: Any) -> None:
+            if not self._quiet:
+                act()
+
+        for widget in self.widgets.values():
+            widget.observe(changed, names="value")
+
+    def reset(self) -> None:
+        """Back to the settings at the start, without calling anyone."""
+        self._quiet = True
+        try:
+            for name, widget in self.widgets.items():
+                widget.value = getattr(self.defaults, name)
+        finally:
+            self._quiet = False
+
+    def box(self) -> widgets.VBox:
+        """The column."""
+        return widgets.VBox(list(self.widgets.values()))
+
+
+TOOLTIPS = {
+    "prior": "what is known of such objects before any measurement",
+    "target": "the object to reconstruct; it is turned at random, by the seed",
+    "scenario": "what is observed of the target",
+    "n_views": "number of projections, from known random directions",
+    "n_observed": "observed points in each projection",
+    "n_points": "points of the reconstruction",
+    "alpha": "strength of the pull towards the data; 0: none. Quoted for 1,024 points",
+    "cutoff": "noise is injected while t is above it; 0: to the end, 1: never",
+    "n_steps": "time steps; each but the last evaluates the network twice",
+    "n_samples": "clouds drawn together",
+    "seed": "of the target's orientation, the data and the samples",
+}

@@ -1,0 +1,133 @@
+"""A JupyterLab of its own, and a browser that looks at it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+TOKEN = "browser-test"
+SETTINGS = {  # draw all cells, also those out of sight; ask nothing
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
+
+
+@contextmanager
+def jupyter_lab(folder):
+    """Serve copies of the notebooks from `folder`, in the fast setting; yields the address."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(path, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, values in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    private = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    private["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
+    environment = os.environ | private | {"DPSKIT_FAST": "1", "PYTHONPATH": str(ROOT)}
+    # fmt: off
+    command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+               f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.port_retries=0"]
+    # fmt: on
+    with (folder / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + 90
+        while not _answers(f"{address}/api/status?token={TOKEN}"):
+            assert server.poll() is None and time.monotonic() < end, (folder / "lab.log").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _answers(url):
+    try:
+        with urlopen(url, timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def open_notebook(page, address, name):
+    """Open a notebook with a kernel of its own, alone on the screen, and wait until it can be run."""
+    for session in page.request.get(f"{address}/api/sessions?token={TOKEN}").json():
+        page.request.delete(f"{address}/api/sessions/{session['id']}?token={TOKEN}")
+    page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+    page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    page.wait_for_timeout(1000)
+    if page.locator("#jp-left-stack").is_visible():
+        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+
+
+def run_all(page):
+    """Run all cells; returns whether none of them failed."""
+    page.evaluate(
+        "() => {window.ran = undefined; "
+        "window.jupyterapp.commands.execute('notebook:run-all-cells').then(done => {window.ran = done})}"
+    )
+    page.wait_for_function("window.ran !== undefined")
+    return page.evaluate("window.ran")
+
+
+def red_boxes(page):
+    """Texts of failed outputs, and of widgets that the front end could not draw."""
+    errors = '[data-mime-type="application/vnd.jupyter.error"], .jupyter-widgets-error-widget, .jp-RenderedText-error'
+    broken = page.get_by_text("Error displaying widget").all_inner_texts()
+    return page.locator(errors).all_inner_texts() + broken
+
+
+def pixels(page, element):
+    """What is seen of the element now, (h, w, 3) integers."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
+
+
+def ink(image):
+    """The bounding box (top, left, bottom, right), as fractions, of what is in colour, and its part of the image.
+
+    Axes and their labels are grey, points and molecules are not.
+    """
+    marked = image.max(axis=2) - image.min(axis=2) > 40
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if len(rows) == 0:
+        return None, 0.0
+    height, width = marked.shape
+    return (rows[0] / height, columns[0] / width, rows[-1] / height, columns[-1] / width), marked.mean()
+
+
+def changed(before, after):
+    """The part of the pixels that differ."""
+    return (np.abs(before - after).sum(axis=2) > 30).mean()

@@ -1,0 +1,159 @@
+"""The notebooks as a person sees them: JupyterLab in a real browser. `make test-browser` runs this."""
+
+import time
+
+import lab
+import pytest
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the browser tests need playwright (pip install playwright)"
+)
+if lab.CHROMIUM is None:
+    pytest.skip("the browser tests need chromium (apt-get install chromium)", allow_module_level=True)
+
+PICTURES = lab.ROOT / "results" / "browser"
+PATIENCE = 5  # the machine that runs the tests may be busy with other work
+SCENE, MOLECULE = ".gl-container canvas", ".jp-OutputArea-output canvas:not(.gl-container canvas)"
+SLIDERS = ["projections", "points in each", "model points", "pull α", "noise until t =", "steps", "samples", "seed"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with lab.jupyter_lab(tmp_path_factory.mktemp("lab")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=lab.CHROMIUM, args=lab.FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page whose console must stay free of errors."""
+    page = browser.new_page(viewport={"width": 1300, "height": 2600})
+    page.set_default_timeout(300_000)
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "last.png")  # what there was to see when a test failed
+    page.close()
+    assert errors == []
+
+
+def picture(page, name, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_timeout(3000)
+    page.screenshot(path=PICTURES / f"{name}_{width}x{height}.png")
+
+
+def assert_inside(image, name):
+    """Something is drawn, and it does not touch the border."""
+    box, part = lab.ink(image)
+    assert part > 0.002, f"{name} is empty"
+    assert box[0] > 0.005 and box[1] > 0.005 and box[2] < 0.995 and box[3] < 0.995, f"{name} leaves its view: {box}"
+
+
+def move(page, panel, label, key):
+    """Press a key on the slider with this label; returns its readout before and after."""
+    row = panel.locator(".widget-inline-hbox").filter(has=page.get_by_text(label, exact=True))
+    readout = row.locator(".widget-readout")
+    before = readout.inner_text()
+    row.locator(".noUi-handle").focus()
+    page.keyboard.press(key)
+    page.wait_for_timeout(150)
+    return before, readout.inner_text()
+
+
+def test_quickstart(page, address):
+    lab.open_notebook(page, address, "00_quickstart.ipynb")
+    page.set_viewport_size({"width": 1300, "height": 7000})  # a tall view draws all cells
+    assert lab.run_all(page)
+    page.locator(MOLECULE).first.wait_for()
+    page.wait_for_timeout(5000)
+    assert lab.red_boxes(page) == []
+    assert_inside(lab.pixels(page, page.locator(MOLECULE).first), "the molecule")
+    assert page.locator(SCENE).count() == 3
+    for k, name in enumerate(("the sample", "maximum likelihood", "the truth")):
+        assert_inside(lab.pixels(page, page.locator(SCENE).nth(k)), name)
+    picture(page, "quickstart", 1300, 2600)
+
+
+def test_panel(page, address):
+    lab.open_notebook(page, address, "90_panel.ipynb")
+    assert lab.run_all(page)
+    panel = page.locator(".dpskit-panel").last
+    panel.locator(SCENE).first.wait_for()
+    status = panel.locator(".dpskit-status")
+    page.wait_for_timeout(2000)
+    live = panel.locator(SCENE).first
+
+    # Every slider moves, and those of the data and the noise change the picture before any run.
+    for label in SLIDERS:
+        before, after = move(page, panel, label, "ArrowRight")
+        assert before != after, label
+    start = lab.pixels(page, live)
+    move(page, panel, "seed", "ArrowRight")
+    page.wait_for_timeout(2000 * PATIENCE)
+    assert lab.changed(start, lab.pixels(page, live)) > 0.005
+
+    # Reset, run and stop: the first picture comes soon, and the run ends.
+    panel.locator("button.widget-button", has_text="Reset").click()
+    page.wait_for_timeout(1000)
+    panel.locator("button.widget-button", has_text="Run").click()
+    status.get_by_text("Step 1 of").or_(status.get_by_text("Step 2 of")).first.wait_for()
+    panel.locator("button.widget-button", has_text="Stop").click()
+    status.get_by_text("Stopped after step").wait_for()
+
+    # A run to its end: the second one, so that nothing is compiled any more.
+    start = lab.pixels(page, live)
+    clock = time.monotonic()
+    panel.locator("button.widget-button", has_text="Run").click()
+    status.get_by_text("Step ").first.wait_for()
+    first = time.monotonic() - clock
+    status.get_by_text("Done in").wait_for()
+    print(f"first picture after {first:.1f} s, all after {time.monotonic() - clock:.1f} s")
+    assert first < 2 * PATIENCE
+    page.wait_for_timeout(3000)
+    assert lab.changed(start, lab.pixels(page, live)) > 0.005
+    assert lab.red_boxes(page) == []
+
+    # Afterwards: the trajectory moves, and all clouds are drawn inside their views.
+    scenes = panel.locator(SCENE)
+    assert scenes.count() == 8, "the live sample and truth, four results, and two of the trajectory"
+    for k in range(8):
+        assert_inside(lab.pixels(page, scenes.nth(k)), f"scene {k + 1}")
+    last = lab.pixels(page, scenes.nth(6))
+    before, after = move(page, panel, "step", "ArrowLeft")
+    assert before != after
+    move(page, panel, "step", "Home")
+    page.wait_for_timeout(2000)
+    assert lab.changed(last, lab.pixels(page, scenes.nth(6))) > 0.005
+    picture(page, "panel", 1300, 2600)
+    picture(page, "panel", 1300, 900)
+
+
+def test_panel_with_a_complex(page, address):
+    """The molecule view appears, with everything inside, and a slider moved during the run starts it again."""
+    lab.open_notebook(page, address, "90_panel.ipynb")
+    assert lab.run_all(page)
+    panel = page.locator(".dpskit-panel").last
+    panel.locator(SCENE).first.wait_for()
+    panel.locator("select").nth(0).select_option("complexes")
+    panel.locator("select").nth(1).select_option("ruvab")
+    page.wait_for_timeout(1500)
+    status = panel.locator(".dpskit-status")
+    panel.locator("button.widget-button", has_text="Run").click()
+    status.get_by_text("Step ").first.wait_for()
+    move(page, panel, "pull α", "ArrowRight")
+    status.get_by_text("Done in").wait_for()
+    page.wait_for_timeout(6000)
+    assert lab.red_boxes(page) == []
+    assert "α 20,000" in panel.inner_text(), "the results are those of the moved slider"
+    assert_inside(lab.pixels(page, panel.locator(".dpskit-molecule canvas").first), "the molecule")
+    picture(page, "complex", 1300, 2600)

@@ -1,0 +1,176 @@
+"""The panel without a browser, driven by a made-up run."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from dpskit.evaluation.experiment import Experiment, Settings
+from dpskit.sampling.solvers import Info
+from dpskit.widgets.panel import Panel
+
+SMALL = Settings(n_points=16, n_observed=50, n_views=2, n_steps=5, n_samples=2)
+
+
+class FakeRun:
+    """Yields clouds that hold the seed of the experiment in every coordinate; step k begins when tick k is released."""
+
+    def __init__(self, ticks=None, fails_at=None):
+        self.ticks, self.fails_at, self.steps = ticks, fails_at, []
+
+    def __call__(self, experiment):
+        s = experiment.settings
+        for k in range(s.n_steps):
+            if self.ticks is not None:
+                assert self.ticks.acquire(timeout=10)
+            if k == self.fails_at:
+                raise ValueError("the fake <run> has come to its end.")
+            self.steps.append((s.seed, k))
+            x = torch.full((s.n_samples, s.n_points, 3), float(s.seed)) + 0.01 * torch.rand(s.n_points, 3)
+            yield Info(k, 1.0 - (k + 1) / s.n_steps, x, x, torch.full((s.n_samples,), 0.5))
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def ticks():
+    return threading.Semaphore(0)
+
+
+def test_a_run_goes_through_all_steps_and_ends_with_a_report():
+    run = FakeRun()
+    panel = Panel(run, settings=SMALL)
+    panel.start()
+    panel.wait(60)
+    assert run.steps == [(0, k) for k in range(5)] and len(panel.history) == 5
+    assert panel.curves.energy == [500.0] * 5 and panel.curves.residual == [1.0] * 5
+    assert panel.progress.value == panel.progress.max == 5
+    assert "Done" in panel.status.value and panel.stop_button.disabled
+    assert set(panel.report.scores) == {"posterior samples", "maximum likelihood"}
+    assert len(panel.results.widget.children) == 7
+
+
+def test_stop_ends_the_run_within_a_step(ticks):
+    run = FakeRun(ticks)
+    panel = Panel(run, settings=SMALL)
+    panel.start()
+    ticks.release(2)
+    until(lambda: len(panel.history) == 2)
+    assert not panel.stop_button.disabled
+    panel.stop_button.click()
+    ticks.release(3)
+    panel.wait(10)
+    assert len(run.steps) == 3, "the step that had begun, and no other"
+    assert len(panel.history) == 2 and panel.report is None and panel.stop_button.disabled
+    assert "Stopped after step 2 of 5" in panel.status.value
+    assert panel.results.step.max == 2
+
+
+def test_a_slider_moved_during_a_run_starts_anew_and_mixes_nothing(ticks):
+    run = FakeRun(ticks)
+    panel = Panel(run, settings=SMALL)
+    panel.start()
+    ticks.release(3)
+    until(lambda: len(panel.history) == 3)
+    panel.controls.widgets["seed"].value = 7
+    ticks.release(100)
+    panel.wait(60)
+    assert [float(info.x.amin().round()) for info in panel.history] == [7.0] * 5
+    assert panel.experiment.settings.seed == 7 and len(panel.curves.distance) == 5
+    assert max(k for seed, k in run.steps if seed == 0) <= 3
+
+
+def test_a_slider_moved_after_a_run_keeps_its_pictures():
+    panel = Panel(FakeRun(), settings=SMALL)
+    panel.start()
+    panel.wait(60)
+    panel.controls.widgets["alpha"].value = 40_000.0
+    panel.wait(10)
+    assert "press Run" in panel.status.value and len(panel.history) == 5
+    assert panel.experiment.settings.alpha == 10_000
+
+
+def test_a_slider_moved_before_a_run_shows_its_data():
+    panel = Panel(FakeRun(), settings=SMALL)
+    panel.controls.widgets["n_views"].value = 4
+    panel.wait(10)
+    assert len(panel.experiment.views.points) == 4
+    drawn = [trace for trace in panel.tiles.live.figure.data[:5] if len(trace.x)]
+    assert len(drawn) == 4 and len(drawn[0].x) == 50
+
+
+def test_errors_are_a_sentence_in_the_panel(monkeypatch, ticks):
+    hooked = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: hooked.append(args.exc_value))
+    panel = Panel(FakeRun(fails_at=2), settings=SMALL)
+    panel.start()
+    with pytest.raises(ValueError, match="come to its end"):
+        panel.wait(10)
+    assert "the fake &lt;run&gt; has come to its end." in panel.status.value and len(hooked) == 1
+    assert panel.stop_button.disabled and len(panel.history) == 2
+
+
+def test_reset_brings_everything_back(ticks):
+    panel = Panel(FakeRun(ticks), settings=SMALL)
+    panel.controls.widgets["seed"].value = 3
+    panel.start()
+    ticks.release(1)
+    until(lambda: len(panel.history) == 1)
+    panel.reset_button.click()
+    ticks.release(10)
+    panel.wait(10)
+    assert panel.controls.settings == SMALL and panel.history == [] and panel.results.widget.children == ()
+    assert panel.experiment.settings == SMALL and "Ready" in panel.status.value
+
+
+def test_the_trajectory_slider_shows_each_step():
+    panel = Panel(FakeRun(), settings=SMALL)
+    panel.start()
+    panel.wait(60)
+    panel.results.step.value, panel.results.sample.value = 2, 2
+    shown = panel.results.view.live.figure.data[0]
+    expected = panel.experiment.upright(panel.history[1].x[1])
+    assert torch.allclose(torch.tensor(shown.z), expected[:, 2])
+
+
+def test_the_picture_is_the_cloud_upright_with_equal_axes():
+    panel = Panel(FakeRun(), settings=SMALL)
+    truth = panel.cloud_view.live.figure.data[1]
+    drawn = torch.stack([torch.tensor(axis) for axis in (truth.x, truth.y, truth.z)], dim=1)
+    assert torch.allclose(drawn, panel.experiment.truth @ panel.experiment.turn.T, atol=1e-6)
+    scene = panel.cloud_view.live.figure.layout.scene2
+    assert scene.xaxis.range == scene.yaxis.range == scene.zaxis.range == (-1.1, 1.1)
+
+
+@pytest.mark.parametrize("scenario", ["prior alone", "subunit", "everything"])
+def test_the_library_runs_in_the_panel(scenario):
+    settings = Settings(n_points=64, n_observed=50, n_views=1, n_steps=2, n_samples=1, scenario=scenario)
+    panel = Panel(settings=settings)
+    panel.start()
+    panel.wait(60)
+    assert len(panel.history) == 2 and panel.report is not None
+    assert (panel.report.fitted is None) == (scenario == "prior alone")
+
+
+def test_a_complex_comes_with_its_molecule():
+    panel = Panel(settings=Settings("complexes", "ruvab", n_points=64, n_observed=50, n_views=1, n_steps=2))
+    panel.start()
+    panel.wait(60)
+    assert any(type(child).__name__ == "NGLWidget" for child in panel.results.widget.children)
+    assert "RMSD (angstrom)" in panel.report.scores["posterior samples"].columns()
+
+
+def test_further_priors_and_targets_can_be_chosen():
+    mine = Experiment.of(SMALL)
+    panel = Panel(FakeRun(), settings=SMALL, priors={"mine": mine.prior}, targets={"my chair": mine.target})
+    panel.controls.widgets["prior"].value = "mine"
+    panel.controls.widgets["target"].value = "my chair"
+    panel.start()
+    panel.wait(60)
+    assert panel.experiment.prior is mine.prior and panel.experiment.target is mine.target
