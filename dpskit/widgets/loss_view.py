@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from dpskit.widgets.colours import SAMPLE_COLOURS
 from dpskit.widgets.live_figure import LiveFigure
-from dpskit.widgets.molecule_view import SAMPLE_COLOURS
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -13,14 +13,10 @@ from dpskit.checks import check_points
 from dpskit.cloud import Frame
 from dpskit.evaluation.density import DensityMap, ensemble_density, write_map
 from dpskit.evaluation.spread import point_spread
+from dpskit.widgets.colours import BASELINE_COLOUR, SAMPLE_COLOUR, SPREAD_COLOURS
 
 if TYPE_CHECKING:
     import ipywidgets
-
-SPREAD_COLOURS = ("#00224e", "#575d6d", "#a59c74", "#fee838")
-"""Cividis, from small to large, as in the static pictures."""
-SAMPLE_COLOUR, BASELINE_COLOUR = "#0072B2", "#D55E00"
-"""Okabe and Ito's blue and vermilion, which colour-blind readers can tell apart."""
 
 
 class MoleculeView:

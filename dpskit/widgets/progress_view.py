@@ -12,8 +12,8 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from dpskit.evaluation.experiment import Progress
+from dpskit.widgets.colours import SAMPLE_COLOURS
 from dpskit.widgets.live_figure import LiveFigure
-from dpskit.widgets.molecule_view import SAMPLE_COLOURS
 
 TILES = 5  # projections that are shown
 DOTS = 300  # points drawn in each
