@@ -128,16 +128,17 @@ def molecule_view(
 
     frame: maps the cube to the angstrom of the structure; samples of a rotated target have to be turned back, or
     superposed, first. The layers: beads of every sample, coloured by their spread (dark where the samples agree); a
-    density surface of every sample at `resolution`, hidden at first; with `baseline` (k, n, 3), such as maximum
-    likelihood, its beads, hidden at first.
+    density surface of every sample at `resolution` (angstrom), hidden at first; with `baseline` (k, n, 3), such as
+    maximum likelihood, its beads, hidden at first.
     """
     ordered, spread = point_spread(check_points("points", points, batched=True).cpu())
     view = MoleculeView()
     view.add_structure("atomic model", structure_path)
     for cloud in ordered:
         view.add_beads("samples, by spread", frame.to_physical(cloud.double()), spread * frame.scale)
-    for cloud in ordered:
-        density, _ = ensemble_density(cloud[None], frame=frame, resolution=resolution)
+    extent = float((ordered.amax(dim=(0, 1)) - ordered.amin(dim=(0, 1))).max()) * frame.scale
+    for cloud in ordered:  # no finer than a browser can turn, however far the samples scatter
+        density, _ = ensemble_density(cloud[None], frame=frame, resolution=max(resolution, extent / 30))
         level = 0.25 * float(density.values.max())
         view.add_surface("sample densities", density, level, colour=SAMPLE_COLOUR, shown=False)
     if baseline is not None:

@@ -87,7 +87,7 @@ class ResultsView:
         self._comparison = [_title("Samples, maximum likelihood and the truth"), note, view.live.widget, table]
         if experiment.target.structure_path is not None:
             points = upright(report.samples[:MOLECULE_SAMPLES])
-            molecule = molecule_view(experiment.target.structure_path, points, experiment.target.frame)
+            molecule = molecule_view(experiment.target.structure_path, points, experiment.target.frame).box
             molecule.add_class("dpskit-molecule")
             self._comparison += [_title("Samples over the atomic model"), molecule]
 

@@ -162,7 +162,7 @@ def test_a_complex_comes_with_its_molecule():
     panel = Panel(settings=Settings("complexes", "ruvab", n_points=64, n_observed=50, n_views=1, n_steps=2))
     panel.start()
     panel.wait(60)
-    assert any(type(child).__name__ == "NGLWidget" for child in panel.results.widget.children)
+    assert any("dpskit-molecule" in child._dom_classes for child in panel.results.widget.children)
     assert "RMSD (angstrom)" in panel.report.scores["posterior samples"].columns()
 
 
