@@ -140,7 +140,7 @@ def expected_coverage(
     levels: Tensor | None = None,
     seed: int = 0,
 ) -> Coverage:
-    """Tests of accuracy with random points (TARP): is the truth nearer to a reference than the share of samples it is.
+    """Tests of accuracy with random points (TARP): how many samples lie nearer to a reference than the truth does.
 
     distance: default `euclidean`, for points in a known order; `chamfer_distance` or `earth_movers_distance` for
     clouds. references (k, n, d): must not depend on the truths' data; default: the truths of other trials, hence draws
