@@ -43,7 +43,7 @@ def roughness(x: Tensor, n_neighbours: int = 8) -> Tensor:
 def smooth_map(
     likelihood: Likelihood,
     *,
-    weight: float = 0.5,
+    weight: float = 0.2,
     n_neighbours: int = 8,
     n_samples: int = 10,
     n_points: int = 1024,
