@@ -82,7 +82,9 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
         for axis in line[len(parts) :]:
             axis.set_axis_off()
         if dots is not None:
-            bar = figure.colorbar(dots, ax=line, shrink=0.8, aspect=30, label=f"towards the viewer ({unit})")
+            bar = figure.colorbar(
+                dots, ax=line[: len(parts)], shrink=0.8, aspect=30, label=f"towards the viewer ({unit})"
+            )
             bar.ax.tick_params(labelsize=7)
     return figure
 

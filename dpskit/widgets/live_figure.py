@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 class LiveFigure:
     """`figure` is drawn into: a plain one until `widget` has been asked for, and from then on that widget.
 
-    The browser loses what is drawn into a widget that it is still loading. What is drawn before comes with it.
+    The browser may lose what is drawn into a widget that it is still loading. What is drawn before comes with it.
     """
 
     def __init__(self, figure: go.Figure) -> None:
@@ -18,5 +18,15 @@ class LiveFigure:
     def widget(self) -> go.FigureWidget:
         """The figure as a widget, made once."""
         if not isinstance(self.figure, go.FigureWidget):
-            self.figure = go.FigureWidget(self.figure)
+            self.figure = _CompleteWidget(self.figure)
+            self.figure.open()
         return self.figure
+
+
+class _CompleteWidget(go.FigureWidget):
+    """Announces itself to the browser with its data. Plotly's own does so without, and sends the data behind: a browser
+    that draws in between shows an empty figure for ever."""
+
+    def open(self) -> None:
+        if self._widget_data:
+            super().open()
