@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dpskit import GaussianPrior
-from dpskit.evaluation.assignment_benchmark import assignment_benchmark, assignment_table, record_trajectories
+from dpskit.benchmarks.assignment import assignment_benchmark, assignment_table, record_trajectories
 
 
 @pytest.fixture(scope="module")

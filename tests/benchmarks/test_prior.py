@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
+from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
+from dpskit.benchmarks.prior_samples import Settings, draw_samples, is_proper, weights_digest
 from dpskit.cli import main
-from dpskit.evaluation.prior_benchmark import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
-from dpskit.evaluation.prior_samples import Settings, draw_samples, is_proper, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 
@@ -146,7 +146,7 @@ class Copies:
 
 
 def test_copies_are_noticed(files, tmp_path, monkeypatch):
-    from dpskit.evaluation import prior_benchmark
+    from dpskit.benchmarks import prior as prior_benchmark
 
     clouds = torch.stack(reference_clouds(files[0], "train", "train")[0])
     copies = Copies(clouds[:4])

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dpskit.benchmarks.speed import EVALUATIONS, forward_flops, measure_speed, peak_flops, speed_table
 from dpskit.cli import main
-from dpskit.evaluation.speed import EVALUATIONS, forward_flops, measure_speed, peak_flops, speed_table
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 from dpskit.sampling.sample import iterate

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dpskit.evaluation.benchmark.run import Result
-from dpskit.evaluation.benchmark.scenarios import Scenario
+from dpskit.benchmarks.reconstruction.run import Result
+from dpskit.benchmarks.reconstruction.scenarios import Scenario
 
 if TYPE_CHECKING:
     import matplotlib.figure

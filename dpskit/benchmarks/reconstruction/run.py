@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from dpskit.benchmarks.reconstruction.scenarios import Scenario
+from dpskit.benchmarks.reconstruction.targets import Target
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
-from dpskit.evaluation.benchmark.scenarios import Scenario
-from dpskit.evaluation.benchmark.targets import Target
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
 from dpskit.priors.protocol import Prior

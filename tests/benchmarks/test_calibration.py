@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dpskit import GaussianPrior
-from dpskit.evaluation.calibration_benchmark import Setting, calibration_benchmark, calibration_table, draw_targets
+from dpskit.benchmarks.calibration import Setting, calibration_benchmark, calibration_table, draw_targets
 
 SMALL = Setting(
     n_points=16, n_views=2, n_observed=8, n_steps=4, n_samples=4, n_chosen=3, chosen_samples=3, draw_steps=12

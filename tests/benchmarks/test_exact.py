@@ -2,8 +2,7 @@
 
 import torch
 
-from dpskit.evaluation.calibration import Trials
-from dpskit.evaluation.exact_benchmark import (
+from dpskit.benchmarks.exact import (
     Counted,
     compare,
     exact_benchmark,
@@ -11,6 +10,7 @@ from dpskit.evaluation.exact_benchmark import (
     exact_samplers,
     exact_table,
 )
+from dpskit.evaluation.calibration import Trials
 
 CASES = exact_cases()
 

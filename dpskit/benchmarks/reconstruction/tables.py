@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpskit.evaluation.benchmark.run import ALPHAS, ML, Result, reconstruct
-from dpskit.evaluation.benchmark.scenarios import ENERGY_ROWS, Scenario
-from dpskit.evaluation.benchmark.targets import Target
+from dpskit.benchmarks.reconstruction.run import ALPHAS, ML, Result, reconstruct
+from dpskit.benchmarks.reconstruction.scenarios import ENERGY_ROWS, Scenario
+from dpskit.benchmarks.reconstruction.targets import Target
 
 TABLE_1 = {"1": 3.68, "2": 3.87, "5": 5.04}
 """E x 10^3 of maximum likelihood on ShapeNet chairs in rows 1, 2 and 5 of the paper's Table 1."""

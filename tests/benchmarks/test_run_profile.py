@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dpskit import GaussianPrior, Projections
-from dpskit.evaluation.run_profile import profile_run, profile_table, thread_speedup
+from dpskit.benchmarks.run_profile import profile_run, profile_table, thread_speedup
 from dpskit.likelihoods import projection
 
 

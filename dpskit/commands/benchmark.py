@@ -1,0 +1,156 @@
+"""`dpskit benchmark`: measure, and print a table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dpskit.commands.parser import add_command
+from dpskit.priors.transformer import PRESETS
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's `commands`."""
+    benchmark = commands.add_parser("benchmark", help="measure, and print a table")
+    kinds = benchmark.add_subparsers(required=True, metavar="what")
+    helps = {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files or PDB codes"}
+    for name, targets in helps.items():
+        kind = add_command(
+            kinds, name, _reconstruction, f"reconstruct {name} with several priors and by maximum likelihood"
+        )
+        kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
+        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for the baseline priors")
+        kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
+        kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
+        kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
+        kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
+        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0, help="targets for a scan of alpha")
+        kind.set_defaults(kind=name)
+    kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
+    kinds.choices["complexes"].add_argument(
+        "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
+    )
+    prior = add_command(kinds, "prior", _prior, "sample a prior, and print its row of the paper's Table 3")
+    prior.add_argument("prior", help="a shipped name, or a .safetensors file")
+    prior.add_argument("--train", required=True, help="packed npz file of the training clouds")
+    prior.add_argument("--test", required=True, help="packed npz file of the test clouds")
+    prior.add_argument("--n-samples", type=int, default=50, help="samples, test clouds and training clouds")
+    prior.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
+    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1", help="of samples")
+    prior.add_argument("--seed", type=int, default=0, help="of the samples, and of the poses and points of references")
+    prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with EMD")
+    prior.add_argument("--record", help="file of JSON lines to add to; samples and a picture are kept beside it"
+                       " (default: results/benchmark/prior-NAME.jsonl)")  # fmt: skip
+    speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
+    speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
+    speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
+    speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
+    energy = add_command(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
+    energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
+    energy.add_argument("--count", type=int, default=12, help="number of targets")
+    assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
+    assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
+    assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
+    assignment.add_argument("--n-samples", type=int, default=10, help="clouds per run")
+    assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
+    exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
+    exact.add_argument("--trials", type=int, default=40, help="data sets per case")
+    exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
+    calibration = add_command(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
+    calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
+    calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
+    calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
+
+
+def _reconstruction(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.reconstruction import run, scenarios, tables, targets
+    from dpskit.checks import check_choice
+    from dpskit.priors.store import load_prior
+
+    if options.kind == "chairs":
+        settings, clouds = [scenarios.CHAIRS], targets.chair_targets(options.targets[0], options.count)
+        count = len(clouds)
+    else:
+        known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
+        settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
+        clouds, count = targets.complex_targets(options.targets), len(options.targets)
+    priors = run.baseline_priors(run.training_clouds(options.train)) if options.train else {}
+    if not options.no_prior:
+        priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
+    record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
+    # fmt: off
+    results = run.run_benchmark(clouds, settings, priors, record, n_samples=options.n_samples, n_swept=options.sweep,
+                                count=count)
+    # fmt: on
+    print(tables.benchmark_table(results, settings))
+    if options.kind == "complexes":
+        from dpskit.benchmarks.reconstruction.figures import benchmark_figure
+
+        benchmark_figure(results, settings).savefig(record.with_suffix(".png"))
+        print(f"\n{record.with_suffix('.png')}")
+
+
+def _prior(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks import prior as prior_benchmark
+    from dpskit.files import replacing
+    from dpskit.priors.store import load_prior
+    from dpskit.widgets.figures import cloud_grid
+
+    prior = load_prior(options.prior)
+    # fmt: off
+    settings = prior_benchmark.Settings(options.n_samples, options.n_points, options.n_steps, options.solver,
+                                        options.seed, options.emd_clouds)
+    # fmt: on
+    record = Path(options.record or f"results/benchmark/prior-{prior.name}.jsonl")
+    result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
+    prior_benchmark.append_record(result, record)
+    picture = record.with_name(f"{record.stem}-{settings.solver}.png")
+    with replacing(picture) as temporary:
+        cloud_grid(samples[:16]).savefig(temporary, format="png")
+    print(prior_benchmark.prior_table(result))
+    print(f"\nThe first {min(16, len(samples))} samples: {picture}")
+
+
+def _speed(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.speed import measure_speed, speed_table
+
+    presets = options.preset or list(PRESETS)
+    print(speed_table(measure_speed(presets, options.n_points, options.batch, options.seconds)))
+
+
+def _energy(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.reconstruction.tables import energy_table
+    from dpskit.benchmarks.reconstruction.targets import chair_targets
+
+    print(energy_table(chair_targets(options.targets, options.count)))
+
+
+def _assignment(options: argparse.Namespace) -> None:
+    from dpskit import Projections
+    from dpskit.benchmarks.assignment import assignment_benchmark, assignment_table, record_trajectories
+    from dpskit.benchmarks.run_profile import profile_run, profile_table, thread_speedup
+    from dpskit.data.examples import load_example
+    from dpskit.priors.store import load_prior
+
+    prior, points = load_prior(options.prior), load_example(options.example).points
+    data = Projections.observe(points, n_views=6, n_points=1024)
+    profile = profile_run(prior, data, n_samples=options.n_samples)
+    print(profile_table(profile, thread_speedup(profile.denoised, data)), end="\n\n")
+    trajectories = record_trajectories(prior, points, n_samples=options.n_samples)
+    print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
+
+
+def _exact(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.exact import exact_benchmark, exact_table
+
+    print(exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples)))
+
+
+def _calibration(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.calibration import calibration_benchmark, calibration_table
+    from dpskit.priors.store import load_prior
+
+    print(calibration_table(*calibration_benchmark(load_prior(options.prior), options.folder, options.targets)))

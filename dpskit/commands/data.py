@@ -1,0 +1,40 @@
+"""`dpskit data`: read data sets of any kind, and pack them into one file to train on."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from dpskit.commands.parser import add_command
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's `commands`."""
+    data = add_command(commands, "data", run, "read clouds of any kind, and pack them into one npz file to train on")
+    data.add_argument("source", nargs="+", help="folder, file, list of PDB codes, PDB code or URL (see read_clouds)")
+    data.add_argument("--out", required=True, help="npz file to write")
+    data.add_argument("--n-points", type=int, help="per cloud (default: 4096, or 1024 for structures)")
+    data.add_argument("--category", action="append", help="keep only this category; may be repeated")
+    data.add_argument("--split", choices=["train", "val", "test"], help="keep only this split")
+    data.add_argument("--seed", type=int, default=0, help="of the points that are drawn")
+
+
+def run(options: argparse.Namespace) -> None:
+    import warnings
+
+    from dpskit.data.packed import pack_clouds
+    from dpskit.data.shapes import read_clouds
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
+        # fmt: off
+        clouds = read_clouds(options.source, category=options.category, split=options.split,
+                             n_points=options.n_points, seed=options.seed)
+        # fmt: on
+    packed = pack_clouds(clouds, options.n_points, options.seed)
+    packed.save(options.out)
+    count, n_points = packed.points.shape[:2]
+    fewer = packed.size[packed.size < n_points]
+    repeated = f"; {len(fewer)} of them have fewer, {fewer.min()} or more, and repeat some" if len(fewer) else ""
+    print(f"{options.out}: {count} clouds of {n_points} points{repeated}.")

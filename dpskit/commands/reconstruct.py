@@ -1,0 +1,71 @@
+"""`dpskit reconstruct`: from observations in angstrom, or a structure to simulate some of, to models on disk."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dpskit.commands.parser import add_command
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's `commands`."""
+    known = add_command(commands, "reconstruct", run, "reconstruct a complex from observations in angstrom")
+    known.add_argument(
+        "source", help="TOML file of observations, or a structure (file or PDB code) to simulate some of"
+    )
+    known.add_argument("--out", required=True, help="folder to write: samples as npz and mmCIF, densities as MRC")
+    known.add_argument("--prior", default="complexes", help="a shipped name, or a .safetensors file")
+    known.add_argument("--n-samples", type=int, default=10, help="number of models")
+    known.add_argument("--n-points", type=int, default=1024, help="points per model")
+    known.add_argument("--n-steps", type=int, default=40, help="steps from t = 1 to 0")
+    known.add_argument("--alpha", type=float, help="strength of the data (default: by the paper's Table 4)")
+    known.add_argument("--resolution", type=float, default=15.0, help="of the densities, in angstrom")
+    known.add_argument("--seed", type=int, default=0, help="of the samples, and of simulated observations")
+    known.add_argument("--ml", action="store_true", help="also by maximum likelihood, for comparison")
+    simulated = known.add_argument_group("observations simulated from a structure")
+    simulated.add_argument("--views", type=int, default=4, help="number of projections")
+    simulated.add_argument("--view-points", type=int, default=1024, help="points per projection")
+    simulated.add_argument("--coarse-points", type=int, default=0, help="points of a low-resolution structure")
+    simulated.add_argument("--chains", nargs="+", default=[], help="chains of a known subunit")
+
+
+def run(options: argparse.Namespace) -> None:
+    from dpskit.checks import check_integer, check_number
+    from dpskit.data.coarse_grain import coarse_grain
+    from dpskit.data.observation_file import read_observations, write_observations
+    from dpskit.data.structures import read_structure
+    from dpskit.priors.store import load_prior
+    from dpskit.reconstruction import deviation, reconstruct, simulate
+
+    for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
+        check_integer(name, getattr(options, name), least=least)
+    check_number("resolution", options.resolution, above=0.0)
+    prior, folder = load_prior(options.prior), Path(options.out)
+    structure = model = None
+    if options.source.endswith(".toml"):
+        data = read_observations(options.source)
+    else:
+        structure = read_structure(options.source)
+        print(structure)
+        # fmt: off
+        model = coarse_grain(structure.atoms, options.n_points)
+        points = model.frame.to_physical(model.points)
+        subunit = structure.chain_points(points, options.chains) if options.chains else None
+        data = simulate(model, n_views=options.views, view_points=options.view_points,
+                        coarse_points=options.coarse_points, subunit=subunit, seed=options.seed)
+        # fmt: on
+        write_observations(data, folder / "observations.toml")
+    frame = model.frame if model else data.frame()
+    x, y, z = frame.center
+    print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
+    for name, chosen in {"samples": prior, **({"ml": None} if options.ml else {})}.items():
+        # fmt: off
+        found = reconstruct(data, chosen, frame=frame, n_samples=options.n_samples, n_points=options.n_points,
+                            n_steps=options.n_steps, alpha=options.alpha, seed=options.seed)
+        # fmt: on
+        print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
+        if structure is not None:
+            print(f"{name}: {deviation(found, model, structure.atoms)}")
+        print(*found.save(folder, name=name, resolution=options.resolution), sep="\n")
