@@ -189,7 +189,7 @@ def test_the_table_with_random_numbers():
 
 
 def test_the_spread_of_the_paper_s_guidance_does_not_know_the_noise():
-    settings = {"n_samples": 300, "n_points": 1, "dim": 1, "schedule": karras_schedule(40, t_max=10.0)}
+    settings = {"n_samples": 150, "n_points": 1, "dim": 1, "schedule": karras_schedule(40, t_max=10.0)}
     prior = GaussianPrior(0.0, 1.0)
     spread = {}
     for alpha, sigma in itertools.product((512.0, 2048.0, 8192.0), (0.2, 1.0)):
