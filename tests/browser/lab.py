@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import numpy as np
@@ -43,30 +43,61 @@ def jupyter_lab(folder):
     """Serve copies of the notebooks from `folder`, in the fast setting; yields the address."""
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(path, folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for name, values in SETTINGS.items():
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
     private = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
     private["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
-    environment = os.environ | private | {"DPSKIT_FAST": "1", "PYTHONPATH": str(ROOT)}
     # fmt: off
     command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
                f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.port_retries=0"]
     # fmt: on
-    with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
+    with serving(command, folder, private, f"{address}/api/status?token={TOKEN}"):
+        yield address
+
+
+@contextmanager
+def voila(folder):
+    """Serve the panel as an app; yields the address."""
+    shutil.copy(ROOT / "notebooks" / "90_panel.ipynb", folder)
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "voila",
+        "90_panel.ipynb",
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+    ]
+    address = f"http://127.0.0.1:{port}"
+    with serving(command, folder, {}, f"{address}/voila/static/require.min.js"):
+        yield address
+
+
+def free_port():
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving(command, folder, variables, url):
+    """Run a server in the fast setting, from when `url` answers until the block ends."""
+    environment = os.environ | variables | {"DPSKIT_FAST": "1", "PYTHONPATH": str(ROOT)}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         end = time.monotonic() + 90
-        while not _answers(f"{address}/api/status?token={TOKEN}"):
-            assert server.poll() is None and time.monotonic() < end, (folder / "lab.log").read_text()
+        while not _answers(url):
+            assert server.poll() is None and time.monotonic() < end, (folder / "server.log").read_text()
             time.sleep(0.2)
-        yield address
+        yield
     finally:
         server.terminate()
         server.wait(30)
@@ -76,7 +107,9 @@ def _answers(url):
     try:
         with urlopen(url, timeout=5):
             return True
-    except (URLError, OSError):
+    except HTTPError:
+        return True  # the server is there, if not the file
+    except OSError:
         return False
 
 
