@@ -13,7 +13,7 @@ if lab.CHROMIUM is None:
 
 PICTURES = lab.ROOT / "results" / "browser"
 IMPATIENT = ["[anywidget] Failed to initialize model."]
-"""anywidget says so of a figure that takes two seconds to load; the figure appears all the same, as the pixels prove."""
+"""anywidget says so of a figure that takes two seconds to load; it appears all the same, as the pixels prove."""
 PATIENCE = 5  # the machine that runs the tests may be busy with other work
 SCENE, MOLECULE = ".gl-container canvas", ".jp-OutputArea-output canvas:not(.gl-container canvas)"
 SLIDERS = ["projections", "points in each", "model points", "pull α", "noise until t =", "steps", "samples", "seed"]
