@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
     from IPython.display import HTML
 
-PAUSE = 0.1  # seconds between pictures, at least: a browser needs time to draw
+PAUSE = 0.25  # seconds between pictures, at least: a slow browser must keep time for its buttons
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
 FIXED = widgets.Layout(flex="0 0 auto", width="276px")  # never squeezed by the pictures
 Run = Callable[[Experiment], Iterator[Info]]
