@@ -16,7 +16,7 @@ from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import CloudView
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.figures import static_figure
-from dpskit.widgets.progress_view import TILES, Curves, CurveView, TileView
+from dpskit.widgets.progress_view import TILES, Curves, ProgressView
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.runner import Runner
 from dpskit.widgets.score_table import score_table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
     from IPython.display import HTML
 
-PAUSE = 0.1  # seconds between pictures, at least: a browser needs time to draw
+PAUSE = 0.25  # seconds between pictures, at least: a slow browser must keep time for its buttons
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
 FIXED = widgets.Layout(flex="0 0 auto", width="276px")  # never squeezed by the pictures
 Run = Callable[[Experiment], Iterator[Info]]
@@ -168,8 +168,8 @@ class Panel:
 
     def _show_data(self, experiment: Experiment) -> None:
         self.experiment, self._drawn = experiment, 0.0
-        self.tiles.observe([] if experiment.views is None else experiment.views.points)
-        self.curve_view.show(self.curves, experiment.settings.n_steps)
+        self.progress_view.observe([] if experiment.views is None else experiment.views.points)
+        self.progress_view.show(self.curves, experiment.settings.n_steps)
         noise = experiment.noise()[0]
         self._draw(noise, f"start: noise, t = {experiment.t_max:g}")
         if not self._running_steps:
@@ -192,8 +192,8 @@ class Panel:
         self._drawn = now
         self._draw(info.x[0], f"sample 1 at t = {info.t:.3g}")
         predicted = self.experiment.predict(info.denoised[0])
-        self.tiles.predict(predicted, [] if self.experiment.views is None else self.experiment.views.points)
-        self.curve_view.show(self.curves, self._n_steps)
+        self.progress_view.predict(predicted, [] if self.experiment.views is None else self.experiment.views.points)
+        self.progress_view.show(self.curves, self._n_steps)
         left = (now - self._started) / len(self.history) * (self._n_steps - len(self.history))
         self._say(f"Step {len(self.history)} of {self._n_steps}, about {left:.0f} s left.")
 
@@ -213,7 +213,7 @@ class Panel:
 
     def _views(self) -> None:
         self.cloud_view = CloudView(["sample 1", "truth"])
-        self.tiles, self.curve_view, self.results = TileView(), CurveView(), ResultsView()
+        self.progress_view, self.results = ProgressView(), ResultsView()
         self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": "#0072B2"})
         self.status = widgets.HTML(layout=widgets.Layout(width="266px", min_height="48px"))
         self.status.add_class("dpskit-status")
@@ -228,7 +228,7 @@ class Panel:
         self.reset_button.on_click(self.reset)
         buttons = widgets.HBox([self.run_button, self.stop_button, self.reset_button])
         left = widgets.VBox([self.controls.box(), buttons, self.progress, self.status], layout=FIXED)
-        right = widgets.VBox([view.live.widget for view in (self.cloud_view, self.tiles, self.curve_view)])
+        right = widgets.VBox([self.cloud_view.live.widget, self.progress_view.live.widget])
         self.widget = widgets.VBox([widgets.HBox([left, right]), self.results.widget])
         self.widget.add_class("dpskit-panel")
 

@@ -101,7 +101,7 @@ def test_a_slider_moved_before_a_run_shows_its_data():
     panel.controls.widgets["n_views"].value = 4
     panel.wait(10)
     assert len(panel.experiment.views.points) == 4
-    drawn = [trace for trace in panel.tiles.live.figure.data[:5] if len(trace.x)]
+    drawn = [trace for trace in panel.progress_view.live.figure.data[:5] if len(trace.x)]
     assert len(drawn) == 4 and len(drawn[0].x) == 50
 
 
