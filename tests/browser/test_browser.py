@@ -104,15 +104,17 @@ def test_panel(page, address):
     page.wait_for_timeout(2000 * PATIENCE)
     assert lab.changed(start, lab.pixels(page, live)) > 0.005
 
-    # Reset, run and stop: a hundred steps, so that there is something to stop.
+    # Reset, run and stop: a hundred steps of 1,024 points, so that there is something to stop.
     panel.locator("button.widget-button", has_text="Reset").click()
     page.wait_for_timeout(1000)
     move(page, panel, "steps", "End")
+    move(page, panel, "model points", "End")
     panel.locator("button.widget-button", has_text="Run").click()
     status.get_by_text("Step ").first.wait_for()
     panel.locator("button.widget-button", has_text="Stop").click()
     status.get_by_text("Stopped after step").wait_for()
-    move(page, panel, "steps", "Home")
+    panel.locator("button.widget-button", has_text="Reset").click()
+    page.wait_for_timeout(1000)
 
     # A run to its end: the second one, so that nothing is compiled any more.
     start = lab.pixels(page, live)
