@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 	$(BIN)/nbstripout --verify $(NOTEBOOKS)
 
 lab: $(INSTALLED)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb
 
 app: $(INSTALLED)
 	$(BIN)/voila notebooks/90_panel.ipynb

@@ -63,6 +63,7 @@ def run(path: Path, folder: Path) -> Page:
         on_cell_execute=starts,
         on_cell_executed=ends,
     )
+    client.comm_open_handlers = {}  # of output widgets, for which nbclient can wait for ever (its issue 312)
     start = time.monotonic()
     client.execute()
     seconds = time.monotonic() - start

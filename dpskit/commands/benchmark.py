@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
-    assignment.add_argument("--n-samples", type=int, default=10, help="clouds per run")
+    assignment.add_argument("--n-samples", type=int, default=4, help="clouds in the runs that make the problems")
     assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
     exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
     exact.add_argument("--trials", type=int, default=40, help="data sets per case")
@@ -137,7 +137,7 @@ def _assignment(options: argparse.Namespace) -> None:
 
     prior, points = load_prior(options.prior), load_example(options.example).points
     data = Projections.observe(points, n_views=6, n_points=1024)
-    profile = profile_run(prior, data, n_samples=options.n_samples)
+    profile = profile_run(prior, data)
     print(profile_table(profile, thread_speedup(profile.denoised, data)), end="\n\n")
     trajectories = record_trajectories(prior, points, n_samples=options.n_samples)
     print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
