@@ -23,7 +23,13 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parent))
 from thread_errors import RAISE, RECORD
 
-USAGE = "import resource; _u = resource.getrusage(resource.RUSAGE_SELF); print(_u.ru_maxrss, _u.ru_utime + _u.ru_stime)"
+USAGE = """
+import pathlib, re, resource, sys, time
+_status = pathlib.Path("/proc/self/status")  # on Linux ru_maxrss begins with that of the parent
+_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**10 if sys.platform == "darwin" else 1)
+_peak = int(re.search(r"VmHWM:\\s*(\\d+)", _status.read_text())[1]) if _status.exists() else _peak
+print(_peak * 1024 / 1e9, time.process_time())
+"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,6 @@ def run(path: Path, folder: Path) -> Page:
     seconds = time.monotonic() - start
     bar.close()
     peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())
-    peak *= (1 if sys.platform == "darwin" else 1024) / 1e9
     notebook.cells = notebook.cells[1:-2]
     page, _ = HTMLExporter().from_notebook_node(notebook)
     target = folder / path.with_suffix(".html").name

@@ -11,10 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from dpskit.widgets.figures import COLOURS
+from dpskit.widgets.figures import COLOURS, cube_scene
 from dpskit.widgets.live_figure import LiveFigure
 
-CAMERA = {"eye": {"x": 1.2, "y": -1.75, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.12}}
 MARKED = "#D55E00"  # Okabe and Ito's vermilion: stands out from Cividis, also for colour-blind readers
 
 
@@ -44,10 +43,8 @@ class CloudView:
             frame.add_trace(_dots(marker), row=k // columns + 1, col=k % columns + 1)
         for k in range(count):
             frame.add_trace(_dots({"size": 5, "color": MARKED}), row=k // columns + 1, col=k % columns + 1)
-        scene: dict[str, Any] = {f"{a}axis": _axis(a, unit) for a in "xyz"}
-        scene |= {"aspectmode": "cube", "camera": CAMERA}
         for k in range(count):
-            frame.update_layout({_scene(k): scene})
+            frame.update_layout({_scene(k): cube_scene(unit, 1.1)})
         frame.update_layout(
             width=width,
             height=height,
@@ -108,18 +105,6 @@ def _columns(cloud: Tensor | None) -> np.ndarray:
 
 def _dots(marker: dict[str, Any]) -> go.Scatter3d:
     return go.Scatter3d(x=[], y=[], z=[], mode="markers", marker={"line": {"width": 0}} | marker, hoverinfo="skip")
-
-
-def _axis(name: str, unit: str) -> dict[str, Any]:
-    return {
-        "title": {"text": f"{name} ({unit})", "font": {"size": 11, "color": "#444444"}},
-        "range": [-1.1, 1.1],
-        "nticks": 4,
-        "tickfont": {"size": 10, "color": "#444444"},
-        "backgroundcolor": "rgba(0,0,0,0)",
-        "gridcolor": "#dddddd",
-        "zerolinecolor": "#cccccc",
-    }
 
 
 def _scene(k: int) -> str:

@@ -18,6 +18,24 @@ VIEW = ((0.866, -0.25, 0.433), (0.5, 0.433, -0.75), (0.0, 0.866, 0.5))
 """Columns: right, up and towards the viewer of the static picture, 30 degrees above the ground, z up."""
 
 
+def cube_scene(unit: str, reach: float) -> dict[str, Any]:
+    """Plotly's settings of a 3-D scene with equal axes from -reach to reach, in which nothing touches the border."""
+
+    def axis(name: str) -> dict[str, Any]:
+        return {
+            "title": {"text": f"{name} ({unit})", "font": {"size": 11, "color": "#444444"}},
+            "range": [-reach, reach],
+            "nticks": 4,
+            "tickfont": {"size": 10, "color": "#444444"},
+            "backgroundcolor": "rgba(0,0,0,0)",
+            "gridcolor": "#dddddd",
+            "zerolinecolor": "#cccccc",
+        }
+
+    camera = {"eye": {"x": 1.3, "y": -1.9, "z": 0.98}, "center": {"x": 0, "y": 0, "z": -0.12}}
+    return {f"{name}axis": axis(name) for name in "xyz"} | {"aspectmode": "cube", "camera": camera}
+
+
 def cloud_figure(
     clouds: dict[str, Tensor], *, unit: str = "cube", colour: Tensor | None = None, label: str = "height"
 ) -> go.Figure:
@@ -33,9 +51,6 @@ def cloud_figure(
     figure = make_subplots(
         1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.05
     )
-    axis = {"range": [-reach, reach], "nticks": 3, "backgroundcolor": "rgba(0,0,0,0)", "gridcolor": "#dddddd"}
-    scene: dict[str, Any] = {f"{a}axis": axis | {"title": {"text": f"{a} ({unit})"}} for a in "xyz"}
-    scene |= {"aspectmode": "cube", "camera": {"eye": {"x": 1.35, "y": -1.95, "z": 1.0}}}
     for column, points in enumerate(parts.values(), start=1):
         values = points[:, 2] if colour is None else colour
         marker = {"size": 2.2, "color": values.tolist(), "colorscale": COLOURS, "showscale": column == len(parts)}
@@ -44,7 +59,7 @@ def cloud_figure(
         figure.add_trace(
             go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False), row=1, col=column
         )
-        figure.update_layout({f"scene{column if column > 1 else ''}": scene})
+        figure.update_layout({f"scene{column if column > 1 else ''}": cube_scene(unit, reach)})
     return figure.update_layout(height=420, margin={"l": 30, "r": 0, "t": 30, "b": 0}, template="plotly_white")
 
 

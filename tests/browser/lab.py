@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -126,12 +127,17 @@ def open_notebook(page, address, name):
 
 def run_all(page):
     """Run all cells; returns whether none of them failed."""
-    page.evaluate(
-        "() => {window.ran = undefined; "
-        "window.jupyterapp.commands.execute('notebook:run-all-cells').then(done => {window.ran = done})}"
-    )
-    page.wait_for_function("window.ran !== undefined")
-    return page.evaluate("window.ran")
+    counted = page.locator(".jp-CodeCell .jp-InputPrompt").filter(has_text=re.compile(r"\d"))
+    for _ in range(10):  # a command that comes before the notebook is ready runs nothing, and reports success
+        page.evaluate(
+            "() => {window.ran = undefined; "
+            "window.jupyterapp.commands.execute('notebook:run-all-cells').then(done => {window.ran = done})}"
+        )
+        page.wait_for_function("window.ran !== undefined")
+        if counted.count() > 0:
+            return page.evaluate("window.ran")
+        page.wait_for_timeout(2000)
+    return False
 
 
 def red_boxes(page):
