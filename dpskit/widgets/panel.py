@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+from IPython import get_ipython
 
 from dpskit.data.examples import Example
 from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
@@ -162,7 +163,6 @@ class Panel:
                 self._show_step(item)
             case Report():
                 self.report = item
-                self.results.compare(self.experiment, item)
             case str():
                 self._say(f"Sampled; now {item} …")
 
@@ -200,8 +200,15 @@ class Panel:
     def _finish(self) -> None:
         if self._running_steps:
             self._buttons(running=False)
-            self.results.trajectory(self.experiment, self.history)
+            _in_main_thread(lambda history=self.history: self._show_results(history))
             self._say(f"Done in {time.monotonic() - self._started:.0f} s.")
+
+    def _show_results(self, history: list[Info]) -> None:
+        with self.runner.lock:
+            if history is self.history:  # of the last run still
+                if self.report is not None:
+                    self.results.compare(self.experiment, self.report)
+                self.results.trajectory(self.experiment, history)
 
     def _fail(self, error: BaseException) -> None:
         known = isinstance(error, ValueError | TypeError | FileNotFoundError)
@@ -241,3 +248,15 @@ class Panel:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
+
+
+def _in_main_thread(function: Callable[[], None]) -> None:
+    """Call it when the kernel is next idle, or at once without a kernel.
+
+    A browser shows a widget that another thread has made, but not what is later drawn into it.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is None:
+        function()
+    else:
+        kernel.io_loop.add_callback(function)
