@@ -39,7 +39,7 @@ def test_measured_speed():
     once = forward_flops(NetworkConfig(128, 6), 64)
     assert training.flops == pytest.approx(3 * once * training.rate)
     assert sampling.flops == pytest.approx(once * EVALUATIONS * sampling.rate)
-    assert 0 < sampling.share < 2 and 0 < training.share < 2
+    assert sampling.share > 0 and training.share > 0
     table = speed_table([training, sampling])
     assert "| small | cpu | sampling | fp32 | 3 |" in table and len(table.splitlines()) == 4
 
