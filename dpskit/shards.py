@@ -36,6 +36,7 @@ def save_tensors(
     for name, part in zip(names, parts, strict=True):
         with replacing(path.with_name(name)) as temporary:
             save_file(part, temporary, dict(metadata))
+            temporary.chmod(0o644)  # safetensors makes it unreadable for others
     for stale in {path, *_shards(path)} - {path.with_name(name) for name in names}:
         stale.unlink(missing_ok=True)
     return [path.with_name(name) for name in names]
