@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,10 +145,3 @@ def _row(label: str, metrics: dict[str, SetMetrics]) -> str:
         for name in ("CD", "EMD"):
             cells.append(f"{100 * getattr(metrics[name], field):.2f}" if name in metrics else "")
     return f"| {label} | {' | '.join(cells)} |"
-
-
-def append_record(result: PriorResult, path: str | Path) -> None:
-    """Add the result to a file of JSON lines."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("a") as file:
-        file.write(json.dumps(asdict(result)) + "\n")

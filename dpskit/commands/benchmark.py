@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def _prior(options: argparse.Namespace) -> None:
     from dpskit.benchmarks import prior as prior_benchmark
     from dpskit.files import replacing
     from dpskit.priors.store import load_prior
+    from dpskit.records import append_records
     from dpskit.widgets.figures import cloud_grid
 
     prior = load_prior(options.prior)
@@ -106,7 +108,7 @@ def _prior(options: argparse.Namespace) -> None:
     # fmt: on
     record = Path(options.record or f"results/benchmark/prior-{prior.name}.jsonl")
     result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
-    prior_benchmark.append_record(result, record)
+    append_records(record, [asdict(result)])
     picture = record.with_name(f"{record.stem}-{settings.solver}.png")
     with replacing(picture) as temporary:
         cloud_grid(samples[:16]).savefig(temporary, format="png")

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dpskit.data.cache import cache_folder
+from dpskit.data.cache import cache_folder, download
 
 
 def fetch_archive(url: str) -> Path:
@@ -16,7 +16,6 @@ def fetch_archive(url: str) -> Path:
     Raises ConnectionError when it cannot be downloaded, and ValueError for an incomplete archive. An interruption
     leaves nothing half-made.
     """
-    import pooch
     from requests import RequestException
 
     path = cache_folder() / url.rstrip("/").rsplit("/", 1)[-1].partition("?")[0]
@@ -24,10 +23,8 @@ def fetch_archive(url: str) -> Path:
     if folder.exists():
         return folder
     if not path.exists():
-        pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
         try:
-            pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+            download(url, path)
         except (RequestException, OSError) as error:
             reason = f"{type(error).__name__}; put the file at {path} by hand"
             raise ConnectionError(f"{url} could not be downloaded ({reason}).") from None

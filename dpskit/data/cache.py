@@ -24,19 +24,25 @@ def fetch_entry(code: str) -> Path:
     """
     path = cache_folder() / f"{code.lower()}.cif.gz"
     if not path.exists():
-        _download(URL.format(code=code.upper()), path)
+        _download_entry(URL.format(code=code.upper()), path)
     return path
 
 
-def _download(url: str, path: Path) -> None:
+def download(url: str, path: Path) -> None:
+    """Fetch `url` into `path` with a progress bar; raises what requests raises, and leaves nothing half-written."""
     import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+
+
+def _download_entry(url: str, path: Path) -> None:
     import requests
 
     by_hand = f"put the file at {path} by hand"
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
     try:
-        pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+        download(url, path)
     except requests.HTTPError as error:
         status = error.response.status_code
         if status == 404:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from dpskit.checks import check_choice
 from dpskit.evaluation.experiment import Experiment, Settings, run_experiment
 from dpskit.evaluation.scores import score
+from dpskit.records import append_records, read_records
 from dpskit.sampling.solvers import Info
 
 METRICS = {"cd": "CD x 100", "emd": "EMD x 100", "energy": "E x 1000", "rmsd": "RMSD (angstrom)"}
@@ -50,7 +50,6 @@ def sweep(
     for outcome in load_outcomes(record):
         done[outcome.settings] = outcome
     yield from (done[one] for one in settings if one in done)
-    record.parent.mkdir(parents=True, exist_ok=True)
     for one in settings:
         if one in done:
             continue
@@ -60,18 +59,15 @@ def sweep(
         if info is None:
             raise ValueError(f"run must yield at least one Info, got none for {one}.")
         done[one] = _outcome(experiment, info)
-        text = record.read_text() if record.exists() else ""
-        with record.open("a") as file:
-            file.write("\n" * (text != "" and not text.endswith("\n")) + json.dumps(asdict(done[one])) + "\n")
+        append_records(record, [asdict(done[one])])
         yield done[one]
 
 
 def load_outcomes(record: str | Path) -> list[Outcome]:
     """What a sweep has written so far; lines that were cut off are left out. An absent file holds nothing."""
     found = []
-    for line in Path(record).read_text().splitlines() if Path(record).exists() else []:
+    for fields in read_records(record):
         try:
-            fields = json.loads(line)
             found.append(Outcome(**(fields | {"settings": Settings(**fields["settings"])})))
         except (ValueError, TypeError, KeyError):
             continue

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from dpskit.checks import check_points
 from dpskit.evaluation.spread import point_spread
+from dpskit.widgets.colours import SAMPLE_COLOURS
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
 MAX_ATOMS = 8_000  # drawn; the same random ones each time
-CHAIN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+CHAIN_COLOURS = (*SAMPLE_COLOURS, "#F0E442", "#999999")
 
 
 def molecule_figure(

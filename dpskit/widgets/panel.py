@@ -15,6 +15,7 @@ from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_nam
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import CloudView
+from dpskit.widgets.colours import SAMPLE_COLOUR
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.figures import static_figure
 from dpskit.widgets.progress_view import TILES, Curves, ProgressView
@@ -221,7 +222,7 @@ class Panel:
     def _views(self) -> None:
         self.cloud_view = CloudView(["sample 1", "truth"])
         self.progress_view, self.results = ProgressView(), ResultsView()
-        self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": "#0072B2"})
+        self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": SAMPLE_COLOUR})
         self.status = widgets.HTML(layout=widgets.Layout(width="266px", min_height="48px"))
         self.status.add_class("dpskit-status")
 

@@ -16,6 +16,7 @@ from dpskit.evaluation.experiment import Settings
 from dpskit.evaluation.sweep import METRICS, Outcome, best, grid, sweep
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import MARKED
+from dpskit.widgets.colours import SAMPLE_COLOUR
 from dpskit.widgets.figures import COLOURS
 from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.runner import Runner
@@ -51,7 +52,7 @@ class SweepView:
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.run_button.on_click(self.start)
         self.stop_button.on_click(self.stop)
-        self.progress = widgets.IntProgress(max=len(self.settings), style={"bar_color": "#0072B2"})
+        self.progress = widgets.IntProgress(max=len(self.settings), style={"bar_color": SAMPLE_COLOUR})
         self.status = widgets.HTML()
         row = widgets.HBox([self.metric, self.run_button, self.stop_button, self.progress])
         self.widget = widgets.VBox([row, self.status, self._live.widget])

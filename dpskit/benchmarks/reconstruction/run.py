@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms,
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
 from dpskit.priors.protocol import Prior
+from dpskit.records import append_records, read_records
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
@@ -111,12 +111,9 @@ def run_benchmark(
     """
     from tqdm.auto import tqdm
 
-    record = Path(record)
-    lines = record.read_text().splitlines() if record.exists() else []
-    results = [Result(**json.loads(line)) for line in lines if line.endswith("}")]  # not one that was cut off
+    results = [Result(**fields) for fields in read_records(record)]
     methods: dict[str, Prior | None] = {ML: None, **priors}
     chosen = []
-    record.parent.mkdir(parents=True, exist_ok=True)
     total = count if count is not None else len(targets) if isinstance(targets, Sequence) else None
     bar = tqdm(enumerate(targets), desc="reconstructions", unit="target", total=total)
     for number, target in bar:
@@ -131,8 +128,7 @@ def run_benchmark(
                     if not found:
                         bar.set_postfix_str(f"{scenario.name} {target.name} {method}")
                         found = reconstruct(target, scenario, method, prior, alpha, n_samples)
-                        with record.open("a") as file:
-                            file.writelines(json.dumps(asdict(result)) + "\n" for result in found)
+                        append_records(record, map(asdict, found))
                         tqdm.write(row(found))
                     chosen += found
     return chosen

@@ -1,0 +1,18 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dpskit.records import append_records, read_records
+
+RECORD = st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=3)
+
+
+@given(first=st.lists(RECORD, min_size=1), second=st.lists(RECORD), cut=st.integers(1, 40))
+def test_what_was_written_is_read_and_a_line_cut_off_costs_itself_alone(tmp_path_factory, first, second, cut):
+    path = tmp_path_factory.mktemp("records") / "new" / "a.jsonl"
+    assert read_records(path) == []
+    append_records(path, first)
+    assert read_records(path) == first
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][: max(0, len(lines[-1]) - 1 - cut)])
+    append_records(path, second)
+    assert read_records(path) == first[:-1] + second
