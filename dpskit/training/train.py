@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import json
 import math
@@ -165,6 +166,8 @@ def make_fabric(accelerator: str = "auto") -> Fabric:
         strategy="ddp" if world > 1 else "auto",
     )
     fabric.launch()
+    if torch.distributed.is_initialized():
+        atexit.register(torch.distributed.destroy_process_group)  # a process that ends with its group open may abort
     return fabric
 
 
