@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
             kinds, name, _reconstruction, f"reconstruct {name} with several priors and by maximum likelihood"
         )
         kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
-        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for the baseline priors")
+        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for baselines")
         kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
         kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
@@ -78,13 +78,15 @@ def _reconstruction(options: argparse.Namespace) -> None:
         known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
         settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
         clouds, count = targets.complex_targets(options.targets), len(options.targets)
-    priors = run.baseline_priors(run.training_clouds(options.train)) if options.train else {}
+    known_shapes = run.training_clouds(options.train) if options.train else None
+    baselines = run.baseline_methods(known_shapes, proper=options.kind == "complexes")
+    priors = run.baseline_priors(known_shapes) if known_shapes else {}
     if not options.no_prior:
         priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
     record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
     # fmt: off
-    results = run.run_benchmark(clouds, settings, priors, record, n_samples=options.n_samples, n_swept=options.sweep,
-                                count=count)
+    results = run.run_benchmark(clouds, settings, baselines, priors, record, n_samples=options.n_samples,
+                                n_swept=options.sweep, count=count)
     # fmt: on
     print(tables.benchmark_table(results, settings))
     if options.kind == "complexes":

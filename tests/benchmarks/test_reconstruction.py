@@ -9,9 +9,16 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.benchmarks.reconstruction import run
 from dpskit.benchmarks.reconstruction.figures import benchmark_figure
-from dpskit.benchmarks.reconstruction.run import ALPHAS, ML, Result, baseline_priors, reconstruct, run_benchmark
+from dpskit.benchmarks.reconstruction.run import (
+    ALPHAS,
+    ML,
+    Result,
+    baseline_methods,
+    baseline_priors,
+    reconstruct,
+    run_benchmark,
+)
 from dpskit.benchmarks.reconstruction.scenarios import CHAIRS, COMPLEXES
 from dpskit.benchmarks.reconstruction.tables import benchmark_table, best_alpha, energy_table
 from dpskit.benchmarks.reconstruction.targets import Target, chair_targets, complex_targets
@@ -19,6 +26,7 @@ from dpskit.cli import main
 from dpskit.training.data import Clouds
 
 SMALL = replace(CHAIRS, n_views=2, n_points=16, n_steps=2)
+FITS = {ML: dpskit.maximum_likelihood}
 PRIORS = {"DPS, Gaussian prior": dpskit.GaussianPrior(0.0, 0.4)}
 RUVAB = dpskit.load_example("ruvab").structure_path
 
@@ -35,29 +43,29 @@ class Forbidden:
 
 def test_run_covers_every_method_and_alpha_and_resumes(tmp_path):
     record = tmp_path / "record.jsonl"
-    results = run_benchmark(targets(3), [SMALL], PRIORS, record, n_samples=2, n_swept=1)
+    results = run_benchmark(targets(3), [SMALL], FITS, PRIORS, record, n_samples=2, n_swept=1)
     # Per target ML and DPS at the scenario's alpha, which is one of the four that the first target is swept over.
     assert len(results) == 2 * (3 + 3 + 3)
     assert {r.alpha for r in results if r.target == "t0"} == {None, *ALPHAS}
     assert {r.alpha for r in results if r.target == "t1"} == {None, SMALL.alpha}
     forbidden = dict.fromkeys(PRIORS, Forbidden())
-    assert run_benchmark(targets(3), [SMALL], forbidden, record, n_samples=2, n_swept=1) == results
+    assert run_benchmark(targets(3), [SMALL], FITS, forbidden, record, n_samples=2, n_swept=1) == results
     with record.open("a") as file:
         file.write('{"setting": "chairs", "tar')  # a run that was killed while it wrote
-    assert run_benchmark(iter(targets(3)), [SMALL], forbidden, record, n_samples=2, n_swept=1, count=3) == results
-    assert {r.target for r in run_benchmark(targets(3)[1:], [SMALL], forbidden, record)} == {"t1", "t2"}
+    assert run_benchmark(iter(targets(3)), [SMALL], FITS, forbidden, record, n_samples=2, n_swept=1, count=3) == results
+    assert {r.target for r in run_benchmark(targets(3)[1:], [SMALL], FITS, forbidden, record)} == {"t1", "t2"}
 
 
 def test_settings_are_kept_apart(tmp_path):
     other = replace(SMALL, name="other", n_views=1)
-    results = run_benchmark(targets(1), [SMALL, other], {}, tmp_path / "r.jsonl", n_samples=1)
+    results = run_benchmark(targets(1), [SMALL, other], FITS, {}, tmp_path / "r.jsonl", n_samples=1)
     assert [r.setting for r in results] == ["chairs", "other"]
     assert results[0].energy != results[1].energy
 
 
 def test_results_are_the_library_s_own_distances():
     target = replace(targets(1)[0], seed=5)
-    (found,) = reconstruct(target, SMALL, ML, None, 0.0, 1)
+    (found,) = reconstruct(target, SMALL, ML, dpskit.maximum_likelihood, 1)
     data = dpskit.Projections.observe(target.points, 2, 16, 5, proper=False)
     fitted = dpskit.maximum_likelihood(data, n_samples=1, n_points=24, seed=5, progress=False)
     assert found.cd == pytest.approx(dpskit.chamfer_distance(fitted.points, target.points).item(), rel=1e-6)
@@ -66,14 +74,13 @@ def test_results_are_the_library_s_own_distances():
     assert found.rmsd is found.rmsd_atoms is found.floor is None
 
 
-def test_rmsds_are_in_angstrom_and_ignore_a_rigid_motion_and_the_scale(monkeypatch):
+def test_rmsds_are_in_angstrom_and_ignore_a_rigid_motion_and_the_scale():
     points = targets(1)[0].points
     atoms = torch.cat([points, points + 0.02, points - 0.02])
     target = replace(targets(1)[0], scale=50.0, atoms=atoms)
     moved = points @ dpskit.random_rotations(1, seed=3)[0] * 1.3 + 0.2
     found = dpskit.Samples(moved.unsqueeze(0), torch.zeros(1), {}, 0, "0")
-    monkeypatch.setattr(run, "maximum_likelihood", lambda *_, **__: found)
-    (result,) = reconstruct(target, SMALL, ML, None, 0.0, 1)
+    (result,) = reconstruct(target, SMALL, "found", lambda data, **settings: found, 1)
     assert result.emd > 0.1
     assert result.rmsd < 0.5  # 0.01 of the cube
     assert result.floor == pytest.approx(50 * 0.02 * math.sqrt(3) * math.sqrt(2 / 3), rel=1e-3)
@@ -161,10 +168,23 @@ def test_the_command_writes_rows_a_table_and_a_picture(tmp_path, capsys, monkeyp
     output = capsys.readouterr().out
     assert "| A.4.2: 4 projections of 20 points" in output and "A.4.1" not in output
     assert record.with_suffix(".png").stat().st_size > 10_000
-    (line,) = record.read_text().splitlines()
-    assert json.loads(line)["target"] == "7pbl" and json.loads(line)["floor"] > 5
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [line["method"] for line in lines] == [ML, "smooth maximum a posteriori"]
+    assert lines[0]["target"] == "7pbl" and lines[0]["floor"] > 5
+    assert lines[0]["energy"] < lines[1]["energy"]  # smoothness costs some of the fit
     assert main(arguments) == 0
-    assert [json.loads(line)["setting"] for line in record.read_text().splitlines()] == ["A.4.2", "A.4.1"]
+    assert [json.loads(line)["setting"] for line in record.read_text().splitlines()] == 2 * ["A.4.2"] + 2 * ["A.4.1"]
+
+
+def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
+    found = targets(5, 32)
+    methods = baseline_methods(Clouds(torch.stack([t.points for t in found]), torch.full((5,), 0.2)), proper=False)
+    data = replace(SMALL, n_points=32, n_views=4)
+    name = "nearest training cloud"
+    method = lambda data, **settings: methods[name](data, n_rotations=600, **settings)  # noqa: E731
+    (result,) = reconstruct(found[2], data, name, method, 1)
+    others = [float(dpskit.chamfer_distance(t.points[None], found[2].points)) for t in found if t is not found[2]]
+    assert result.cd < 0.7 * min(others)
 
 
 def test_baseline_priors_have_the_variance_and_the_radii_of_the_clouds():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from dpskit.benchmarks.reconstruction.scenarios import Scenario
 from dpskit.benchmarks.reconstruction.targets import Target
 from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
 from dpskit.priors.protocol import Prior
@@ -19,12 +21,16 @@ from dpskit.sampling.guidance import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import sample
+from dpskit.sampling.samples import Samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
 from dpskit.training.data import Clouds, load_clouds
 
 ALPHAS = (3_000.0, 10_000.0, 30_000.0, 100_000.0)
 ML = "maximum likelihood"
+
+Method = Callable[..., Samples]
+"""A way to reconstruct: called with the data, and n_samples, n_points, seed and progress by name."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +72,26 @@ def baseline_priors(clouds: Clouds, seed: int = 0) -> dict[str, Prior]:
     return {"DPS, Gaussian prior": GaussianPrior(0.0, std), "DPS, i.i.d.-point prior": PointMixturePrior(points, 0.15)}
 
 
+def baseline_methods(clouds: Clouds | None, *, proper: bool) -> dict[str, Method]:
+    """Methods without a prior over shapes and without alpha; the last one needs training clouds."""
+    methods: dict[str, Method] = {ML: maximum_likelihood, "smooth maximum a posteriori": smooth_map}
+    if clouds is not None:
+        methods["nearest training cloud"] = partial(nearest_training_cloud, clouds=clouds.points.float(), proper=proper)
+    return methods
+
+
+def posterior(prior: Prior, scenario: Scenario, alpha: float) -> Method:
+    """DPS in the scenario's settings, with `alpha` for its own."""
+    solver = Algorithm1(InverseTime(scenario.cutoff))
+    return partial(sample, prior, guidance=DPS(alpha), schedule=karras_schedule(scenario.n_steps), solver=solver)
+
+
 def reconstruct(
-    target: Target, scenario: Scenario, method: str, prior: Prior | None, alpha: float, n_samples: int
+    target: Target, scenario: Scenario, name: str, method: Method, n_samples: int, alpha: float | None = None
 ) -> list[Result]:
-    """The results of each sample; prior None is maximum likelihood."""
+    """The results of each sample of a method, under its name and, of DPS, its alpha."""
     data = scenario.observe(target.points, target.seed)
-    n_points, seed = len(target.points), target.seed
-    if prior is None:
-        samples = maximum_likelihood(data, n_samples=n_samples, n_points=n_points, seed=seed, progress=False)
-    else:
-        # fmt: off
-        samples = sample(prior, data, n_samples=n_samples, n_points=n_points, guidance=DPS(alpha),
-                         schedule=karras_schedule(scenario.n_steps), solver=Algorithm1(InverseTime(scenario.cutoff)),
-                         seed=seed, progress=False)
-        # fmt: on
+    samples = method(data, n_samples=n_samples, n_points=len(target.points), seed=target.seed, progress=False)
     assert samples.energy is not None
     cd, emd = chamfer_distance(samples.points, target.points), earth_movers_distance(samples.points, target.points)
     columns = [cd.tolist(), emd.tolist(), samples.energy.tolist()]
@@ -88,13 +100,14 @@ def reconstruct(
         columns.append((rmsd_to_points(moved, target.points) * target.scale).tolist())
         columns.append((rmsd_to_atoms(moved, target.atoms) * target.scale).tolist())
         columns.append([float(rmsd_to_atoms(target.points, target.atoms)) * target.scale] * n_samples)
-    label = (scenario.name, target.name, method, None if prior is None else alpha)
+    label = (scenario.name, target.name, name, alpha)
     return [Result(*label, k, *scores) for k, scores in enumerate(zip(*columns, strict=True))]
 
 
 def run_benchmark(
     targets: Iterable[Target],
     scenarios: Sequence[Scenario],
+    baselines: dict[str, Method],
     priors: dict[str, Prior],
     record: str | Path,
     *,
@@ -102,35 +115,33 @@ def run_benchmark(
     n_swept: int = 0,
     count: int | None = None,
 ) -> list[Result]:
-    """Maximum likelihood and DPS with each prior on all targets, and every prior at all `ALPHAS` on the first few.
+    """The baselines and DPS with each prior on all targets, and every prior at all `ALPHAS` on the first few.
 
     record: a file of JSON lines, one per sample; what it holds already is not computed again, so that a run can be
-    interrupted, and a target or a prior added later. Start a new one when a prior has changed under the same name. A
+    interrupted, and a target or a method added later. Start a new one when a prior has changed under the same name. A
     line per target and method is printed as it finishes. count: of the targets, if they have no length. Returns the
     results of these targets, settings and methods.
     """
     from tqdm.auto import tqdm
 
     results = [Result(**fields) for fields in read_records(record)]
-    methods: dict[str, Prior | None] = {ML: None, **priors}
     chosen = []
     total = count if count is not None else len(targets) if isinstance(targets, Sequence) else None
     bar = tqdm(enumerate(targets), desc="reconstructions", unit="target", total=total)
     for number, target in bar:
         for scenario in scenarios:
-            swept = ALPHAS if number < n_swept else ()
-            for alpha in [scenario.alpha, *(alpha for alpha in swept if alpha != scenario.alpha)]:
-                for method, prior in methods.items():
-                    if prior is None and alpha != scenario.alpha:
-                        continue
-                    key = (scenario.name, target.name, method, None if prior is None else alpha)
-                    found = [r for r in results if (r.setting, r.target, r.method, r.alpha) == key]
-                    if not found:
-                        bar.set_postfix_str(f"{scenario.name} {target.name} {method}")
-                        found = reconstruct(target, scenario, method, prior, alpha, n_samples)
-                        append_records(record, map(asdict, found))
-                        tqdm.write(row(found))
-                    chosen += found
+            alphas = dict.fromkeys([scenario.alpha, *(ALPHAS if number < n_swept else ())])
+            methods = [(name, None, method) for name, method in baselines.items()]
+            methods += [(name, a, posterior(prior, scenario, a)) for a in alphas for name, prior in priors.items()]
+            for name, alpha, method in methods:
+                key = (scenario.name, target.name, name, alpha)
+                found = [r for r in results if (r.setting, r.target, r.method, r.alpha) == key]
+                if not found:
+                    bar.set_postfix_str(f"{scenario.name} {target.name} {name}")
+                    found = reconstruct(target, scenario, name, method, n_samples, alpha)
+                    append_records(record, map(asdict, found))
+                    tqdm.write(row(found))
+                chosen += found
     return chosen
 
 
