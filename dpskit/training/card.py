@@ -37,7 +37,8 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "EDM loss of the averaged weights on held-out clouds of 256 points, by noise level (1: as a zero network).",
+        f"EDM loss of the averaged weights on held-out clouds of {settings['curriculum'][-1]['n_points']:,} points, by "
+        "noise level (1: as a zero network).",
         "",
     ]
     levels = list(curve[0]["held_out"])

@@ -105,9 +105,8 @@ def train(
         line["loss"] = round(float(torch.stack(losses).mean()), 4)
         if not math.isfinite(line["loss"]):
             raise FloatingPointError(f"The loss is not finite at step {state.step}; the last checkpoint was kept.")
-        line["held_out"] = {
-            f"{t:g}": round(loss, 4) for t, loss in held_out_losses(state.average, held_out, config.proper).items()
-        }
+        held = held_out_losses(state.average, held_out, config)
+        line["held_out"] = {f"{t:g}": round(loss, 4) for t, loss in held.items()}
         log.append(line)
         losses.clear()
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
@@ -220,11 +219,14 @@ def learning_rate(share: float, config: TrainConfig) -> float:
 
 
 @torch.no_grad()
-def held_out_losses(network: nn.Module, clouds: Clouds, proper: bool, n_points: int = 256) -> dict[float, float]:
-    """EDM loss on 32 held-out clouds of `n_points`, per noise level of `BANDS`, under fixed draws and in float32."""
+def held_out_losses(network: nn.Module, clouds: Clouds, config: TrainConfig) -> dict[float, float]:
+    """EDM loss on 16 held-out clouds, of as many points as the run ends with, per noise level of `BANDS`.
+
+    Under fixed draws and in float32, so that losses at any two times of any runs on the same data compare.
+    """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(1)
-    x0 = clouds.draw(32, n_points, proper, generator).to(device)
+    x0 = clouds.draw(16, config.curriculum[-1].n_points, config.proper, generator).to(device)
     noise = torch.randn(x0.shape, generator=generator).to(device)
     return {t: float(edm_loss(network, x0, x0.new_full((len(x0),), t), noise).mean()) for t in BANDS}
 
