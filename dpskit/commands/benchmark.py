@@ -29,6 +29,8 @@ def add(commands: Any) -> None:
         kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0, help="targets for a scan of alpha")
         kind.set_defaults(kind=name)
     kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
+    kinds.choices["complexes"].add_argument("--count", type=int, help="draw so many of the structures (default: all)")
+    kinds.choices["complexes"].add_argument("--seed", type=int, default=0, help="of this draw")
     kinds.choices["complexes"].add_argument(
         "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
     )
@@ -77,7 +79,8 @@ def _reconstruction(options: argparse.Namespace) -> None:
     else:
         known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
         settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
-        clouds, count = targets.complex_targets(options.targets), len(options.targets)
+        sources = targets.draw_sources(options.targets, options.count, options.seed)
+        clouds, count = targets.complex_targets(sources), len(sources)
     known_shapes = run.training_clouds(options.train) if options.train else None
     baselines = run.baseline_methods(known_shapes, proper=options.kind == "complexes")
     priors = run.baseline_priors(known_shapes) if known_shapes else {}

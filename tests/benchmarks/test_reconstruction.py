@@ -21,7 +21,7 @@ from dpskit.benchmarks.reconstruction.run import (
 )
 from dpskit.benchmarks.reconstruction.scenarios import CHAIRS, COMPLEXES
 from dpskit.benchmarks.reconstruction.tables import benchmark_table, best_alpha, energy_table
-from dpskit.benchmarks.reconstruction.targets import Target, chair_targets, complex_targets
+from dpskit.benchmarks.reconstruction.targets import Target, chair_targets, complex_targets, draw_sources
 from dpskit.cli import main
 from dpskit.training.data import Clouds
 
@@ -185,6 +185,15 @@ def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
     (result,) = reconstruct(found[2], data, name, method, 1)
     others = [float(dpskit.chamfer_distance(t.points[None], found[2].points)) for t in found if t is not found[2]]
     assert result.cd < 0.7 * min(others)
+
+
+def test_sources_are_drawn_without_repetition():
+    names = [str(k) for k in range(20)]
+    assert draw_sources(names, None) == names
+    drawn = draw_sources(names, 12, seed=1)
+    assert len(set(drawn)) == 12 and set(drawn) <= set(names) and drawn != draw_sources(names, 12, seed=2)
+    with pytest.raises(ValueError, match="at most the number of structures, 20, got 21"):
+        draw_sources(names, 21)
 
 
 def test_baseline_priors_have_the_variance_and_the_radii_of_the_clouds():

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_integer
 from dpskit.cloud import normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.structures import check_structure_files, read_structure
@@ -41,6 +42,17 @@ def chair_targets(path: str | Path, count: int, n_points: int = 1024, seed: int 
         Target(str(name), resample(cloud, n_points, seed) @ rotation, seed + k)
         for k, (name, cloud, rotation) in enumerate(zip(names, clouds, rotations, strict=True))
     ]
+
+
+def draw_sources(sources: Sequence[str], count: int | None, seed: int = 0) -> list[str]:
+    """`count` different ones of the sources at random; None: all, in order."""
+    if count is None:
+        return list(sources)
+    count = check_integer("count", count)
+    if count > len(sources):
+        raise ValueError(f"count must be at most the number of structures, {len(sources)}, got {count}.")
+    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(seed))
+    return [sources[k] for k in order[:count].tolist()]
 
 
 def complex_targets(sources: Sequence[str | Path], n_points: int = 1024, seed: int = 0) -> Iterator[Target]:
