@@ -11,8 +11,8 @@ import torch
 import dpskit
 from dpskit.benchmarks.reconstruction.figures import benchmark_figure
 from dpskit.benchmarks.reconstruction.run import (
-    ALPHAS,
     ML,
+    SWEEP,
     Result,
     baseline_methods,
     baseline_priors,
@@ -46,7 +46,7 @@ def test_run_covers_every_method_and_alpha_and_resumes(tmp_path):
     results = run_benchmark(targets(3), [SMALL], FITS, PRIORS, record, n_samples=2, n_swept=1)
     # Per target ML and DPS at the scenario's alpha, which is one of the four that the first target is swept over.
     assert len(results) == 2 * (3 + 3 + 3)
-    assert {r.alpha for r in results if r.target == "t0"} == {None, *ALPHAS}
+    assert {r.alpha for r in results if r.target == "t0"} == {None, *(factor * SMALL.alpha for factor in SWEEP)}
     assert {r.alpha for r in results if r.target == "t1"} == {None, SMALL.alpha}
     forbidden = dict.fromkeys(PRIORS, Forbidden())
     assert run_benchmark(targets(3), [SMALL], FITS, forbidden, record, n_samples=2, n_swept=1) == results
@@ -91,10 +91,11 @@ def test_table_gives_means_spreads_and_ratios():
     def result(target, method, alpha, cd):
         return Result("chairs", target, method, alpha, 0, cd, cd / 2, cd / 10)
 
+    sweep = [factor * CHAIRS.alpha for factor in SWEEP]
     results = [result("a", ML, None, 0.2), result("b", ML, None, 0.4)]
-    results += [result("a", "DPS", alpha, 0.1 + k / 100) for k, alpha in enumerate(ALPHAS)]
+    results += [result("a", "DPS", alpha, 0.1 + k / 100) for k, alpha in enumerate(sweep)]
     results += [result("b", "DPS", CHAIRS.alpha, 0.13)]
-    assert best_alpha(results, "DPS") == ALPHAS[0]
+    assert best_alpha(results, "DPS") == sweep[0]
     text = benchmark_table(results, [CHAIRS])
     assert "| maximum likelihood | 30.00 ± 10.00 (1.00) | 15.00 ± 5.00 (1.00) | 30.00 ± 10.00 (1.00) |" in text
     assert "| DPS | 12.00 ± 1.00 (0.40) |" in text

@@ -26,7 +26,9 @@ from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
 from dpskit.training.data import Clouds, load_clouds
 
-ALPHAS = (3_000.0, 10_000.0, 30_000.0, 100_000.0)
+SWEEP = (0.3, 1.0, 3.0, 10.0)
+"""Multiples of a scenario's alpha at which priors are compared."""
+
 ML = "maximum likelihood"
 
 Method = Callable[..., Samples]
@@ -115,7 +117,7 @@ def run_benchmark(
     n_swept: int = 0,
     count: int | None = None,
 ) -> list[Result]:
-    """The baselines and DPS with each prior on all targets, and every prior at all `ALPHAS` on the first few.
+    """The baselines and DPS with each prior on all targets, and every prior at the multiples `SWEEP` on the first few.
 
     record: a file of JSON lines, one per sample; what it holds already is not computed again, so that a run can be
     interrupted, and a target or a method added later. Start a new one when a prior has changed under the same name. A
@@ -130,7 +132,7 @@ def run_benchmark(
     bar = tqdm(enumerate(targets), desc="reconstructions", unit="target", total=total)
     for number, target in bar:
         for scenario in scenarios:
-            alphas = dict.fromkeys([scenario.alpha, *(ALPHAS if number < n_swept else ())])
+            alphas = [factor * scenario.alpha for factor in (SWEEP if number < n_swept else (1.0,))]
             methods = [(name, None, method) for name, method in baselines.items()]
             methods += [(name, a, posterior(prior, scenario, a)) for a in alphas for name, prior in priors.items()]
             for name, alpha, method in methods:

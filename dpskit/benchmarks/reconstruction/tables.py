@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from dpskit.benchmarks.reconstruction.run import ALPHAS, ML, Result, reconstruct
+from dpskit.benchmarks.reconstruction.run import ML, Result, reconstruct
 from dpskit.benchmarks.reconstruction.scenarios import ENERGY_ROWS, Scenario
 from dpskit.benchmarks.reconstruction.targets import Target
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
@@ -34,16 +34,17 @@ def benchmark_table(results: Sequence[Result], scenarios: Sequence[Scenario]) ->
             continue
         parts.append(_table(main, f"{scenario}, alpha {scenario.alpha:,.0f}"))
         swept = {r.target for r in own if r.alpha not in (None, scenario.alpha)}
-        best = [r for r in own if r.target in swept and (r.alpha is None or r.alpha == best_alpha(own, r.method))]
+        tried = [r for r in own if r.target in swept]
+        best = [r for r in tried if r.alpha in (None, best_alpha(tried, r.method))]
         if best:
             parts.append(_table(best, f"{scenario}, each prior at its best alpha", name_alpha=True))
     return "\n\n".join(parts)
 
 
-def best_alpha(results: Sequence[Result], method: str) -> float:
-    """The alpha of `ALPHAS` with the least mean CD."""
-    means = {a: np.mean([r.cd for r in results if r.method == method and r.alpha == a] or [np.inf]) for a in ALPHAS}
-    return min(means, key=means.__getitem__)
+def best_alpha(results: Sequence[Result], method: str) -> float | None:
+    """The alpha of a method with the least mean CD; None if it has none."""
+    own = [r for r in results if r.method == method]
+    return min({r.alpha for r in own}, key=lambda alpha: np.mean([r.cd for r in own if r.alpha == alpha]))
 
 
 def _table(results: Sequence[Result], title: str, *, name_alpha: bool = False) -> str:
