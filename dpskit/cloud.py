@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -66,15 +67,30 @@ def resample(points: Tensor, n_points: int, seed: int | torch.Generator = 0) -> 
 def random_rotations(count: int, seed: int | torch.Generator = 0, *, proper: bool = True) -> Tensor:
     """Draw (count, 3, 3) matrices from the Haar measure of SO(3), or of O(3) when not `proper`.
 
-    QR of a Gaussian matrix with the signs of R's diagonal made positive (Mezzadri, 2007).
+    Four uniform numbers each, so that rotation k of a seed is the same whatever `count` (of normal numbers, torch draws
+    few and many differently): three for the quaternion, one for the sign of an improper one.
     """
     count, generator = check_integer("count", count), as_generator(seed)
-    normal = torch.randn(count, 3, 3, generator=generator, dtype=torch.float64, device=generator.device)
-    q, r = torch.linalg.qr(normal)
-    q = q * torch.sign(torch.diagonal(r, dim1=1, dim2=2)).unsqueeze(1)
-    if proper:
-        q[:, :, 0] *= torch.linalg.det(q).unsqueeze(1)
-    return q.float()
+    uniform = torch.rand(count, 4, generator=generator, dtype=torch.float64, device=generator.device)
+    share, first, second, sign = uniform.unbind(dim=1)
+    rotations = rotations_of(share, 2 * math.pi * first, 2 * math.pi * second)
+    if not proper:
+        rotations = rotations * torch.where(sign < 0.5, -1.0, 1.0)[:, None, None]
+    return rotations.float()
+
+
+def rotations_of(share: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """(k, 3, 3) rotations by the unit quaternions (sqrt(s) sin a, sqrt(s) cos a, sqrt(1 - s) sin b, sqrt(1 - s) cos b).
+
+    share (k,) in [0, 1], angles (k,): where all three are uniform, so are the rotations. Shoemake, in Graphics Gems III
+    (1992).
+    """
+    r, q = share.sqrt(), (1 - share).sqrt()
+    x, y, z, w = r * alpha.sin(), r * alpha.cos(), q * beta.sin(), q * beta.cos()
+    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]
+    rows += [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]
+    rows += [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
+    return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
 
 
 def as_generator(seed: int | torch.Generator) -> torch.Generator:

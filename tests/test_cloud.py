@@ -81,6 +81,12 @@ def test_rotations_follow_the_haar_measure(proper):
     assert abs(float(trace.square().mean()) - 1) < 4.5 * math.sqrt(2 / count)
 
 
+@given(st.integers(0, 2**40), st.integers(1, 40), st.booleans())
+def test_a_rotation_of_a_seed_is_the_same_however_many_are_drawn(seed, count, proper):
+    many = random_rotations(count + 7, seed, proper=proper)
+    assert torch.allclose(many[:count], random_rotations(count, seed, proper=proper), rtol=0, atol=1e-7)
+
+
 def test_a_generator_is_advanced_and_a_seed_is_not():
     generator = torch.Generator().manual_seed(7)
     first, second = random_rotations(1, generator), random_rotations(1, generator)

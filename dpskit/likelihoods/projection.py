@@ -64,13 +64,17 @@ class Projections:
         """Project random subsets of `points` (n, 3) from random orientations, as the paper's experiments do.
 
         proper: orientations from SO(3) (biomolecules) instead of O(3) (the paper's shapes). sigma: noise to be added.
+        View k of a seed is the same however many there are.
         """
         points = check_points("points", points)
         n_views, n_points = check_integer("n_views", n_views), check_integer("n_points", n_points)
         generator = as_generator(seed)
-        rotations = random_rotations(n_views, generator, proper=proper)
-        observed = [noisy(project(resample(points, n_points, generator), r), sigma, generator) for r in rotations]
-        return Projections(observed, rotations, sigma)
+        observed, rotations = [], []
+        for _ in range(n_views):
+            rotation = random_rotations(1, generator, proper=proper)[0]
+            observed.append(noisy(project(resample(points, n_points, generator), rotation), sigma, generator))
+            rotations.append(rotation)
+        return Projections(observed, torch.stack(rotations), sigma)
 
     def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The energy of every view: (b, n, 3) -> (b, K)."""

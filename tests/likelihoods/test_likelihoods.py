@@ -70,6 +70,12 @@ def test_downsampling_and_balancing_choose_uniformly():
         assert z.abs().max() < 4
 
 
+def test_a_view_of_a_seed_is_the_same_however_many_are_observed(normal):
+    few, many = (Projections.observe(normal(30, 3), k, 9, seed=5, proper=False, sigma=0.1) for k in (2, 5))
+    assert torch.equal(few.rotations, many.rotations[:2])
+    assert all(torch.equal(a, b) for a, b in zip(few.points, many.points[:2], strict=True))
+
+
 def test_the_views_of_one_likelihood_redraw_differently():
     views = Projections([torch.zeros(5, 2)] * 3, random_rotations(3), seed=4).views
     assert len({tuple(view.multiplicity(40).tolist()) for view in views}) == 3

@@ -102,7 +102,7 @@ def test_the_gradient_flows_through_the_network():
     prior = DiffusionPrior(network.requires_grad_(False))
     data, x, t = problem(n=5)
     pull = DPS(1000)(prior, data)(x, t).score - (prior.denoise(x, t) - x) / t[:, None, None] ** 2
-    assert bool((pull.norm(dim=2) > 1).all())
+    assert bool((pull.norm(dim=2) > 0.5).all())
 
     def root(x):
         return data.energy(prior.denoise(x, t)).sqrt()
