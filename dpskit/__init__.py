@@ -9,7 +9,7 @@ from dpskit.data.examples import list_examples, load_example
 from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
-from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points, superpose
 from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
 from dpskit.evaluation.calibrate import calibrate_alpha
 from dpskit.evaluation.calibration import (
@@ -109,6 +109,7 @@ __all__ = [
     "nearest_training_cloud",
     "normalise",
     "one_nna",
+    "overlay",
     "posterior_predictive_check",
     "random_rotations",
     "read_observations",

@@ -12,7 +12,7 @@ from dpskit.checks import check_integer, check_points
 from dpskit.cloud import Frame, random_rotations
 from dpskit.data.coarse_grain import CoarseGrainedStructure
 from dpskit.data.observations import Observations
-from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.density import export_density
 from dpskit.evaluation.export import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
@@ -143,11 +143,6 @@ def deviation(found: Reconstruction, model: CoarseGrainedStructure, atoms: Tenso
     model: the coarse-grained points of the truth, `atoms` (N, 3) its atoms in angstrom.
     """
     truth = model.frame.to_physical(model.points)
-    moved = overlay(found, truth)
+    moved = overlay(found.coordinates, truth)
     floor = float(rmsd_to_atoms(truth, atoms))
     return Deviation(rmsd_to_points(moved, truth).tolist(), rmsd_to_atoms(moved, atoms).tolist(), floor)
-
-
-def overlay(found: Reconstruction, reference: Tensor) -> Tensor:
-    """The models (s, n, 3) with the radius of gyration of `reference` (m, 3), superposed on it; in angstrom."""
-    return superpose(match_radius_of_gyration(found.coordinates, reference), reference)

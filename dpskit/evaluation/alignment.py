@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from dpskit.checks import check_points
+from dpskit.cloud import rotations_of
 from dpskit.likelihoods.assignment import assign
 
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
@@ -27,6 +28,15 @@ def match_radius_of_gyration(model: Tensor, reference: Tensor) -> Tensor:
     model, reference = _check("model", model), check_points("reference", reference)
     center = model.mean(dim=-2, keepdim=True)
     return center + (model - center) * (_distinct_radius("reference", reference) / _distinct_radius("model", model))
+
+
+def overlay(model: Tensor, reference: Tensor) -> Tensor:
+    """`model` (n, 3) or (b, n, 3) with the radius of gyration of `reference` (m, 3), superposed on it.
+
+    So the paper brings a reconstruction, whose scale is uncertain, onto the truth before it measures an RMSD. Paper:
+    section 4.3.
+    """
+    return superpose(match_radius_of_gyration(model, reference), reference)
 
 
 def rmsd_to_atoms(model: Tensor, atoms: Tensor) -> Tensor:
@@ -123,13 +133,7 @@ def _best_motion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _even_rotations(count: int) -> Tensor:
     """(count, 3, 3) rotations spread evenly over SO(3): super-Fibonacci spirals (Alexa, CVPR 2022)."""
     s = torch.arange(count, dtype=torch.float64) + 0.5
-    r, q = (s / count).sqrt(), (1 - s / count).sqrt()
-    alpha, beta = 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / 1.533751168755204288118041
-    x, y, z, w = r * alpha.sin(), r * alpha.cos(), q * beta.sin(), q * beta.cos()
-    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]
-    rows += [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]
-    rows += [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
-    return torch.stack(rows, dim=-1).reshape(count, 3, 3)
+    return rotations_of(s / count, 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / 1.533751168755204288118041)
 
 
 def _distinct(rotations: Tensor, score: Tensor, count: int, degrees: float) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dpskit.cloud import Frame
-from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import overlay, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 
 
@@ -38,14 +38,14 @@ class Scores:
 def score(points: Tensor, truth: Tensor, energy: Tensor | None = None, frame: Frame | None = None) -> Scores:
     """Scores of `points` (s, n, 3) against `truth` (n, 3), both in the cube.
 
-    frame: of an object with a physical size, for the RMSD to the points of the truth, after matching the radius of
-    gyration and superposing. Paper: section 4.3; Table 1 for CD, EMD and E.
+    frame: of an object with a physical size, for the RMSD to the points of the truth, after `overlay`. Paper: section
+    4.3; Table 1 for CD, EMD and E.
     """
     cd, emd = chamfer_distance(points, truth), earth_movers_distance(points, truth)
     if frame is None:
         return Scores(cd, emd, energy, None)
-    moved = superpose(match_radius_of_gyration(points, truth), truth)
-    return Scores(cd, emd, energy, rmsd_to_points(moved, truth) * frame.scale, frame.unit)
+    rmsd = rmsd_to_points(overlay(points, truth), truth) * frame.scale
+    return Scores(cd, emd, energy, rmsd, frame.unit)
 
 
 def mean_and_deviation(values: Tensor) -> tuple[float, float]:

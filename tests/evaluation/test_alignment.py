@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dpskit.cloud import random_rotations
 from dpskit.data.examples import load_example
 from dpskit.evaluation import alignment
-from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points, superpose
 
 seeds = st.integers(0, 10_000)
 
@@ -82,6 +82,13 @@ def test_superpose_works_in_any_unit_and_batch():
     torch.testing.assert_close(moved[1], superpose(models[1], reference))
     physical = superpose(example.frame.to_physical(models[1]), example.frame.to_physical(reference))
     torch.testing.assert_close(example.frame.to_cube(physical), moved[1], atol=2e-3, rtol=0)
+
+
+def test_overlay_undoes_a_motion_and_a_scale():
+    reference = load_example("ruvab").points[:300]
+    model = torch.stack([1.4 * displaced(reference, seed, noise=0.0)[0] for seed in (1, 2)])
+    assert rmsd_to_points(overlay(model, reference), reference).tolist() == pytest.approx([0, 0], abs=1e-3)
+    assert float(rmsd_to_points(superpose(model, reference), reference).min()) > 0.1  # the scale stays
 
 
 def test_superpose_subsets_large_clouds(monkeypatch):

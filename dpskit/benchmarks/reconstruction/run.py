@@ -11,7 +11,7 @@ import torch
 
 from dpskit.benchmarks.reconstruction.scenarios import Scenario
 from dpskit.benchmarks.reconstruction.targets import Target
-from dpskit.evaluation.alignment import match_radius_of_gyration, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
@@ -98,7 +98,7 @@ def reconstruct(
     cd, emd = chamfer_distance(samples.points, target.points), earth_movers_distance(samples.points, target.points)
     columns = [cd.tolist(), emd.tolist(), samples.energy.tolist()]
     if target.scale is not None and target.atoms is not None:
-        moved = superpose(match_radius_of_gyration(samples.points, target.points), target.points)
+        moved = overlay(samples.points, target.points)
         columns.append((rmsd_to_points(moved, target.points) * target.scale).tolist())
         columns.append((rmsd_to_atoms(moved, target.atoms) * target.scale).tolist())
         columns.append([float(rmsd_to_atoms(target.points, target.atoms)) * target.scale] * n_samples)
