@@ -23,21 +23,23 @@ def iterate_maximum_likelihood(
     n_steps: int = 100,
     learning_rate: float = 0.01,
     seed: int = 0,
+    warm: WarmStart | None = None,
 ) -> Iterator[Info]:
     """Adam on the energy from clouds that are uniform in [-1, 1]^3, one `Info` per step: x is where the step ends, and
-    the energy that of where it began. Paper: section 4.2."""
+    the energy that of where it began. warm: an empty one, in which the assignments of the run are left. Paper: section
+    4.2."""
     check_method("likelihood", likelihood, "energy(x0, warm)")
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
     n_steps, seed = check_integer("n_steps", n_steps), check_integer("seed", seed, least=0)
     learning_rate = check_number("learning_rate", learning_rate, above=0.0)
     normal = NoiseSource(seed, range(n_samples), (n_points, 3)).draw(0)
-    return _descend(likelihood, 2 * torch.special.ndtr(normal) - 1, n_steps, learning_rate)
+    warm = {} if warm is None else warm
+    return _descend(likelihood, 2 * torch.special.ndtr(normal) - 1, n_steps, learning_rate, warm)
 
 
-def _descend(likelihood: Likelihood, x: Tensor, n_steps: int, learning_rate: float) -> Iterator[Info]:
+def _descend(likelihood: Likelihood, x: Tensor, n_steps: int, learning_rate: float, warm: WarmStart) -> Iterator[Info]:
     x = x.requires_grad_()
     optimizer = torch.optim.Adam([x], lr=learning_rate)
-    warm: WarmStart = {}
     for step in range(n_steps):
         optimizer.zero_grad()
         energy = likelihood.energy(x, warm)
@@ -60,9 +62,10 @@ def maximum_likelihood(
     """Adam on the energy from clouds that are uniform in [-1, 1]^3. Paper: section 4.2."""
     from tqdm.auto import tqdm
 
+    warm: WarmStart = {}
     # fmt: off
     steps = iterate_maximum_likelihood(likelihood, n_samples=n_samples, n_points=n_points, n_steps=n_steps,
-                                       learning_rate=learning_rate, seed=seed)
+                                       learning_rate=learning_rate, seed=seed, warm=warm)
     # fmt: on
     for info in tqdm(steps, total=n_steps, desc="maximum likelihood", unit="step", disable=not progress):
         points = info.x
@@ -72,4 +75,4 @@ def maximum_likelihood(
         "n_steps": n_steps,
         "learning_rate": learning_rate,
     }
-    return Samples(points, likelihood.energy(points).detach(), settings, seed, __version__)
+    return Samples(points, likelihood.energy(points, warm).detach(), settings, seed, __version__)

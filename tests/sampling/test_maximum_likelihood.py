@@ -34,7 +34,7 @@ def test_the_energy_falls_with_the_number_of_steps(normal):
     data = Joint([Projections.observe(x, n_views=2, n_points=16), CoarseGrained(x), Subunit(x[:4])])
     energies = [float(climb(data, n_points=16, n_steps=n).energy.mean()) for n in (1, 20, 100)]
     assert energies == sorted(energies, reverse=True)
-    assert energies[-1] < 0.1 * energies[0]
+    assert energies[-1] < 0.2 * energies[0]
 
 
 def test_it_reaches_the_data_where_the_fit_can_be_perfect(normal):
@@ -72,6 +72,18 @@ def test_the_seed_and_the_number_of_samples(normal):
     assert not torch.isclose(one, other).any()
     more = climb(data, n_points=8, n_steps=10, n_samples=4, seed=1).points
     assert torch.allclose(more[:2], one, atol=1e-5)
+
+
+def test_the_energy_of_the_result_starts_warm(normal):
+    started = []
+
+    class Watched(CoarseGrained):
+        def energy(self, x0, warm=None):
+            started.append(bool(warm))
+            return super().energy(x0, warm)
+
+    climb(Watched(normal(4, 3)), n_points=8, n_steps=3)
+    assert started == [False, True, True, True]
 
 
 def test_the_result(normal, tmp_path):
