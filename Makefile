@@ -4,6 +4,7 @@
 # make app   set up, then serve the panel alone, with voila
 # make site  set up, then run every notebook and lesson in full and write them as pages, with an index, into site/
 # make times set up, then run every notebook in its fast setting and print the time and peak memory of each
+# make clean  remove .venv and what was built, but not results/
 # make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
 
 PYTHON ?= python3
@@ -50,4 +51,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv results site build *.egg-info
+	rm -rf .venv site build *.egg-info
+	@echo "results/ was left as it is."

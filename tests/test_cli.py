@@ -1,10 +1,12 @@
 """The command line."""
 
+import argparse
+
 import numpy as np
 import pytest
 
 import dpskit
-from dpskit.cli import main
+from dpskit.cli import main, make_parser
 
 
 @pytest.fixture
@@ -16,16 +18,59 @@ def clouds(tmp_path):
 
 def test_train_then_sample(clouds, tmp_path, capsys):
     out = tmp_path / "runs" / "tiny"
-    assert main(["train", str(clouds), "--out", str(out), "--clouds", "32", "--precision", "fp32"]) == 0
+    train = ["train", str(clouds), "--out", str(out), "--precision", "fp32", "--stage", "1", "16", "16"]
+    assert main([*train, "--clouds", "32"]) == 0
     weights = out.with_suffix(".safetensors")
     assert capsys.readouterr().out.strip() == str(weights)
     assert "dpskit train clouds.npz" in out.with_suffix(".md").read_text()
+    one = clouds.read_bytes(), weights.read_bytes()
+    for option, words in {
+        "--seed 1": "seed = 1 instead of 0",
+        "--clouds 48": "clouds = 48 instead of 32",
+        "--proper": "proper = True instead of False",
+        "--precision bf16": "precision = 'bf16' instead of 'fp32'",
+        "--minutes 5": "--minutes must be left out",
+    }.items():
+        assert main(["train", str(clouds), "--out", str(out), "--resume", *option.split()]) == 2
+        assert words in capsys.readouterr().err
+    assert main([*train, "--resume"]) == main(["train", str(clouds), "--out", str(out), "--resume"]) == 0
+    assert one == (clouds.read_bytes(), weights.read_bytes())
+    capsys.readouterr()
     arguments = ["sample", str(weights), "--out", str(tmp_path / "s.npz"), "--n-samples", "2", "--n-points", "16"]
     assert main([*arguments, "--n-steps", "3"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "s.npz")
     samples = dpskit.load_samples(tmp_path / "s.npz")
     assert samples.points.shape == (2, 16, 3)
     assert samples.energy is None
     assert samples.settings["schedule"][0] == pytest.approx(80)
+
+
+def test_a_stage_of_more_points_than_the_clouds_have_is_refused(clouds, tmp_path, capsys):
+    assert main(["train", str(clouds), "--out", str(tmp_path / "new" / "a"), "--minutes", "1"]) == 2
+    message = capsys.readouterr().err.strip()
+    assert "at least the 1024 points" in message and "got clouds of 32" in message and "--stage" in message
+    assert not (tmp_path / "new").exists()
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out.strip()) == (0, f"dpskit {dpskit.__version__}")
+
+
+def parsers(parser):
+    yield parser
+    for action in parser._actions:
+        for inner in (action.choices or {}).values() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from parsers(inner)
+
+
+def test_every_option_is_explained():
+    found = list(parsers(make_parser()))
+    assert len(found) > 10
+    for parser in found:
+        for action in parser._actions:
+            assert action.help or isinstance(action, argparse._SubParsersAction), (parser.prog, action.dest)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,6 +86,29 @@ def test_import_stays_light(fresh_import, module):
 
 def test_import_needs_what_it_says(fresh_import):
     assert {"torch", "numpy", "scipy", "numba"} <= set(fresh_import)
+
+
+TRAINING = """
+import sys
+from importlib.machinery import PathFinder
+
+module, package, absent = PathFinder.find_spec, PathFinder.find_distributions, sys.argv[1].split()
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in absent else module(name, *rest)
+PathFinder.find_distributions = lambda context: [] if context.name in absent else package(context)
+from dpskit.cli import main
+sys.exit(main(["train", sys.argv[2], "--out", sys.argv[3], "--clouds", "8", "--stage", "1", "16", "8"]))
+"""
+
+
+def test_training_needs_no_more_than_torch_lightning_and_numbers(tmp_path):
+    """A cluster that has nothing else (but safetensors and tqdm) can train on an npz file."""
+    absent = "gemmi mrcfile pooch requests sklearn trimesh plotly matplotlib anywidget ipywidgets nglview IPython"
+    np.savez(tmp_path / "a.npz", points=np.random.default_rng(0).normal(size=(70, 16, 3)).astype(np.float32))
+    arguments = [absent, str(tmp_path / "a.npz"), str(tmp_path / "prior")]
+    root = Path(dpskit.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", TRAINING, *arguments], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "prior.safetensors").stat().st_size > 1e6
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -26,7 +26,8 @@ def add(commands: Any) -> None:
         kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
         kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
-        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0, help="targets for a scan of alpha")
+        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0,
+                          help="targets on which other values of alpha are tried too")  # fmt: skip
         kind.set_defaults(kind=name)
     kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
     kinds.choices["complexes"].add_argument("--count", type=int, help="draw so many of the structures (default: all)")
@@ -41,9 +42,12 @@ def add(commands: Any) -> None:
     prior.add_argument("--n-samples", type=int, default=50, help="samples, test clouds and training clouds")
     prior.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
-    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1", help="of samples")
-    prior.add_argument("--seed", type=int, default=0, help="of the samples, and of the poses and points of references")
-    prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with EMD")
+    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1",
+                       help="of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
+                       " Heun's method without noise")  # fmt: skip
+    prior.add_argument("--seed", type=int, default=0, help="of the samples, and of what they are compared with")
+    prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with the earth"
+                       " mover's distance, the slow one")  # fmt: skip
     prior.add_argument("--record", help="file of JSON lines to add to; samples and a picture are kept beside it"
                        " (default: results/benchmark/prior-NAME.jsonl)")  # fmt: skip
     speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
@@ -59,6 +63,10 @@ def add(commands: Any) -> None:
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
     assignment.add_argument("--n-samples", type=int, default=4, help="clouds in the runs that make the problems")
     assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
+    coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
+    coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
+    coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
+    coarse.add_argument("--seed", type=int, default=0, help="of the fits")
     exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
     exact.add_argument("--trials", type=int, default=40, help="data sets per case")
     exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
@@ -148,6 +156,12 @@ def _assignment(options: argparse.Namespace) -> None:
     print(profile_table(profile, thread_speedup(profile.denoised, data)), end="\n\n")
     trajectories = record_trajectories(prior, points, n_samples=options.n_samples)
     print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
+
+
+def _coarse_graining(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.coarse_graining import coarse_graining_benchmark, coarse_graining_table
+
+    print(coarse_graining_table(coarse_graining_benchmark(options.structures, options.n_points, options.seed)))
 
 
 def _exact(options: argparse.Namespace) -> None:

@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
     known.add_argument("--n-samples", type=int, default=10, help="number of models")
     known.add_argument("--n-points", type=int, default=1024, help="points per model")
     known.add_argument("--n-steps", type=int, default=40, help="steps from t = 1 to 0")
-    known.add_argument("--alpha", type=float, help="strength of the data (default: by the paper's Table 4)")
+    known.add_argument("--alpha", type=float, help="pull of the data against the prior, a number without unit, for"
+                       " 1,024 points (default: the paper's Table 4, 20,000 (K - 1) for K projections, K > 2, else"
+                       " 4,000)")  # fmt: skip
     known.add_argument("--resolution", type=float, default=15.0, help="of the densities, in angstrom")
     known.add_argument("--seed", type=int, default=0, help="of the samples, and of simulated observations")
     known.add_argument("--ml", action="store_true", help="also by maximum likelihood, for comparison")

@@ -29,3 +29,4 @@ def run(options: argparse.Namespace) -> None:
                      solver=solver, seed=options.seed)
     # fmt: on
     samples.save(options.out)
+    print(options.out)

@@ -6,15 +6,14 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dpskit.commands.parser import add_command
 from dpskit.priors.transformer import PRESETS
-
-if TYPE_CHECKING:
-    from dpskit.training.config import Stage
+from dpskit.training.config import CURRICULUM, Stage
 
 STAGE = "UNTIL N_POINTS BATCH [P_MEAN P_STD T_MAX], with UNTIL the share of the clouds at which the stage ends"
+DEFAULT = ", ".join(f"{stage.until:g} {stage.n_points} {stage.batch}" for stage in CURRICULUM)
 
 
 def add(commands: Any) -> None:
@@ -25,18 +24,21 @@ def add(commands: Any) -> None:
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--clouds", type=int, help="how many clouds to draw in all; all schedules follow it")
     budget.add_argument("--minutes", type=float, help="the same, as the time it takes here, which is measured first")
-    train.add_argument("--resume", action="store_true", help="continue the run of --out, in its settings")
+    train.add_argument("--resume", action="store_true", help="continue the run of --out in its settings: others are"
+                       " refused, but for DATA, --compile and where and how long it runs")  # fmt: skip
     train.add_argument("--time-limit", type=float, help="stop after so many minutes, to be resumed later")
-    train.add_argument("--preset", choices=sorted(PRESETS), default="small", help="size of the network")
+    train.add_argument("--preset", choices=sorted(PRESETS), help="size of the network (default: small)")
     train.add_argument("--initial", help="prior to start from (fine-tuning): a shipped name, or a .safetensors file")
     train.add_argument("--proper", action="store_true", help="augment with proper rotations only (biomolecules)")
-    train.add_argument("--stage", nargs="+", action="append", type=float, help=f"repeatable: {STAGE}")
-    train.add_argument("--learning-rate", type=float, default=2e-3, help="at its peak")
-    train.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="of the arithmetic")
+    train.add_argument(
+        "--stage", nargs="+", action="append", type=float, help=f"repeatable: {STAGE} (default: {DEFAULT})"
+    )
+    train.add_argument("--learning-rate", type=float, help="at its peak (default: 0.002)")
+    train.add_argument("--precision", choices=["bf16", "fp32"], help="of the arithmetic (default: bf16)")
     train.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto", help="where to train")
     train.add_argument("--threads", type=int, help="CPU threads (default: all)")
     train.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    train.add_argument("--seed", type=int, default=0, help="of weights, data order and noise")
+    train.add_argument("--seed", type=int, help="of weights, data order and noise (default: 0)")
     train.add_argument("--interval", type=float, default=150, help="seconds between checkpoints")
     train.add_argument(
         "--shard-size", type=float, nargs="?", const=15.0, help="split what is written into files of MiB"
@@ -47,26 +49,23 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from dpskit.training.checkpoint import load_checkpoint
-    from dpskit.training.config import CURRICULUM, TrainConfig
+    from dpskit.training.config import TrainConfig
     from dpskit.training.speed import clouds_in
     from dpskit.training.train import train
 
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.resume:
+        if options.minutes is not None:
+            raise ValueError("--minutes must be left out with --resume, which goes on to the clouds of its run.")
         config = load_checkpoint(Path(options.out).with_suffix(".checkpoint"))[1]
-        config = replace(config, data=options.data, compile=options.compile)
     elif options.clouds is None and options.minutes is None:
         raise ValueError("--clouds or --minutes must be given, or --resume.")
     else:
-        # fmt: off
-        config = TrainConfig(options.data, options.clouds or 1, PRESETS[options.preset], options.initial,
-                             options.proper, tuple(map(_stage, options.stage or [])) or CURRICULUM,
-                             learning_rate=options.learning_rate, precision=options.precision,
-                             compile=options.compile, seed=options.seed)
-        # fmt: on
-        if options.minutes is not None:
-            config = replace(config, clouds=clouds_in(options.minutes, config, options.accelerator))
+        config = TrainConfig(options.data, clouds=1)
+    config = replace(config, **_given(options))
+    if options.minutes is not None:
+        config = replace(config, clouds=clouds_in(options.minutes, config, options.accelerator))
     # fmt: off
     print(train(config, options.out, resume=options.resume, accelerator=options.accelerator,
                 interval=options.interval, time_limit=options.time_limit,
@@ -74,9 +73,16 @@ def run(options: argparse.Namespace) -> None:
     # fmt: on
 
 
-def _stage(values: Sequence[float]) -> Stage:
-    from dpskit.training.config import Stage
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a TrainConfig that the options say; the others keep their defaults, or those of a resumed run."""
+    names = ("data", "clouds", "initial", "learning_rate", "precision", "compile", "seed")
+    given = {name: getattr(options, name) for name in names} | {"proper": options.proper or None}
+    given["network"] = options.preset and PRESETS[options.preset]
+    given["curriculum"] = options.stage and tuple(map(_stage, options.stage))
+    return {name: value for name, value in given.items() if value is not None}
 
+
+def _stage(values: Sequence[float]) -> Stage:
     if len(values) not in (3, 6) or any(value != int(value) for value in values[1:3]):
         raise ValueError(f"--stage must be {STAGE}; got {list(values)}.")
     return Stage(values[0], int(values[1]), int(values[2]), *values[3:])

@@ -58,7 +58,8 @@ def read_clouds(
       its zip file (`SHAPENET_PART_URL`), which is downloaded and unpacked once into the folder DPSKIT_CACHE;
     - a folder of .off, .ply, .npy, .npz, .xyz, .pts or .txt clouds or of structure files, however deep: folders named
       train, val or test give the split, all others the category, as in ModelNet (category/split/name.off);
-    - one such file, a packed npz file (see `dpskit.data.packed`), or a PDB code;
+    - one such file, a packed npz file (see `dpskit.data.packed`) or one with a cloud (m, 3) under each name, or a PDB
+      code;
     - a text file (.txt, .csv or .list) of PDB codes or structure files, or a list of any of these.
 
     category, split: keep only these (case does not matter for categories). n_points: drawn from a mesh uniformly by
@@ -207,15 +208,18 @@ def _file(
 
 
 def _npz(path: Path, name: str, category: str, splits: tuple[str, ...]) -> list[NamedCloud]:
-    """One cloud, `points` (m, 3), or a packed file, whose own categories and splits count."""
+    """One cloud, `points` (m, 3); a packed file, whose own categories and splits count; or a cloud under each name."""
+    stem, split = name.removesuffix(".npz"), splits[0] if splits else ""
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        points = file["points"] if "points" in file else np.zeros((0, 3))
-    if points.ndim == 3:
-        return read_packed(path, name).clouds()
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise ValueError(f"points must have shape (m, 3) or (k, m, 3), got {points.shape}")
-    cloud = torch.from_numpy(points.astype(np.float32))
-    return [NamedCloud(name.removesuffix(".npz"), cloud, category, splits[0] if splits else "")]
+        if "points" in file and file["points"].ndim == 3:
+            return read_packed(path, name).clouds()
+        arrays = {stem: file["points"]} if "points" in file else {f"{stem}/{key}": file[key] for key in file}
+    wrong = [f"{key}: {points.shape}" for key, points in arrays.items() if points.ndim != 2 or points.shape[1] != 3]
+    if wrong or not arrays:
+        shapes = ", ".join(wrong) or "no array"
+        raise ValueError(f"points must have shape (m, 3) or (k, m, 3), and other arrays (m, 3), got {shapes}")
+    clouds = {key: torch.from_numpy(points.astype(np.float32)) for key, points in arrays.items()}
+    return [NamedCloud(key, cloud, category, split) for key, cloud in clouds.items()]
 
 
 def _plain(path: Path, name: str, category: str, splits: tuple[str, ...], n_points: int, seed: int) -> _Item:

@@ -94,6 +94,11 @@ class TrainConfig:
         """The stage at `share`, the part of the run that is done."""
         return next((stage for stage in self.curriculum if share < stage.until), self.curriculum[-1])
 
+    @property
+    def n_points(self) -> int:
+        """The most points per cloud that a stage draws."""
+        return max(stage.n_points for stage in self.curriculum)
+
     @staticmethod
     def from_dict(settings: dict[str, Any]) -> TrainConfig:
         """The inverse of `dataclasses.asdict`, from a checkpoint or a model card."""

@@ -46,17 +46,21 @@ class Clouds:
         return clouds @ random_rotations(batch, generator, proper=proper)
 
 
-def load_clouds(path: str | Path, held_out: int) -> tuple[Clouds, Clouds]:
+def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clouds, Clouds]:
     """Read a packed npz (see `dpskit.data.packed`) into (training, held-out) clouds, each normalised to [-1, 1]^3.
 
     If some of its clouds are marked as the split "train", only these are used. The held-out clouds are spread evenly
-    over those that are not `redundant`. Raises FileNotFoundError if there is no such file, and ValueError if it is not
-    an npz with finite `points` (k, m, 3), or holds too few clouds.
+    over those that are not `redundant`. n_points: that a run draws of a cloud at the most. Raises FileNotFoundError if
+    there is no such file, and ValueError if it is not an npz with finite `points` (k, m, 3), or holds too few clouds,
+    or clouds of too few points.
     """
     data = read_packed(path)
     own_split = torch.from_numpy(data.split == "train") if (data.split == "train").any() else slice(None)
     points = check_points("points of data", data.points[own_split], batched=True).float()
     redundant, size = torch.from_numpy(data.redundant.astype(bool))[own_split], data.size[own_split]
+    if points.shape[1] < n_points:
+        got = f"got clouds of {points.shape[1]}: give stages of fewer points (--stage)"
+        raise ValueError(f"data must hold clouds of at least the {n_points} points that a stage draws, {got}.")
     clouds = torch.stack([normalise(cloud)[0] for cloud in points])
     own = (~redundant).nonzero().squeeze(1)
     if len(own) < 2 * held_out:

@@ -18,7 +18,7 @@ def seconds_per_cloud(config: TrainConfig, accelerator: str = "auto", seconds: f
     """Seconds per training cloud in each stage of the curriculum, each measured for about `seconds` after a warm-up."""
     check_number("seconds", seconds, above=0.0)
     fabric = make_fabric(accelerator)
-    clouds = load_clouds(config.data, config.held_out)[0].to(fabric.device)
+    clouds = load_clouds(config.data, config.held_out, config.n_points)[0].to(fabric.device)
     module, state = set_up(replace(config, initial=None), fabric)
     found = []
     for stage in config.curriculum:

@@ -81,7 +81,7 @@ def train(
     for path in (log_path, checkpoint):
         if saved is None and path.exists():
             raise FileExistsError(f"out must be new, or resume be set, but {str(path)!r} exists.")
-    clouds, held_out = load_clouds(config.data, config.held_out)
+    clouds, held_out = load_clouds(config.data, config.held_out, config.n_points)
     fabric = make_fabric(accelerator)
     for stage in config.curriculum:
         if stage.batch % fabric.world_size:

@@ -132,6 +132,21 @@ def test_a_folder_of_all_kinds(tmp_path):
     assert len(read_clouds([tmp_path / "a.npy", tmp_path / "c.npz"], progress=False)) == 3
 
 
+def test_an_npz_of_named_clouds(one_sentence, tmp_path):
+    one, two = np.random.default_rng(0).normal(size=(2, 7, 3))
+    (tmp_path / "chair" / "test").mkdir(parents=True)
+    np.savez(tmp_path / "chair" / "test" / "all.npz", one=one, two=two)
+    clouds = read_clouds(tmp_path, progress=False)
+    assert [(c.name, c.category, c.split) for c in clouds] == [
+        ("chair/test/all/one", "chair", "test"),
+        ("chair/test/all/two", "chair", "test"),
+    ]
+    assert all(np.allclose(c.points, points) for c, points in zip(clouds, (one, two), strict=True))
+    np.savez(tmp_path / "other.npz", one=one, names=np.arange(4))
+    with one_sentence(ValueError, "source", "other.npz", "names: (4,)"):
+        read_clouds(tmp_path / "other.npz", progress=False)
+
+
 def test_what_cannot_be_read_is_named_and_counted(tmp_path):
     points = table(15)[0].astype(np.float32)
     np.save(tmp_path / "good.npy", points)

@@ -100,6 +100,13 @@ def test_asking_for_more_points_than_there_are_gives_all(clouds):
     assert clouds.draw(3, 500, True, torch.Generator().manual_seed(0)).shape == (3, 20, 3)
 
 
+def test_clouds_of_too_few_points(one_sentence, tmp_path):
+    path = write(tmp_path / "a.npz", points=some_clouds(10))
+    assert load_clouds(path, 2, n_points=20)[0].points.shape == (8, 20, 3)
+    with one_sentence(ValueError, "data", "at least the 21 points", "clouds of 20"):
+        load_clouds(path, 2, n_points=21)
+
+
 def test_missing_file(one_sentence, tmp_path):
     with one_sentence(FileNotFoundError, "data", tmp_path / "none.npz"):
         load_clouds(tmp_path / "none.npz", 2)
