@@ -56,4 +56,4 @@ def coarse_graining_table(found: Sequence[CoarseGraining]) -> str:
         assembly = "–" if row.assembly is None else row.assembly
         lines.append(f"| {row.name} | {row.atoms:,} | {row.chains} | {assembly} | {row.seconds:.1f} | {row.rmsd:.2f} |")
     total, seconds = sum(row.atoms for row in found), sum(row.seconds for row in found)
-    return "\n".join([*lines, "", f"{len(found)} structures, {total:,} atoms, {seconds:.1f} s."])
+    return "\n".join([*lines, "", f"{total:,} atoms in all, {seconds:.1f} s."])

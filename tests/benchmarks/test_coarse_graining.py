@@ -22,7 +22,7 @@ def test_the_table():
     rows = [CoarseGraining("1abc", 1200, 2, None, 1.26, 2.345), CoarseGraining("2abc", 800, 1, "1", 0.5, 1.0)]
     lines = coarse_graining_table(rows).splitlines()
     assert lines[2:4] == ["| 1abc | 1,200 | 2 | – | 1.3 | 2.35 |", "| 2abc | 800 | 1 | 1 | 0.5 | 1.00 |"]
-    assert lines[-1] == "2 structures, 2,000 atoms, 1.8 s."
+    assert lines[-1] == "2,000 atoms in all, 1.8 s."
 
 
 def test_a_missing_file_is_told_before_work_starts(one_sentence, tmp_path):
