@@ -182,7 +182,7 @@ def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
     methods = baseline_methods(Clouds(torch.stack([t.points for t in found]), torch.full((5,), 0.2)), proper=False)
     data = replace(SMALL, n_points=32, n_views=4)
     name = "nearest training cloud"
-    method = lambda data, **settings: methods[name](data, n_rotations=600, **settings)  # noqa: E731
+    method = lambda data, **settings: methods[name](data, n_rotations=2000, **settings)  # noqa: E731
     (result,) = reconstruct(found[2], data, name, method, 1)
     others = [float(dpskit.chamfer_distance(t.points[None], found[2].points)) for t in found if t is not found[2]]
     assert result.cd < 0.7 * min(others)
