@@ -77,7 +77,7 @@ def record_trajectories(
     points: Tensor,
     *,
     n_observed: Sequence[int] = (200, 400, 800, 1024),
-    n_samples: int = 4,
+    n_samples: int = 10,
     n_points: int = 1024,
     n_steps: int = 40,
     seed: int = 0,

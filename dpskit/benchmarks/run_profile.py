@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer
-from dpskit.likelihoods.assignment import assign
+from dpskit.likelihoods.assignment import assign, assign_each
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import WarmStart
 from dpskit.priors.protocol import Prior
@@ -110,19 +110,20 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections, threads: int =
     """
     check_integer("threads", threads)
     before = torch.get_num_threads()
-    seconds, warm = {1: 0.0, threads: 0.0}, [None] * len(data.views)
+    seconds, start = {1: 0.0, threads: 0.0}, [None] * len(data.views)
     try:
         for x0 in denoised:
-            for k, (view, rotation) in enumerate(zip(data.views, data.rotations, strict=True)):
-                x, multiplicity, found = project(x0, rotation), view.multiplicity(x0.shape[1]), {}
-                for count in seconds:
-                    torch.set_num_threads(count)
-                    start = time.perf_counter()
-                    found[count] = assign(x, view.points, multiplicity, warm[k])
-                    seconds[count] += time.perf_counter() - start
-                assert torch.equal(found[1].index, found[threads].index)
-                assert torch.equal(found[1].duals, found[threads].duals)
-                warm[k] = found[1]
+            pairs, found = zip(data.views, data.rotations, start, strict=True), {}
+            calls = [(project(x0, r), view.points, view.multiplicity(x0.shape[1]), s) for view, r, s in pairs]
+            for count in seconds:
+                torch.set_num_threads(count)
+                began = time.perf_counter()
+                found[count] = assign_each(calls)
+                seconds[count] += time.perf_counter() - began
+            start = found[1]
+            for one, other in zip(start, found[threads], strict=True):
+                assert torch.equal(one.index, other.index)
+                assert torch.equal(one.duals, other.duals)
     finally:
         torch.set_num_threads(before)
     return seconds[1] / seconds[threads]

@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
     assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
-    assignment.add_argument("--n-samples", type=int, default=4, help="clouds in the runs that make the problems")
+    assignment.add_argument("--n-samples", type=int, default=10, help="clouds in the runs that make the problems")
     assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
     coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
     coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")

@@ -23,7 +23,7 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-WIDTH = 32  # columns in a block: few enough to pass over many, enough to fill vector registers
+WIDTH = 64  # columns in a block: few enough to pass over many, enough to fill vector registers
 FAR = 1e300  # instead of infinity, which the fast-math flags rule out; callers refuse NaN, infinity and larger numbers
 OPTIONS = {"error_model": "numpy", "fastmath": {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}}
 
@@ -180,8 +180,8 @@ def match(x, y, price, first, patience):
         else:
             waiting[n_waiting] = i
             n_waiting += 1
-    if n_waiting > patience:
-        return np.full(n, -1)
+            if n_waiting > patience:
+                return np.full(n, -1)
 
     for q in range(n_waiting):
         open_price[:] = price_of
@@ -224,16 +224,81 @@ def match(x, y, price, first, patience):
 
 
 @compiled
-def morton_code(points, low, scale):
-    """The place of each point (m, d) on a Morton curve of 12 bits per axis, on which neighbours are mostly near."""
+def spatial_order(points):
+    """An order of the points (m, d) in which neighbours are near in space, and equal points adjoin.
+
+    It follows a Morton curve of 12 bits per axis, on at most three axes.
+    """
     axes = min(points.shape[1], 3)
     code = np.zeros(len(points), np.int64)
-    for j in range(len(points)):
-        for axis in range(axes):
-            cell = np.int64((points[j, axis] - low[axis]) * scale[axis])
+    for axis in range(axes):
+        low, high = points[:, axis].min(), points[:, axis].max()
+        scale = 4095 / (high - low) if high > low else 0.0
+        for j in range(len(points)):
+            cell = np.int64((points[j, axis] - low) * scale)
             for bit in range(12):
                 code[j] |= ((cell >> bit) & 1) << (axes * bit + axis)
-    return code
+    return np.argsort(code, kind="mergesort")  # stable
+
+
+@compiled
+def thinned(order, column_of, step):
+    """Every `step`-th row, in their `order`, and every `step`-th unit, in that of their columns: the rows, the columns
+    that are left, and the first unit of each."""
+    rows, units = order[step // 2 :: step], column_of[step // 2 :: step]
+    columns, first = np.empty(len(units), np.int64), np.empty(len(units) + 1, np.int64)
+    count = 0
+    for k in range(len(units)):
+        if k == 0 or units[k] != units[k - 1]:
+            columns[count], first[count] = units[k], k
+            count += 1
+    first[count] = len(units)
+    return rows, columns[:count], first[: count + 1]
+
+
+@inlined
+def patience(n, m):
+    """How many of n rows may wait for one of m columns before it pays to look for better prices."""
+    return int(np.sqrt(n * m) / 2) if n >= 128 else n
+
+
+@compiled
+def match_from_coarse_to_fine(x, y, price, first):
+    """`match`, from better prices if those at hand are poor: the prices of a problem of half the size.
+
+    Even prices that are right for the densities of x and y leave about sqrt(n m) / 2 rows waiting, because the number
+    of rows near a column fluctuates; more are left if mass has to move further, and then paths are long.
+    """
+    n, m = len(x), len(y)
+    unit = match(x, y, price, first, patience(n, m) if first[m] == n else n)
+    if unit[0] >= 0:
+        return unit
+    order, column_of = spatial_order(x), np.empty(n, np.int64)
+    for j in range(m):
+        column_of[first[j] : first[j + 1]] = j
+    step = 1
+    while unit[0] < 0:  # coarser, until the prices at hand are good enough
+        step *= 2
+        rows, columns, first_unit = thinned(order, column_of, step)
+        known = price[columns]
+        unit = match(x[rows], y[columns], known, first_unit, patience(len(rows), len(columns)))
+    while step > 1:  # finer: each column costs what the rows of the coarser problem would pay for it at most
+        coarse = x[rows]
+        paid = least_costs(coarse, in_one_block(y[columns]), np.expand_dims(known, 0))
+        step //= 2
+        rows, columns, first_unit = thinned(order, column_of, step)
+        known = -least_costs(y[columns], in_one_block(coarse), np.expand_dims(-paid, 0))
+        unit = match(x[rows], y[columns], known, first_unit, len(rows))
+    price[:] = known
+    found = np.empty(n, np.int64)
+    found[rows] = unit
+    return found
+
+
+@inlined
+def in_one_block(points):
+    """(m, d) -> (1, d, m), as `least_costs` takes them."""
+    return np.expand_dims(points.T.copy(), 0)
 
 
 class Columns(NamedTuple):
@@ -244,12 +309,6 @@ class Columns(NamedTuple):
     first: np.ndarray  # (g + 1,), the units of column j are first[j] to first[j + 1] - 1
     unit: np.ndarray  # (units,), the row of y that each unit belongs to
     group: np.ndarray  # (m,), the column that each row of y is, -1 for none
-
-
-def spatial_order(points: np.ndarray) -> np.ndarray:
-    """An order of the points (m, d) in which neighbours are near in space, and equal points adjoin."""
-    low, span = points.min(axis=0), np.ptp(points, axis=0)
-    return np.argsort(morton_code(points, low, 4095 / np.where(span > 0, span, FAR)), kind="stable")
 
 
 def arrange(y: np.ndarray, capacity: np.ndarray) -> Columns:
@@ -270,28 +329,5 @@ def solve(x: np.ndarray, columns: Columns, duals: np.ndarray) -> tuple[np.ndarra
     duals: (m,) finite numbers to start from, all equal where there are more than n units. Arrays are C-contiguous.
     """
     price = -duals[columns.head]
-    unit = _match_from_coarse_to_fine(x, columns.point, price, columns.first)
+    unit = match_from_coarse_to_fine(x, columns.point, price, columns.first)
     return columns.unit[unit], np.where(columns.group >= 0, -price[columns.group], 0.0)
-
-
-def _match_from_coarse_to_fine(x: np.ndarray, y: np.ndarray, price: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """`match`, from better prices if those at hand are poor: the prices of a problem of a quarter of the size.
-
-    Even prices that are right for the densities of x and y leave about sqrt(n m) / 2 rows waiting, because the number
-    of rows near a column fluctuates; more are left if mass has to move further, and then paths are long.
-    """
-    n, m = len(x), len(y)
-    if n < 128 or first[-1] > n:
-        return match(x, y, price, first, n)
-    unit = match(x, y, price, first, int(np.sqrt(n * m) / 2))
-    if unit[0] >= 0:
-        return unit
-    rows = x[spatial_order(x)[1::4]]
-    column = np.repeat(np.arange(m), np.diff(first))[1::4]  # of every fourth unit
-    used, count = np.unique(column, return_counts=True)
-    coarse = price[used]
-    taken = column[_match_from_coarse_to_fine(rows, y[used], coarse, np.append(0, np.cumsum(count)))]
-    price[used] = coarse
-    u = ((rows - y[taken]) ** 2).sum(axis=1) + price[taken]
-    price[:] = -least_costs(y, rows.T[None].copy(), -u[None])
-    return match(x, y, price, first, n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -62,9 +62,20 @@ def assign(
     and numba's cache keeps the result. Raises ValueError for a wrong shape, NaN or infinity, and TypeError for what is
     not numeric.
     """
-    problem = _check(x, y, multiplicity, start)
-    solve = _solve_partial if problem.partial else _solve_full
-    index, duals = map(np.stack, zip(*_map_threads(lambda k: solve(problem, k, certify), len(problem.x)), strict=True))
+    return assign_each([(x, y, multiplicity, start)], certify=certify)[0]
+
+
+def assign_each(calls: Sequence[tuple[Any, Any, Any, Any]], *, certify: bool = False) -> list[Assignment]:
+    """`assign(x, y, multiplicity, start)` for each of `calls`, whose clouds all share the threads."""
+    problems = [_check(*call) for call in calls]
+    tasks = [(problem, k) for problem in problems for k in range(len(problem.x))]
+    solved = iter(_map_threads(lambda task: _solve_one(*tasks[task], certify), len(tasks)))
+    return [_collect(call[0], problem, solved) for call, problem in zip(calls, problems, strict=True)]
+
+
+def _collect(x: Any, problem: _Problem, solved: Iterator[tuple[np.ndarray, np.ndarray]]) -> Assignment:
+    """The results for all clouds of a problem, taken from `solved`."""
+    index, duals = map(np.stack, zip(*itertools.islice(solved, len(problem.x)), strict=True))
     cost = np.array([_cost(problem.x[k], problem.y[k % len(problem.y)], index[k]) for k in range(len(index))])
     device = torch.as_tensor(x).device
     return Assignment(*(torch.from_numpy(part).to(device) for part in (index, cost, duals, problem.potential)))
@@ -170,16 +181,17 @@ def _gaussian_potential(x: np.ndarray, y: np.ndarray, capacity: np.ndarray) -> n
     return ((y - matrix @ y + 2 * (mean_y - mean_x)) * y).sum(axis=1)
 
 
-def _solve_full(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Index (n,) and duals (m,) of problem k."""
-    y, capacity = problem.y[k % len(problem.y)], problem.capacity[k % len(problem.capacity)]
-    columns = problem.columns[k % len(problem.columns)]
-    return _solve(problem.x[k], y, capacity, columns, problem.start[k], certify)
-
-
-def _solve_partial(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The same when rows are left over: each row of y looks for its row of x, of which enough are free to be near."""
+def _solve_one(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Index (n,) and duals (m,) of cloud k."""
     x, y = problem.x[k], problem.y[k % len(problem.y)]
+    if problem.partial:
+        return _solve_partial(x, y, certify)
+    capacity, columns = problem.capacity[k % len(problem.capacity)], problem.columns[k % len(problem.columns)]
+    return _solve(x, y, capacity, columns, problem.start[k], certify)
+
+
+def _solve_partial(x: np.ndarray, y: np.ndarray, certify: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The same when rows are left over: each row of y looks for its row of x, of which enough are free to be near."""
     ones = np.ones(len(x), np.int64)
     row_of, duals = _solve(y, x, ones, _transport.arrange(x, ones), np.zeros(len(x)), certify)
     index = np.full(len(x), -1)

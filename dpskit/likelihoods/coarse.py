@@ -9,7 +9,14 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import resample
-from dpskit.likelihoods.observation import Observation, check_given, check_sigma, gaussian_log_prob, noisy
+from dpskit.likelihoods.observation import (
+    Observation,
+    check_given,
+    check_sigma,
+    gaussian_log_prob,
+    matched_energies,
+    noisy,
+)
 from dpskit.likelihoods.protocol import WarmStart
 
 
@@ -46,7 +53,7 @@ class CoarseGrained:
 
     def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The energy as the only column: (b, n, 3) -> (b, 1)."""
-        return self.observation.energy(check_points("x0", x0, batched=True), warm).unsqueeze(1)
+        return matched_energies([self.observation], [check_points("x0", x0, batched=True)], warm)
 
     def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """(b, n, 3) -> (b,)."""

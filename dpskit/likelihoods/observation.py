@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_number
-from dpskit.likelihoods.assignment import assign
+from dpskit.likelihoods.assignment import assign_each
 from dpskit.likelihoods.protocol import WarmStart
 
 
@@ -39,16 +39,22 @@ class Observation:
             drawn = torch.randint(m, (rest,), generator=generator)
         return every + torch.bincount(drawn, minlength=m)
 
-    def energy(self, x: Tensor, warm: WarmStart | None) -> Tensor:
-        """1/2 min_P |P U y - x|_F^2 / n for model points x (b, n, d) -> (b,). Paper: eqs. (10) and (12), over 2n.
 
-        The assignment is solved without gradient; by the envelope theorem the gradient of the minimum is that of the
-        matched distances.
-        """
-        found = assign(x, self.points, self.multiplicity(x.shape[1]), None if warm is None else warm.get(self))
-        if warm is not None:
-            warm[self] = found
-        return half_mean_square(x - self.points.to(x)[found.index])
+def matched_energies(
+    observations: Sequence[Observation], clouds: Sequence[Tensor], warm: WarmStart | None = None
+) -> Tensor:
+    """1/2 min_P |P U y_k - x_k|_F^2 / n for K observations y_k of model points x_k (b, n, d_k) -> (b, K).
+
+    The assignments are solved without gradient, all at once; by the envelope theorem the gradient of the minimum is
+    that of the matched distances. Paper: eqs. (10) and (12), over 2n.
+    """
+    pairs = list(zip(observations, clouds, strict=True))
+    starts = {} if warm is None else warm
+    found = assign_each([(x, seen.points, seen.multiplicity(x.shape[1]), starts.get(seen)) for seen, x in pairs])
+    if warm is not None:
+        warm.update(zip(observations, found, strict=True))
+    matched = (x - seen.points.to(x)[best.index] for (seen, x), best in zip(pairs, found, strict=True))
+    return torch.stack([half_mean_square(difference) for difference in matched], dim=1)
 
 
 def half_mean_square(difference: Tensor) -> Tensor:

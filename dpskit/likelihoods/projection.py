@@ -10,7 +10,14 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_points, check_rotations
 from dpskit.cloud import as_generator, random_rotations, resample
-from dpskit.likelihoods.observation import Observation, check_given, check_sigma, gaussian_log_prob, noisy
+from dpskit.likelihoods.observation import (
+    Observation,
+    check_given,
+    check_sigma,
+    gaussian_log_prob,
+    matched_energies,
+    noisy,
+)
 from dpskit.likelihoods.protocol import WarmStart
 
 
@@ -79,8 +86,7 @@ class Projections:
     def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The energy of every view: (b, n, 3) -> (b, K)."""
         x0 = check_points("x0", x0, batched=True)
-        pairs = zip(self.views, self.rotations, strict=True)
-        return torch.stack([view.energy(project(x0, rotation), warm) for view, rotation in pairs], dim=1)
+        return matched_energies(self.views, [project(x0, rotation) for rotation in self.rotations], warm)
 
     def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""

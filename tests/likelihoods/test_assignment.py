@@ -216,6 +216,33 @@ def test_threads_change_no_bit(normal):
             assert all(torch.equal(getattr(one, name), getattr(two, name)) for name in ("index", "cost", "duals"))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_calls_together_are_the_calls_alone(normal, threads):
+    """Problems of several shapes, with and without a multiplicity, rows left over and a start."""
+    x, y, z = normal(3, 200, 2), normal(80, 2, seed=1), normal(2, 140, 3, seed=2)
+    capacity = torch.bincount(torch.arange(200) % 80)
+    calls = [(x, y, capacity, None), (z, z[0, :50], None, None), (x + 0.1, y, capacity, assign(x, y, capacity))]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = module.assign_each(calls, certify=True)
+    finally:
+        torch.set_num_threads(before)
+    for found, call in zip(together, calls, strict=True):
+        alone = assign(*call)
+        assert all(torch.equal(getattr(found, name), getattr(alone, name)) for name in ("index", "cost", "duals"))
+
+
+@pytest.mark.parametrize("n", [128, 129, 255, 700])
+def test_poor_prices_at_every_size(n):
+    """A start far from the optimum, so that coarser problems must give better prices; halves of even and odd sizes."""
+    draw = rng(n)
+    x, y = draw.normal(size=(n, 2)), 0.2 * draw.normal(size=(n // 3, 2)) + 1
+    start = torch.tensor(draw.normal(size=(1, n // 3)))
+    check(x, y, 1 + draw.multinomial(n - n // 3, np.ones(n // 3) / (n // 3)), start=start)
+    check(x, draw.normal(size=(n, 2)), np.ones(n, int), start=torch.zeros(1, n))
+
+
 def test_callers_in_several_threads(normal):
     x, y = normal(2, 100, 2), normal(100, 2, seed=1)
     expected = assign(x, y)
