@@ -113,9 +113,9 @@ def assignment_benchmark(trajectories: Sequence[Trajectory], *, every: int = 1) 
     """Time the engine, SciPy and POT in turn on the same problems, in CPU time of this process with one thread.
 
     The engine solves every evaluation of a trajectory as a batch, starting from the last one as a run does; the others
-    solve every `every`-th, from which all figures are taken. The others are given the matrix of costs, which is not
-    timed: SciPy with upsampled columns, and POT (`pip install pot`) with unique columns and masses. Compilation is not
-    timed.
+    solve every `every`-th, from which all figures are taken; an odd number takes the first and the second evaluations
+    of the steps alike, which differ. The others are given the matrix of costs, which is not timed: SciPy with upsampled
+    columns, and POT (`pip install pot`) with unique columns and masses. Compilation is not timed.
     """
     every = check_integer("every", every)
     threads = torch.get_num_threads()

@@ -62,7 +62,8 @@ def add(commands: Any) -> None:
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
     assignment.add_argument("--n-samples", type=int, default=10, help="clouds in the runs that make the problems")
-    assignment.add_argument("--every", type=int, default=4, help="let SciPy and POT solve every so many evaluations")
+    assignment.add_argument("--every", type=int, default=5, help="let SciPy and POT solve every so many evaluations"
+                            " (odd: the first and the second evaluation of a step differ)")  # fmt: skip
     coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
     coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
     coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
