@@ -18,6 +18,7 @@ from dpskit.likelihoods.assignment import assign
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
 N_STARTS = 24  # of them refined
 N_FINALISTS = 12  # of these refined on all points: a ring of eight has sixteen poses that look alike
+N_LAST = 3  # of these refined to the end, since a few steps do not tell poses of a pseudo-symmetry apart
 N_MODEL, N_REFERENCE = 256, 512  # points that decide among them
 MAX_POINTS = 2_048  # larger clouds are superposed by a random subset
 WIDTH = 0.2  # of the widest part of the kernel, in radii of gyration of the reference
@@ -71,9 +72,9 @@ def superpose(model: Tensor, reference: Tensor) -> Tensor:
     gyration of the reference: the wide one finds the way, the narrow ones settle the details. From centred clouds,
     4,608 rotations spread evenly over SO(3) are scored with the wide one; the 24 best that differ by 15 degrees are
     refined on 256 points of the model and 512 of the reference, and the twelve best of these that differ by 20 degrees
-    on all. Each step is a weighted Procrustes fit and can only raise the correlation. Of more than 2,048 points a
-    random subset decides; it is always the same one, and so is the result. Raises ValueError when all points of the
-    reference coincide.
+    on all, the best three to the end. Each step is a weighted Procrustes fit and can only raise the correlation. Of
+    more than 2,048 points a random subset decides; it is always the same one, and so is the result. Raises ValueError
+    when all points of the reference coincide.
     """
     model, reference = _check("model", model), check_points("reference", reference)
     y = _subset(reference)
@@ -125,9 +126,10 @@ def _best_motion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     rotations, shifts, score = _climb(x[:N_MODEL], y[:N_REFERENCE], rotations[start], y.new_zeros(len(start), 3), 10)
     start = _distinct(rotations, score, N_FINALISTS, 20.0)
     rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 5)
-    start = score.argmax(dim=0, keepdim=True)
-    rotations, shifts, _ = _climb(x, y, rotations[start], shifts[start], 20)
-    return rotations[0], shifts[0]
+    start = score.topk(min(N_LAST, len(score))).indices
+    rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 20)
+    best = int(score.argmax())
+    return rotations[best], shifts[best]
 
 
 def _even_rotations(count: int) -> Tensor:
