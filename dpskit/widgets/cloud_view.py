@@ -25,9 +25,7 @@ class CloudView:
     reach further.
     """
 
-    def __init__(
-        self, titles: Sequence[str], unit: str = "cube", *, rows: int = 1, width: int = 590, height: int = 320
-    ) -> None:
+    def __init__(self, titles: Sequence[str], unit: str = "cube", *, rows: int = 1, width: int, height: int) -> None:
         count = len(titles)
         columns = -(-count // rows)
         grid = [[{"type": "scene"} if r * columns + c < count else None for c in range(columns)] for r in range(rows)]

@@ -32,8 +32,11 @@ def cube_scene(unit: str, reach: float) -> dict[str, Any]:
             "zerolinecolor": "#cccccc",
         }
 
-    camera = {"eye": {"x": 1.3, "y": -1.9, "z": 0.98}, "center": {"x": 0, "y": 0, "z": -0.12}}
-    return {f"{name}axis": axis(name) for name in "xyz"} | {"aspectmode": "cube", "camera": camera}
+    # In parallel projection, as in the static pictures; the aspect ratio is the zoom, and leaves room for the labels.
+    eye, center = {"x": 1.3, "y": -1.9, "z": 0.98}, {"x": 0, "y": 0, "z": -0.04}
+    camera = {"eye": eye, "center": center, "projection": {"type": "orthographic"}}
+    zoom = {"aspectmode": "manual", "aspectratio": dict.fromkeys("xyz", 1.05)}
+    return {f"{name}axis": axis(name) for name in "xyz"} | {"camera": camera} | zoom
 
 
 def cloud_figure(

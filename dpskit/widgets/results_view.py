@@ -17,7 +17,7 @@ class ResultsView:
 
     def __init__(self) -> None:
         self.widget = widgets.VBox([])
-        self.view = CloudView([" "] * 4, rows=2, width=866, height=760)
+        self.view = CloudView([" "] * 4, rows=2, width=866, height=700)
 
     def clear(self) -> None:
         """Take everything away."""

@@ -30,7 +30,7 @@ class StepsView:
         self.curves = Curves()
         self._lock, self._drawn = threading.RLock(), 0.0
         # Each its own figure, because a browser draws a figure as a whole, and most of these rarely change.
-        self.cloud, self.truth = (CloudView([title], width=295) for title in ("sample", "truth"))
+        self.cloud, self.truth = (CloudView([title], width=295, height=275) for title in ("sample", "truth"))
         self.observed = TilesView("observed", "#666666", titled=True)
         self.predicted = TilesView("predicted", SAMPLE_COLOUR, titled=False)
         self.numbers = CurvesView()

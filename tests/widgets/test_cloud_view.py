@@ -15,7 +15,7 @@ def test_axes_hold_the_cloud_and_change_rarely():
 
 
 def test_clouds_titles_colours_and_marks_are_drawn():
-    view = CloudView(["a", "b", "c"], rows=2)
+    view = CloudView(["a", "b", "c"], rows=2, width=600, height=600)
     clouds = [torch.rand(5, 3), None, 3 * torch.rand(7, 3)]
     values = torch.linspace(-1, 1, 5)
     view.show(clouds, titles=["x", "y", "z"], colours=[values, None, None], marked=torch.rand(2, 3))
