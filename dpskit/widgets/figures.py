@@ -100,9 +100,10 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
         for axis in line[len(parts) :]:
             axis.set_axis_off()
         if dots is not None:
-            bar = figure.colorbar(
-                dots, ax=line[: len(parts)], shrink=0.8, aspect=30, label=f"towards the viewer ({unit})"
-            )
+            spare = line[len(parts) :]  # room for the scale, which else takes it from the row
+            place = {"cax": spare[0].inset_axes((0, 0.1, 0.05, 0.8))} if len(spare) else {"ax": line, "shrink": 0.8}
+            bar = figure.colorbar(dots, **place, aspect=30)
+            bar.set_label(f"towards the viewer ({unit})", fontsize=8)
             bar.ax.tick_params(labelsize=7)
     return figure
 
