@@ -69,11 +69,11 @@ class CloudView:
 
         colours: values (n,) from -1 to 1 in place of the height, one per scene.
         """
+        reach = max((reach_of(cloud) for cloud in clouds if cloud is not None), default=1.1)
         with self.live.drawing() as figure:
             for k, cloud in enumerate(clouds):
                 trace = figure.data[k]
                 trace.x, trace.y, trace.z = columns = _columns(cloud)
-                reach = 1.1 if cloud is None else reach_of(cloud)
                 given = None if colours is None else colours[k]
                 trace.marker.color = columns[2] if given is None else given.cpu().float().numpy()
                 trace.marker.cmin, trace.marker.cmax = (-reach / 1.1, reach / 1.1) if given is None else (-1, 1)

@@ -31,7 +31,7 @@ class ResultsView:
             "prior sample" if experiment.data is None else "posterior sample",
             "maximum likelihood" + (": needs data" if report.fitted is None else ""),
             "truth",
-            f"spread of {len(report.samples)} samples: bright is up to {widest:.2f}"
+            f"spread of {len(report.samples)} samples: bright is up to {widest:.2f} (cube)"
             if several
             else "spread: needs two samples",
         ]

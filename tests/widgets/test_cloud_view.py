@@ -1,7 +1,6 @@
 """Clouds in live scenes."""
 
 import numpy as np
-import pytest
 import torch
 
 from dpskit.widgets.cloud_view import CloudView, reach_of
@@ -24,4 +23,9 @@ def test_clouds_titles_colours_and_marks_are_drawn():
     assert np.allclose(first.marker.color, values) and np.allclose(third.marker.color, clouds[2][:, 2])
     assert len(second.x) == 0 and [len(mark.x) for mark in marks] == [0, 0, 2]
     assert [title.text for title in view.live.figure.layout.annotations] == ["x", "y", "z"]
-    assert view.live.figure.layout.scene3.xaxis.range[1] == pytest.approx(reach_of(clouds[2]))
+    ranges = {axis.range for scene in ("scene", "scene2", "scene3") for axis in axes_of(view.live.figure.layout[scene])}
+    assert ranges == {(-reach_of(clouds[2]), reach_of(clouds[2]))}, "one scale for all"
+
+
+def axes_of(scene):
+    return scene.xaxis, scene.yaxis, scene.zaxis
