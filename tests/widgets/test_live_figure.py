@@ -40,7 +40,7 @@ def figure():
 
 def test_a_figure_is_announced_with_its_data(messages):
     LiveFigure(figure())
-    drawn = next(state["_drawn"] for state in messages if "_drawn" in state)
+    drawn = next(state["figure"] for state in messages if "figure" in state)
     x = drawn["data"][0]["x"]
     values = np.frombuffer(base64.b64decode(x["bdata"]), x["dtype"])
     assert values[0] == 1 and np.isnan(values[1]) and drawn["layout"]["title"] == {"text": "before"}
@@ -53,8 +53,8 @@ def test_a_change_is_sent_in_one_piece_and_the_library_once(messages):
         changed.data[0].y, changed.layout.title.text = (5, 6), "after"
         assert len(messages) == announced
     assert len(messages) == announced + 1
-    assert messages[-1]["_drawn"]["data"][0]["y"] == [5, 6]
-    assert messages[-1]["_drawn"]["layout"]["title"]["text"] == "after"
+    assert messages[-1]["figure"]["data"][0]["y"] == [5, 6]
+    assert messages[-1]["figure"]["layout"]["title"]["text"] == "after"
     with live[0].drawing():
         pass
     assert len(messages) == announced + 1, "what has not changed is not sent"
