@@ -3,7 +3,8 @@
 # make lab   set up, then open JupyterLab
 # make app   set up, then serve the panel alone, with voila
 # make site  set up, then run every notebook and lesson in full and write them as pages, with an index, into site/
-# make times set up, then run every notebook in its fast setting and print the time and peak memory of each
+# make times set up, then run every notebook and lesson in full and print the time and peak memory of each
+# make times-fast   the same in the fast setting of the tests
 # make clean  remove .venv and what was built, but not results/
 # make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
 
@@ -13,7 +14,7 @@ INSTALLED := .venv/.installed
 
 NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard tutorials/*.ipynb))
 
-.PHONY: run test test-browser lab app site times lint clean
+.PHONY: run test test-browser lab app site times times-fast lint clean
 
 run: $(INSTALLED)
 	$(BIN)/python notebooks/run.py notebooks/00_quickstart.ipynb results/quickstart
@@ -42,7 +43,10 @@ site: $(INSTALLED)
 	$(BIN)/python notebooks/run.py --index $(NOTEBOOKS) site
 
 times: $(INSTALLED)
-	DPSKIT_FAST=1 $(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times
+	$(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times
+
+times-fast: $(INSTALLED)
+	DPSKIT_FAST=1 $(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times-fast
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing into .venv (about 2 GB, a few minutes the first time) ..."

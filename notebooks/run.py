@@ -23,6 +23,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parent))
 from thread_errors import RAISE, RECORD
 
+HEAD = "| notebook | seconds | CPU seconds | peak memory (GB) |\n|---|---|---|---|"
 USAGE = """
 import pathlib, re, resource, sys, time
 _status = pathlib.Path("/proc/self/status")  # on Linux ru_maxrss begins with that of the parent
@@ -34,13 +35,18 @@ print(_peak * 1024 / 1e9, time.process_time())
 
 @dataclass(frozen=True)
 class Page:
-    """An executed notebook: seconds with the start of its kernel, and CPU seconds and peak GB of the kernel."""
+    """An executed notebook: seconds with the start of its kernel, and CPU seconds and peak GB of the kernel. On a busy
+    machine the CPU seconds tell more than the seconds."""
 
     title: str
     path: Path
     seconds: float
     cpu_seconds: float
     gigabytes: float
+
+    def row(self) -> str:
+        """A line of a Markdown table."""
+        return f"| {self.path.stem} | {self.seconds:.0f} | {self.cpu_seconds:.0f} | {self.gigabytes:.2f} |"
 
 
 def run(path: Path, folder: Path) -> Page:
@@ -82,13 +88,6 @@ def run(path: Path, folder: Path) -> Page:
     return Page(title, target, seconds, cpu, peak)
 
 
-def table(pages: list[Page]) -> str:
-    """Time and memory of each page, as Markdown. On a busy machine the CPU seconds tell more than the seconds."""
-    lines = ["| notebook | seconds | CPU seconds | peak memory (GB) |", "|---|---|---|---|"]
-    lines += [f"| {p.path.stem} | {p.seconds:.0f} | {p.cpu_seconds:.0f} | {p.gigabytes:.2f} |" for p in pages]
-    return "\n".join(lines)
-
-
 def index(pages: list[Page], folder: Path) -> Path:
     """Write a page with links to all others."""
     rows = "\n".join(
@@ -124,8 +123,11 @@ def main(arguments: list[str]) -> None:
     if len(paths) < 2:
         sys.exit(__doc__)
     *notebooks, folder = paths
-    pages = [run(path, folder) for path in notebooks]
-    print(table(pages))
+    pages = []
+    print(HEAD)
+    for path in notebooks:
+        pages.append(run(path, folder))
+        print(pages[-1].row(), flush=True)
     print(index(pages, folder) if with_index else "\n".join(str(page.path) for page in pages))
 
 

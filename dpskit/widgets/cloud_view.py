@@ -25,9 +25,7 @@ class CloudView:
     reach further.
     """
 
-    def __init__(
-        self, titles: Sequence[str], unit: str = "cube", *, rows: int = 1, width: int = 590, height: int = 320
-    ) -> None:
+    def __init__(self, titles: Sequence[str], unit: str = "cube", *, rows: int = 1, width: int, height: int) -> None:
         count = len(titles)
         columns = -(-count // rows)
         grid = [[{"type": "scene"} if r * columns + c < count else None for c in range(columns)] for r in range(rows)]
@@ -71,18 +69,18 @@ class CloudView:
 
         colours: values (n,) from -1 to 1 in place of the height, one per scene.
         """
-        with self.live.figure.batch_update():
+        reach = max((reach_of(cloud) for cloud in clouds if cloud is not None), default=1.1)
+        with self.live.drawing() as figure:
             for k, cloud in enumerate(clouds):
-                trace = self.live.figure.data[k]
+                trace = figure.data[k]
                 trace.x, trace.y, trace.z = columns = _columns(cloud)
-                reach = 1.1 if cloud is None else reach_of(cloud)
                 given = None if colours is None else colours[k]
-                trace.marker.color = columns[2].copy() if given is None else given.cpu().float().numpy()
+                trace.marker.color = columns[2] if given is None else given.cpu().float().numpy()
                 trace.marker.cmin, trace.marker.cmax = (-reach / 1.1, reach / 1.1) if given is None else (-1, 1)
                 self._limits(k, reach)
                 if titles is not None:
-                    self.live.figure.layout.annotations[k].text = titles[k]
-            extra = self.live.figure.data[2 * self.count - 1]
+                    figure.layout.annotations[k].text = titles[k]
+            extra = figure.data[2 * self.count - 1]
             extra.x, extra.y, extra.z = _columns(marked)
 
     def _limits(self, k: int, reach: float) -> None:
@@ -99,9 +97,9 @@ def reach_of(cloud: Tensor) -> float:
 
 
 def _columns(cloud: Tensor | None) -> np.ndarray:
-    """x, y and z of a cloud (n, 3), each contiguous, as the binary messages to the browser need them."""
+    """x, y and z of a cloud (n, 3)."""
     points = np.zeros((0, 3), np.float32) if cloud is None else cloud.detach().cpu().float().numpy()
-    return np.ascontiguousarray(points.T)
+    return points.T
 
 
 def _dots(marker: dict[str, Any]) -> go.Scatter3d:

@@ -32,8 +32,11 @@ def cube_scene(unit: str, reach: float) -> dict[str, Any]:
             "zerolinecolor": "#cccccc",
         }
 
-    camera = {"eye": {"x": 1.3, "y": -1.9, "z": 0.98}, "center": {"x": 0, "y": 0, "z": -0.12}}
-    return {f"{name}axis": axis(name) for name in "xyz"} | {"aspectmode": "cube", "camera": camera}
+    # In parallel projection, as in the static pictures; the aspect ratio is the zoom, and leaves room for the labels.
+    eye, center = {"x": 1.3, "y": -1.9, "z": 0.98}, {"x": 0, "y": 0, "z": -0.04}
+    camera = {"eye": eye, "center": center, "projection": {"type": "orthographic"}}
+    zoom = {"aspectmode": "manual", "aspectratio": dict.fromkeys("xyz", 1.05)}
+    return {f"{name}axis": axis(name) for name in "xyz"} | {"camera": camera} | zoom
 
 
 def cloud_figure(
@@ -97,9 +100,10 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
         for axis in line[len(parts) :]:
             axis.set_axis_off()
         if dots is not None:
-            bar = figure.colorbar(
-                dots, ax=line[: len(parts)], shrink=0.8, aspect=30, label=f"towards the viewer ({unit})"
-            )
+            spare = line[len(parts) :]  # room for the scale, which else takes it from the row
+            place = {"cax": spare[0].inset_axes((0, 0.1, 0.05, 0.8))} if len(spare) else {"ax": line, "shrink": 0.8}
+            bar = figure.colorbar(dots, **place, aspect=30)
+            bar.set_label(f"towards the viewer ({unit})", fontsize=8)
             bar.ax.tick_params(labelsize=7)
     return figure
 

@@ -1,32 +1,86 @@
-"""A plotly figure that becomes a widget when it is first shown."""
+"""A plotly figure that a browser shows, and keeps showing while it changes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import anywidget
+import ipywidgets as widgets
 import plotly.graph_objects as go
+import traitlets
+from plotly.offline import get_plotlyjs
+
+SCRIPT = """
+const part = (model, name) => model.widget_manager.get_model(model.get(name).replace("IPY_MODEL_", ""));
+
+const library = (model) => globalThis.dpskitPlotly ??= (async () => {
+  const source = (await part(model, "_library")).get("source");
+  const address = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  await import(address);
+  URL.revokeObjectURL(address);
+  return globalThis.Plotly;
+})();
+
+async function render({model, el}) {
+  const drawn = await part(model, "_drawn");
+  let drawing = false, outdated = false, removed = false;
+  async function draw() {
+    outdated = true;
+    if (drawing) return;
+    drawing = true;
+    const Plotly = await library(model);
+    while (outdated && !removed) {
+      outdated = false;
+      const {data, layout} = structuredClone(drawn.get("figure"));
+      await Plotly.react(el, data, layout, {displaylogo: false});
+      await new Promise(requestAnimationFrame);
+    }
+    drawing = false;
+  }
+  drawn.on("change:figure", draw);
+  draw();
+  return () => { removed = true; drawn.off("change:figure", draw); globalThis.Plotly?.purge(el); };
+}
+
+export default {render};
+"""
 
 
-class LiveFigure:
-    """`figure` is drawn into: a plain one until `widget` has been asked for, and from then on that widget.
+class _Library(widgets.Widget):
+    """Carries the source of plotly.js to the browser, once for all figures of a kernel."""
 
-    The browser may lose what is drawn into a widget that it is still loading. What is drawn before comes with it.
+    source = traitlets.Unicode(get_plotlyjs()).tag(sync=True)
+
+
+_library = cache(_Library)
+
+
+class _Drawn(widgets.Widget):
+    """What the browser shows: data and layout of a figure."""
+
+    figure = traitlets.Dict().tag(sync=True)
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """The widget of `figure`; a change within `with live.drawing() as figure` is seen when the block ends.
+
+    A browser that is slower than the changes leaves some out, but never the last. This is not plotly's FigureWidget,
+    because anywidget drops all changes of a widget whose script takes over two seconds to load, and plotly's brings
+    5 MB with every figure. Here they come once, and the changes go through a widget without a script.
     """
 
+    _esm = SCRIPT
+    _drawn = traitlets.Instance(_Drawn).tag(sync=True, **widgets.widget_serialization)
+    _library = traitlets.Instance(_Library).tag(sync=True, **widgets.widget_serialization)
+
     def __init__(self, figure: go.Figure) -> None:
-        self.figure: go.Figure | go.FigureWidget = figure
+        self.figure = figure
+        super().__init__(_drawn=_Drawn(figure=figure.to_dict()), _library=_library())
 
-    @property
-    def widget(self) -> go.FigureWidget:
-        """The figure as a widget, made once."""
-        if not isinstance(self.figure, go.FigureWidget):
-            self.figure = _CompleteWidget(self.figure)
-            self.figure.open()
-        return self.figure
-
-
-class _CompleteWidget(go.FigureWidget):
-    """Announces itself to the browser with its data. Plotly's own does so without, and sends the data behind: a browser
-    that draws in between shows an empty figure for ever."""
-
-    def open(self) -> None:
-        if self._widget_data:
-            super().open()
+    @contextmanager
+    def drawing(self) -> Iterator[go.Figure]:
+        """Change the figure, and send it to the browser in one piece."""
+        yield self.figure
+        self._drawn.figure = self.figure.to_dict()

@@ -34,9 +34,9 @@ class LossView:
         self.live = LiveFigure(figure)
 
     @property
-    def widget(self) -> go.FigureWidget:
+    def widget(self) -> LiveFigure:
         """The live picture."""
-        return self.live.widget
+        return self.live
 
     def show(self, progress: Progress) -> None:
         """Draw the log as it is now."""
@@ -44,8 +44,8 @@ class LossView:
         losses = [[line["loss"] for line in progress.log]]
         losses += [[line["held_out"][t] for line in progress.log] for t in LEVELS]
         self.curves = {name: (seen, values) for name, values in zip(self.curves, losses, strict=True)}
-        with self.live.figure.batch_update():
-            for trace, (x, y) in zip(self.live.figure.data, self.curves.values(), strict=True):
+        with self.live.drawing() as figure:
+            for trace, (x, y) in zip(figure.data, self.curves.values(), strict=True):
                 trace.x, trace.y = x, y
 
     def picture(self) -> matplotlib.figure.Figure:

@@ -110,7 +110,8 @@ class MoleculeView:
     def _add_toggle(self, layer: str, shown: bool) -> None:
         import ipywidgets
 
-        toggle = ipywidgets.Checkbox(value=shown, description=layer, indent=False, layout={"width": "auto"})
+        toggle = ipywidgets.Checkbox(value=shown, description=layer, indent=False)
+        toggle.layout = ipywidgets.Layout(width="auto", margin="0 16px 0 0")
         toggle.style.description_width = "initial"
         toggle.observe(lambda change: self.show(layer, change["new"]), names="value")
         self._toggles.children = (*self._toggles.children, toggle)

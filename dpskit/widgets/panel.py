@@ -8,26 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-from IPython import get_ipython
 
 from dpskit.data.examples import Example
 from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.solvers import Info
-from dpskit.widgets.cloud_view import CloudView
 from dpskit.widgets.colours import SAMPLE_COLOUR
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.figures import static_figure
-from dpskit.widgets.progress_view import TILES, Curves, ProgressView
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.runner import Runner
 from dpskit.widgets.score_table import score_table
+from dpskit.widgets.steps_view import StepsView
+from dpskit.widgets.tiles_view import TILES
 
 if TYPE_CHECKING:
     import matplotlib.figure
     from IPython.display import HTML
 
-PAUSE = 0.25  # seconds between pictures, at least: a slow browser must keep time for its buttons
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
 FIXED = widgets.Layout(flex="0 0 auto", width="276px")  # never squeezed by the pictures
 Run = Callable[[Experiment], Iterator[Info]]
@@ -53,15 +51,22 @@ class Panel:
         names = [*self.priors, *prior_names()], [*self.targets, *target_names()]
         self.controls = Controls(settings or Settings(), *names)
         self.runner = Runner(self._show, self._finish, self._fail)
-        self.experiment: Experiment | None = None
-        self.history: list[Info] = []
-        self.curves, self.report = Curves(), None
-        self._started = self._drawn = 0.0
-        self._running_steps = False
-        self._views()
-        self._show_data(self._prepare(self.controls.settings))
+        self.report: Report | None = None
+        self.steps, self.results = StepsView(), ResultsView()
+        self._started, self._running_steps = 0.0, False
         self._assemble()
+        self._show_data(self._prepare(self.controls.settings))
         self.controls.on_change(self._changed)
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is shown now."""
+        return self.steps.experiment
+
+    @property
+    def history(self) -> list[Info]:
+        """The steps of the run so far."""
+        return self.steps.history
 
     # --- What a person does -------------------------------------------------------------------------------------------
 
@@ -77,14 +82,15 @@ class Panel:
             self._buttons(running=False)
             if was_running and self.history:
                 self._say(f"Stopped after step {len(self.history)} of {self._n_steps}.")
-                self.results.trajectory(self.experiment, self.history)
+                self.steps.end()
 
     def reset(self, _: Any = None) -> None:
         """Stop, and bring everything back to how it was at the start."""
         with self.runner.lock:
             self.runner.stop()
             self.controls.reset()
-            self.history, self.report = [], None
+            self.report = None
+            self.steps.clear()
             self.results.clear()
             self._buttons(running=False)
         self._preview()
@@ -130,8 +136,9 @@ class Panel:
     def _launch(self, delay: float) -> None:
         settings = self.controls.settings
         with self.runner.lock:
-            self.history, self.report, self.curves = [], None, Curves()
+            self.report = None
             self._started, self._running_steps, self._n_steps = time.monotonic() + delay, True, settings.n_steps
+            self.steps.clear()
             self.results.clear()
             self._buttons(running=True)
             self._say("Preparing the data …")
@@ -168,65 +175,39 @@ class Panel:
                 self._say(f"Sampled; now {item} …")
 
     def _show_data(self, experiment: Experiment) -> None:
-        self.experiment, self._drawn = experiment, 0.0
-        self.progress_view.observe([] if experiment.views is None else experiment.views.points)
-        self.progress_view.show(self.curves, experiment.settings.n_steps)
-        noise = experiment.noise()[0]
-        self._draw(noise, f"start: noise, t = {experiment.t_max:g}")
+        self.steps.begin(experiment)
         if not self._running_steps:
             self._say("Ready. Press Run.")
 
-    def _draw(self, cloud: Any, title: str) -> None:
-        experiment = self.experiment
-        known = [experiment.upright(part.points) for part in experiment.parts if part is not experiment.views]
-        truth = "truth, and in orange what is known in 3-D" if known else "truth"
-        clouds = [experiment.upright(cloud), experiment.upright(experiment.truth)]
-        self.cloud_view.show(clouds, titles=[title, truth], marked=known[0] if known else None)
-
     def _show_step(self, info: Info) -> None:
-        self.history.append(info)
-        self.curves.add(self.experiment.progress(info))
-        self.progress.value = len(self.history)
-        now = time.monotonic()
-        if now - self._drawn < PAUSE and len(self.history) < self._n_steps:
-            return
-        self._drawn = now
-        self._draw(info.x[0], f"sample 1 at t = {info.t:.3g}")
-        predicted = self.experiment.predict(info.denoised[0])
-        self.progress_view.predict(predicted, [] if self.experiment.views is None else self.experiment.views.points)
-        self.progress_view.show(self.curves, self._n_steps)
-        left = (now - self._started) / len(self.history) * (self._n_steps - len(self.history))
-        self._say(f"Step {len(self.history)} of {self._n_steps}, about {left:.0f} s left.")
+        self.steps.add(info)
+        done = self.progress.value = len(self.history)
+        left = (time.monotonic() - self._started) / done * (self._n_steps - done)
+        self._say(f"Step {done} of {self._n_steps}, about {left:.0f} s left.")
 
     def _finish(self) -> None:
         if self._running_steps:
             self._buttons(running=False)
-            _in_main_thread(lambda history=self.history: self._show_results(history))
+            if self.history:
+                self.steps.end()
+            if self.report is not None:
+                self.results.show(self.experiment, self.report)
             self._say(f"Done in {time.monotonic() - self._started:.0f} s.")
-
-    def _show_results(self, history: list[Info]) -> None:
-        with self.runner.lock:
-            if history is self.history:  # of the last run still
-                if self.report is not None:
-                    self.results.compare(self.experiment, self.report)
-                self.results.trajectory(self.experiment, history)
 
     def _fail(self, error: BaseException) -> None:
         known = isinstance(error, ValueError | TypeError | FileNotFoundError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         self._buttons(running=False)
+        if self.history:
+            self.steps.end()
         self._say(text or type(error).__name__, failed=True)
 
     # --- What it looks like -------------------------------------------------------------------------------------------
 
-    def _views(self) -> None:
-        self.cloud_view = CloudView(["sample 1", "truth"])
-        self.progress_view, self.results = ProgressView(), ResultsView()
+    def _assemble(self) -> None:
         self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": SAMPLE_COLOUR})
         self.status = widgets.HTML(layout=widgets.Layout(width="266px", min_height="48px"))
         self.status.add_class("dpskit-status")
-
-    def _assemble(self) -> None:
         button = {"layout": widgets.Layout(width="86px")}
         self.run_button = widgets.Button(description="Run", icon="play", button_style="primary", **button)
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True, **button)
@@ -235,9 +216,9 @@ class Panel:
         self.stop_button.on_click(self.stop)
         self.reset_button.on_click(self.reset)
         buttons = widgets.HBox([self.run_button, self.stop_button, self.reset_button])
-        left = widgets.VBox([self.controls.box(), buttons, self.progress, self.status], layout=FIXED)
-        right = widgets.VBox([self.cloud_view.live.widget, self.progress_view.live.widget])
-        self.widget = widgets.VBox([widgets.HBox([left, right]), self.results.widget])
+        column = [self.controls.box(), buttons, self.progress, self.status, self.steps.choices]
+        left = widgets.VBox(column, layout=FIXED)
+        self.widget = widgets.VBox([widgets.HBox([left, self.steps.pictures]), self.results.widget])
         self.widget.add_class("dpskit-panel")
 
     def _buttons(self, *, running: bool) -> None:
@@ -249,15 +230,3 @@ class Panel:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
-
-
-def _in_main_thread(function: Callable[[], None]) -> None:
-    """Call it when the kernel is next idle, or at once without a kernel.
-
-    A browser shows a widget that another thread has made, but not what is later drawn into it.
-    """
-    kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
-        function()
-    else:
-        kernel.io_loop.add_callback(function)

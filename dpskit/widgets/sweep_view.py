@@ -55,7 +55,7 @@ class SweepView:
         self.progress = widgets.IntProgress(max=len(self.settings), style={"bar_color": SAMPLE_COLOUR})
         self.status = widgets.HTML()
         row = widgets.HBox([self.metric, self.run_button, self.stop_button, self.progress])
-        self.widget = widgets.VBox([row, self.status, self._live.widget])
+        self.widget = widgets.VBox([row, self.status, self._live])
 
     def start(self, _: Any = None) -> None:
         """Run what the record does not hold yet."""
@@ -131,10 +131,10 @@ class SweepView:
         self.status.value = f"<span style='color: {colour}'>{html.escape(text)}</span>"
 
     def _draw(self) -> None:
-        values, winner, figure = self.values(), best(self.outcomes, self.metric.value), self._live.figure
+        values, winner = self.values(), best(self.outcomes, self.metric.value)
         known = values[np.isfinite(values)]
         count = len(self.steps)
-        with figure.batch_update():
+        with self._live.drawing() as figure:
             for k in range(count):
                 figure.data[k].z = values[k]
                 star = figure.data[count + k]

@@ -170,3 +170,49 @@ def ink(image):
 def changed(before, after):
     """The part of the pixels that differ."""
     return (np.abs(before - after).sum(axis=2) > 30).mean()
+
+
+def changes(page, element, before):
+    """Wait until the element looks different from `before`, and then until it rests; returns what is seen.
+
+    Raises AssertionError when it stays as it is for a minute.
+    """
+    end = time.monotonic() + 60
+    while changed(before, image := pixels(page, element)) < 0.005:
+        assert time.monotonic() < end, "the picture does not change"
+        page.wait_for_timeout(200)
+    return rests(page, element, image)
+
+
+def rests(page, element, image=None):
+    """Wait until nothing moves for a second, a minute at most; returns what is seen."""
+    image, end = pixels(page, element) if image is None else image, time.monotonic() + 60
+    while time.monotonic() < end:
+        page.wait_for_timeout(1000)
+        last, image = image, pixels(page, element)
+        if changed(last, image) == 0:
+            break
+    return image
+
+
+def watch(page, panel):
+    """From now on note when the panel has drawn its sample, with the title; `noted` gives what there is."""
+    panel.locator(".js-plotly-plot").first.evaluate(
+        "figure => {window.noted = []; figure.on('plotly_afterplot', () => "
+        "window.noted.push([performance.now() / 1000, figure.layout.annotations[0].text]))}"
+    )
+
+
+def press(page, button):
+    """Click the button and forget what was noted; returns the time at which it was clicked, on the clock of `noted`."""
+    button.evaluate(
+        "button => button.addEventListener('click', "
+        "() => {window.noted = []; window.pressed = performance.now() / 1000}, {once: true, capture: true})"
+    )
+    button.click()
+    return page.evaluate("window.pressed")
+
+
+def noted(page, word):
+    """The seconds at which pictures were drawn whose title contains `word`."""
+    return [seconds for seconds, title in page.evaluate("window.noted") if word in title]

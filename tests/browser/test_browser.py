@@ -1,6 +1,6 @@
 """The notebooks as a person sees them: JupyterLab in a real browser. `make test-browser` runs this."""
 
-import time
+import os
 
 import lab
 import pytest
@@ -13,8 +13,7 @@ if lab.CHROMIUM is None:
 
 PICTURES = lab.ROOT / "results" / "browser"
 IMPATIENT = ["[anywidget] Failed to initialize model."]
-"""anywidget says so of a figure that takes two seconds to load; it appears all the same, as the pixels prove."""
-PATIENCE = 5  # the machine that runs the tests may be busy with other work
+"""anywidget says so of a widget that a busy browser takes two seconds to load; a live figure follows all the same."""
 SCENE, MOLECULE = ".gl-container canvas", ".jp-OutputArea-output canvas:not(.gl-container canvas)"
 SLIDERS = ["projections", "points in each", "model points", "pull α", "noise until t =", "steps", "samples", "seed"]
 
@@ -72,17 +71,21 @@ def move(page, panel, label, key):
     return before, readout.inner_text()
 
 
+def button(panel, name):
+    return panel.locator("button.widget-button", has_text=name)
+
+
 def test_quickstart(page, address):
     lab.open_notebook(page, address, "00_quickstart.ipynb")
     page.set_viewport_size({"width": 1300, "height": 7000})  # a tall view draws all cells
     assert lab.run_all(page)
     page.locator(MOLECULE).first.wait_for()
-    page.wait_for_timeout(5000)
+    page.wait_for_timeout(3000)
     assert lab.red_boxes(page) == []
-    assert_inside(lab.pixels(page, page.locator(MOLECULE).first), "the molecule")
+    assert_inside(lab.rests(page, page.locator(MOLECULE).first), "the molecule")
     assert page.locator(SCENE).count() == 3
     for k, name in enumerate(("the sample", "maximum likelihood", "the truth")):
-        assert_inside(lab.pixels(page, page.locator(SCENE).nth(k)), name)
+        assert_inside(lab.rests(page, page.locator(SCENE).nth(k)), name)
     picture(page, "quickstart", 1300, 2600)
 
 
@@ -90,60 +93,86 @@ def test_panel(page, address):
     lab.open_notebook(page, address, "90_panel.ipynb")
     assert lab.run_all(page)
     panel = page.locator(".dpskit-panel").last
-    panel.locator(SCENE).first.wait_for()
-    status = panel.locator(".dpskit-status")
-    page.wait_for_timeout(2000)
-    live = panel.locator(SCENE).first
+    panel.locator(SCENE).nth(1).wait_for()
+    status, live = panel.locator(".dpskit-status"), panel.locator(SCENE).first
+    lab.rests(page, live)
 
     # Every slider moves, and those of the data and the noise change the picture before any run.
     for label in SLIDERS:
         before, after = move(page, panel, label, "ArrowRight")
         assert before != after, label
-    start = lab.pixels(page, live)
+    start = lab.rests(page, live)
     move(page, panel, "seed", "ArrowRight")
-    page.wait_for_timeout(2000 * PATIENCE)
-    assert lab.changed(start, lab.pixels(page, live)) > 0.005
+    lab.changes(page, live, start)
 
     # Reset, run and stop: a hundred steps of 1,024 points, so that there is something to stop.
-    panel.locator("button.widget-button", has_text="Reset").click()
+    button(panel, "Reset").click()
     page.wait_for_timeout(1000)
     move(page, panel, "steps", "End")
     move(page, panel, "model points", "End")
-    panel.locator("button.widget-button", has_text="Run").click()
+    button(panel, "Run").click()
     status.get_by_text("Step ").first.wait_for()
-    panel.locator("button.widget-button", has_text="Stop").click()
+    button(panel, "Stop").click()
     status.get_by_text("Stopped after step").wait_for()
-    panel.locator("button.widget-button", has_text="Reset").click()
-    page.wait_for_timeout(1000)
+    button(panel, "Reset").click()
+    status.get_by_text("Ready").wait_for()
 
-    # A run to its end: the second one, so that nothing is compiled any more.
-    start = lab.pixels(page, live)
-    clock = time.monotonic()
-    panel.locator("button.widget-button", has_text="Run").click()
-    status.get_by_text("Step ").first.wait_for()
-    first = time.monotonic() - clock
-    status.get_by_text("Done in").wait_for()
-    print(f"first picture after {first:.1f} s, all after {time.monotonic() - clock:.1f} s")
-    assert first < 2 * PATIENCE
-    page.wait_for_timeout(3000)
-    assert lab.changed(start, lab.pixels(page, live)) > 0.005
-    assert lab.red_boxes(page) == []
-
-    # Afterwards: the trajectory moves, and all clouds are drawn inside their views.
-    scenes = panel.locator(SCENE)
-    assert scenes.count() == 8, "the live sample and truth, four results, and two of the trajectory"
-    for k in range(8):
-        assert_inside(lab.pixels(page, scenes.nth(k)), f"scene {k + 1}")
-    last = lab.pixels(page, scenes.nth(6))
-    before, after = move(page, panel, "step", "ArrowLeft")
-    assert before != after
-    move(page, panel, "step", "Home")
-    page.wait_for_timeout(2000 * PATIENCE)
-    follows = lab.changed(last, lab.pixels(page, scenes.nth(6))) > 0.005
+    # Two runs to their ends, the second with another seed. Each changes the picture; afterwards the step slider does,
+    # there and back again, and all clouds are drawn inside their views.
+    for _ in range(2):
+        move(page, panel, "seed", "ArrowRight")
+        page.wait_for_timeout(1000)
+        start = lab.rests(page, live)
+        button(panel, "Run").click()
+        status.get_by_text("Preparing").or_(status.get_by_text("Step ")).first.wait_for()
+        status.get_by_text("Done in").wait_for()
+        last = lab.changes(page, live, start)
+        assert lab.red_boxes(page) == []
+        scenes = panel.locator(SCENE)
+        assert scenes.count() == 6, "the sample and the truth, and four results"
+        lab.rests(page, scenes.nth(5))
+        for k in range(6):
+            assert_inside(lab.pixels(page, scenes.nth(k)), f"scene {k + 1}")
+        before, after = move(page, panel, "step", "Home")
+        assert before != after == "1"
+        first = lab.changes(page, live, last)
+        move(page, panel, "step", "End")
+        assert lab.changed(last, lab.changes(page, live, first)) < 0.001
     picture(page, "panel", 1300, 2600)
     picture(page, "panel", 1300, 900)
-    if not follows:
-        pytest.xfail("the picture of the trajectory does not follow its slider after a second run")
+
+
+def test_how_fast_the_panel_is(page, address):
+    """Prints what was measured with 512 points, two samples and 20 steps, after a first run; it depends on the machine.
+    A picture is one of the sample as plotly says that it has drawn it."""
+    lab.open_notebook(page, address, "90_panel.ipynb")
+    assert lab.run_all(page)
+    panel = page.locator(".dpskit-panel").last
+    panel.locator(SCENE).nth(1).wait_for()
+    status = panel.locator(".dpskit-status")
+    button(panel, "Run").click()
+    status.get_by_text("Done in").wait_for()
+    for label, key, times in (("model points", "ArrowRight", 2), ("steps", "ArrowRight", 3)):
+        for _ in range(times):
+            move(page, panel, label, key)
+    assert "512" in panel.inner_text() and "20" in panel.inner_text()
+    lab.watch(page, panel)
+    pressed = lab.press(page, button(panel, "Run"))
+    status.get_by_text("Done in").wait_for()
+    page.wait_for_timeout(2000)
+    pictures = lab.noted(page, "sample")
+    assert len(pictures) >= 2
+    rate = (len(pictures) - 1) / (pictures[-1] - pictures[0])
+    lab.press(page, button(panel, "Run"))
+    status.get_by_text("Step ").first.wait_for()
+    stopped = lab.press(page, button(panel, "Stop"))
+    status.get_by_text("Stopped after step").wait_for()
+    said = page.evaluate("performance.now() / 1000") - stopped
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(
+        f"\nfirst picture {pictures[0] - pressed:.1f} s after Run; {len(pictures)} pictures of 20 steps, {rate:.1f}/s;"
+    )
+    print(f"stopped {said:.2f} s after Stop; load {load:.1f} on {os.cpu_count()} cores")
 
 
 def test_panel_with_a_complex(page, address):
@@ -156,14 +185,16 @@ def test_panel_with_a_complex(page, address):
     panel.locator("select").nth(1).select_option("ruvab")
     page.wait_for_timeout(1500)
     status = panel.locator(".dpskit-status")
-    panel.locator("button.widget-button", has_text="Run").click()
+    button(panel, "Run").click()
     status.get_by_text("Step ").first.wait_for()
     move(page, panel, "pull α", "ArrowRight")
     status.get_by_text("Done in").wait_for()
-    page.wait_for_timeout(6000)
+    molecule = panel.locator(".dpskit-molecule canvas").first
+    molecule.wait_for()
+    page.wait_for_timeout(3000)
     assert lab.red_boxes(page) == []
     assert "α 20,000" in panel.inner_text(), "the results are those of the moved slider"
-    assert_inside(lab.pixels(page, panel.locator(".dpskit-molecule canvas").first), "the molecule")
+    assert_inside(lab.rests(page, molecule), "the molecule")
     picture(page, "complex", 1300, 2600)
 
 
@@ -177,8 +208,8 @@ def test_app(browser, tmp_path):
         panel = page.locator(".dpskit-panel")
         panel.locator(SCENE).first.wait_for()
         assert page.get_by_text("import Panel").count() == 0
-        panel.locator("button.widget-button", has_text="Run").click()
+        button(panel, "Run").click()
         panel.locator(".dpskit-status").get_by_text("Done in").wait_for()
         page.wait_for_timeout(3000)
-        assert panel.locator(SCENE).count() == 8
+        assert panel.locator(SCENE).count() == 6
         picture(page, "app", 1300, 900)

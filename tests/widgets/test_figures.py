@@ -15,7 +15,8 @@ def test_every_cloud_is_drawn_with_equal_axes():
     for trace, cloud in zip(figure.data, clouds.values(), strict=True):
         assert np.allclose(np.stack([trace.x, trace.y, trace.z], axis=1), cloud)
     assert figure.layout.scene.xaxis.range == figure.layout.scene2.zaxis.range
-    assert figure.layout.scene.aspectmode == "cube"
+    shape = figure.layout.scene.aspectratio
+    assert figure.layout.scene.aspectmode == "manual" and shape.x == shape.y == shape.z
     assert figure.layout.scene.yaxis.title.text == "y (angstrom)"
 
 

@@ -8,7 +8,10 @@ import torch
 
 from dpskit.evaluation.experiment import Experiment, Settings
 from dpskit.sampling.solvers import Info
+from dpskit.widgets import steps_view
+from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.panel import Panel
+from dpskit.widgets.steps_view import DENOISED
 
 SMALL = Settings(n_points=16, n_observed=50, n_views=2, n_steps=5, n_samples=2)
 
@@ -49,11 +52,11 @@ def test_a_run_goes_through_all_steps_and_ends_with_a_report():
     panel.start()
     panel.wait(60)
     assert run.steps == [(0, k) for k in range(5)] and len(panel.history) == 5
-    assert panel.curves.energy == [500.0] * 5 and panel.curves.residual == [1.0] * 5
+    assert panel.steps.curves.energy == [500.0] * 5 and panel.steps.curves.residual == [1.0] * 5
     assert panel.progress.value == panel.progress.max == 5
     assert "Done" in panel.status.value and panel.stop_button.disabled
     assert set(panel.report.scores) == {"posterior samples", "maximum likelihood"}
-    assert len(panel.results.widget.children) == 7
+    assert len(panel.results.widget.children) == 4
 
 
 def test_stop_ends_the_run_within_a_step(ticks):
@@ -69,7 +72,7 @@ def test_stop_ends_the_run_within_a_step(ticks):
     assert len(run.steps) == 3, "the step that had begun, and no other"
     assert len(panel.history) == 2 and panel.report is None and panel.stop_button.disabled
     assert "Stopped after step 2 of 5" in panel.status.value
-    assert panel.results.step.max == 2
+    assert panel.steps.step.max == 2 and not panel.steps.step.disabled
 
 
 def test_a_slider_moved_during_a_run_starts_anew_and_mixes_nothing(ticks):
@@ -82,7 +85,7 @@ def test_a_slider_moved_during_a_run_starts_anew_and_mixes_nothing(ticks):
     ticks.release(100)
     panel.wait(60)
     assert [float(info.x.amin().round()) for info in panel.history] == [7.0] * 5
-    assert panel.experiment.settings.seed == 7 and len(panel.curves.distance) == 5
+    assert panel.experiment.settings.seed == 7 and len(panel.steps.curves.distance) == 5
     assert max(k for seed, k in run.steps if seed == 0) <= 3
 
 
@@ -101,7 +104,7 @@ def test_a_slider_moved_before_a_run_shows_its_data():
     panel.controls.widgets["n_views"].value = 4
     panel.wait(10)
     assert len(panel.experiment.views.points) == 4
-    drawn = [trace for trace in panel.progress_view.live.figure.data[:5] if len(trace.x)]
+    drawn = [trace for trace in panel.steps.observed.live.figure.data if len(trace.x)]
     assert len(drawn) == 4 and len(drawn[0].x) == 50
 
 
@@ -129,22 +132,64 @@ def test_reset_brings_everything_back(ticks):
     assert panel.experiment.settings == SMALL and "Ready" in panel.status.value
 
 
-def test_the_trajectory_slider_shows_each_step():
+def drawn_cloud(panel):
+    """What the browser is told to show of the sample, upright."""
+    trace = panel.steps.cloud.live.figure.data[0]
+    return torch.stack([torch.tensor(axis) for axis in (trace.x, trace.y, trace.z)], dim=1)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_the_step_slider_follows_the_run_and_then_shows_each_step(runs):
     panel = Panel(FakeRun(), settings=SMALL)
+    for _ in range(runs):
+        panel.start()
+        panel.wait(60)
+    upright = panel.experiment.upright
+    assert panel.steps.step.value == 5 and torch.allclose(drawn_cloud(panel), upright(panel.history[4].x[0]))
+    panel.steps.step.value, panel.steps.sample.value = 2, 2
+    assert torch.allclose(drawn_cloud(panel), upright(panel.history[1].x[1]))
+    panel.steps.step.value = 1
+    assert torch.allclose(drawn_cloud(panel), upright(panel.history[0].x[1]))
+    sizes = panel.steps.numbers.live.figure.data[-1].marker.size
+    assert max(sizes) == sizes[0] > max(sizes[1:]), "the step is marked in the curves"
+
+
+def test_the_cloud_is_shown_noisy_or_denoised(ticks, monkeypatch):
+    monkeypatch.setattr(steps_view, "PAUSE", 0.0)
+
+    def run(experiment):
+        for info in FakeRun(ticks)(experiment):
+            yield Info(info.step, info.t, info.x, info.x + 5, info.energy)
+
+    panel = Panel(run, settings=SMALL)
+    panel.start()
+    ticks.release(2)
+    until(lambda: len(panel.history) == 2)
+    panel.steps.kind.value = DENOISED
+    with panel.runner.lock:
+        assert torch.allclose(drawn_cloud(panel), panel.experiment.upright(panel.history[-1].denoised[0]))
+        assert panel.steps.step.disabled, "a run moves it"
+    ticks.release(3)
+    panel.wait(60)
+    assert torch.allclose(drawn_cloud(panel), panel.experiment.upright(panel.history[4].denoised[0]))
+
+
+def test_a_run_makes_no_figures(monkeypatch):
+    """What is loaded with the panel stays; a run only changes it."""
+    panel = Panel(FakeRun(), settings=SMALL)
+    made = []
+    monkeypatch.setattr(LiveFigure, "__init__", lambda self, figure: made.append(figure))
     panel.start()
     panel.wait(60)
-    panel.results.step.value, panel.results.sample.value = 2, 2
-    shown = panel.results.view.live.figure.data[0]
-    expected = panel.experiment.upright(panel.history[1].x[1])
-    assert torch.allclose(torch.tensor(shown.z), expected[:, 2])
+    assert made == [] and panel.results.view.live in panel.results.widget.children
 
 
 def test_the_picture_is_the_cloud_upright_with_equal_axes():
     panel = Panel(FakeRun(), settings=SMALL)
-    truth = panel.cloud_view.live.figure.data[1]
+    truth = panel.steps.truth.live.figure.data[0]
     drawn = torch.stack([torch.tensor(axis) for axis in (truth.x, truth.y, truth.z)], dim=1)
     assert torch.allclose(drawn, panel.experiment.truth @ panel.experiment.turn.T, atol=1e-6)
-    scene = panel.cloud_view.live.figure.layout.scene2
+    scene = panel.steps.truth.live.figure.layout.scene
     assert scene.xaxis.range == scene.yaxis.range == scene.zaxis.range == (-1.1, 1.1)
 
 

@@ -1,0 +1,108 @@
+"""The steps of a run: the latest one while it goes on, and any of them afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import ipywidgets as widgets
+
+from dpskit.evaluation.experiment import Experiment
+from dpskit.sampling.solvers import Info
+from dpskit.widgets.cloud_view import CloudView
+from dpskit.widgets.colours import SAMPLE_COLOUR
+from dpskit.widgets.controls import LABEL, WIDE
+from dpskit.widgets.curves_view import Curves, CurvesView
+from dpskit.widgets.tiles_view import DOTS, TilesView
+
+PAUSE = 0.1  # seconds between pictures, at least
+NOISY, DENOISED = "as it is, noisy", "denoised"
+
+
+class StepsView:
+    """One sample beside the truth, above the projections and the numbers of every step, in `pictures`; the sliders in
+    `choices` select the step and the sample. The step slider follows a run, and is free when it has ended."""
+
+    def __init__(self) -> None:
+        self.experiment: Experiment | None = None
+        self.history: list[Info] = []
+        self.curves = Curves()
+        self._lock, self._drawn = threading.RLock(), 0.0
+        # Each its own figure, because a browser draws a figure as a whole, and most of these rarely change.
+        self.cloud, self.truth = (CloudView([title], width=295, height=275) for title in ("sample", "truth"))
+        self.observed = TilesView("observed", "#666666", titled=True)
+        self.predicted = TilesView("predicted", SAMPLE_COLOUR, titled=False)
+        self.numbers = CurvesView()
+        clouds = widgets.HBox([self.cloud.live, self.truth.live])
+        self.pictures = widgets.VBox([clouds, self.observed.live, self.predicted.live, self.numbers.live])
+        style = {"style": LABEL, "layout": WIDE, "disabled": True}
+        self.step = widgets.IntSlider(1, 1, 2, description="step", **style)
+        self.sample = widgets.IntSlider(1, 1, 2, description="sample", **style)
+        self.kind = widgets.Dropdown(options=[NOISY, DENOISED], description="cloud", style=LABEL, layout=WIDE)
+        self.choices = widgets.VBox([self.step, self.sample, self.kind])
+        for choice in self.choices.children:
+            choice.observe(self.draw, names="value")
+
+    def begin(self, experiment: Experiment) -> None:
+        """Show the data and the noise at which a run starts, and forget the last run."""
+        with self._lock:
+            self.experiment, s = experiment, experiment.settings
+            self.clear()
+            self.step.max, self.sample.max = max(2, s.n_steps), max(2, s.n_samples)
+            self.sample.disabled = s.n_samples == 1
+            if self.sample.disabled:
+                self.sample.value = 1
+            self._draw_data()
+            self.draw()
+
+    def clear(self) -> None:
+        """Forget the steps; what is drawn stays."""
+        with self._lock:
+            self.history, self.curves = [], Curves()
+            self.step.disabled = True
+
+    def add(self, info: Info) -> None:
+        """Take a step, and draw it unless the last picture is too young."""
+        with self._lock:
+            self.history.append(info)
+            self.curves.add(self.experiment.progress(info))
+            if time.monotonic() - self._drawn >= PAUSE or len(self.history) == self.experiment.settings.n_steps:
+                self._follow()
+
+    def end(self) -> None:
+        """No more steps come: draw the last, and leave the slider to the person."""
+        with self._lock:
+            self.step.max = max(2, len(self.history))
+            self.step.disabled = len(self.history) < 2
+            self._follow()
+
+    def draw(self, _: Any = None) -> None:
+        """Draw what the sliders say; the noise of the start where there are no steps yet."""
+        with self._lock:
+            experiment, predicted = self.experiment, []
+            cloud, title = experiment.noise()[0], f"start: noise, t = {experiment.t_max:g}"
+            if self.history:
+                info = self.history[min(self.step.value, len(self.history)) - 1]
+                k = min(self.sample.value, len(info.x)) - 1
+                noisy = self.kind.value == NOISY
+                cloud = (info.x if noisy else info.denoised)[k]
+                title = f"sample {k + 1} at t = {info.t:.3g}" + ("" if noisy else ", denoised")
+                predicted = experiment.predict(info.denoised[k])
+            self.cloud.show([experiment.upright(cloud)], titles=[title])
+            observed = [] if experiment.views is None else experiment.views.points
+            self.predicted.show(predicted, min(DOTS, max((len(y) for y in observed), default=DOTS)))
+            self.numbers.show(self.curves, experiment.settings.n_steps, self.step.value)
+
+    def _draw_data(self) -> None:
+        experiment = self.experiment
+        known = [experiment.upright(part.points) for part in experiment.parts if part is not experiment.views]
+        title = "truth; orange: what is known in 3-D" if known else "truth"
+        self.truth.show([experiment.upright(experiment.truth)], titles=[title], marked=known[0] if known else None)
+        self.observed.show([] if experiment.views is None else experiment.views.points)
+
+    def _follow(self) -> None:
+        if self.step.value == len(self.history):
+            self.draw()
+        self.step.value = len(self.history)  # which draws
+        self._drawn = time.monotonic()
