@@ -118,6 +118,7 @@ def test_the_command_without_a_network(tmp_path, monkeypatch, capsys):
     "arguments",
     [
         ["missing.toml"],
+        ["mine.toml", "--view-points", "30"],
         ["missing.cif"],
         [str(RUVAB), "--chains", "Z"],
         [str(RUVAB), "--views", "0"],

@@ -27,10 +27,10 @@ def add(commands: Any) -> None:
     known.add_argument("--seed", type=int, default=0, help="of the samples, and of simulated observations")
     known.add_argument("--ml", action="store_true", help="also by maximum likelihood, for comparison")
     simulated = known.add_argument_group("observations simulated from a structure")
-    simulated.add_argument("--views", type=int, default=4, help="number of projections")
-    simulated.add_argument("--view-points", type=int, default=1024, help="points per projection")
-    simulated.add_argument("--coarse-points", type=int, default=0, help="points of a low-resolution structure")
-    simulated.add_argument("--chains", nargs="+", default=[], help="chains of a known subunit")
+    simulated.add_argument("--views", type=int, help="number of projections (default: 4)")
+    simulated.add_argument("--view-points", type=int, help="points per projection (default: 1024)")
+    simulated.add_argument("--coarse-points", type=int, help="points of a low-resolution structure (default: none)")
+    simulated.add_argument("--chains", nargs="+", help="chains of a known subunit (default: none)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -44,6 +44,12 @@ def run(options: argparse.Namespace) -> None:
     for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
         check_integer(name, getattr(options, name), least=least)
     check_number("resolution", options.resolution, above=0.0)
+    simulated = {name: getattr(options, name) for name in ("views", "view_points", "coarse_points", "chains")}
+    given = [name for name, value in simulated.items() if value is not None]
+    if given and options.source.endswith(".toml"):
+        raise ValueError(
+            f"--{given[0].replace('_', '-')} simulates observations, but {options.source!r} brings its own."
+        )
     prior, folder = load_prior(options.prior), Path(options.out)
     structure = model = None
     if options.source.endswith(".toml"):
@@ -55,8 +61,9 @@ def run(options: argparse.Namespace) -> None:
         model = coarse_grain(structure.atoms, options.n_points)
         points = model.frame.to_physical(model.points)
         subunit = structure.chain_points(points, options.chains) if options.chains else None
-        data = simulate(model, n_views=options.views, view_points=options.view_points,
-                        coarse_points=options.coarse_points, subunit=subunit, seed=options.seed)
+        counts = {"n_views": options.views, "view_points": options.view_points, "coarse_points": options.coarse_points}
+        counts = {name: value for name, value in counts.items() if value is not None}
+        data = simulate(model, **counts, subunit=subunit, seed=options.seed)
         # fmt: on
         write_observations(data, folder / "observations.toml")
     frame = model.frame if model else data.frame()

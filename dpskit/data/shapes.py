@@ -24,6 +24,7 @@ SPLITS = ("train", "val", "test")
 STRUCTURES = (".cif", ".mmcif", ".pdb", ".ent")  # also .gz
 LISTS = (".txt", ".csv", ".list")
 N_MEANS = 1024
+NAMED = 20  # of the items that are skipped, in a message
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,10 @@ def read_clouds(
 
 
 def _list_skipped(skipped: list[str], seen: int) -> str:
-    return f"; skipped {len(skipped)} of {seen}: {', '.join(skipped)}" if skipped else ""
+    if not skipped:
+        return ""
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return f"; skipped {len(skipped)} of {seen}: {', '.join(skipped[:NAMED])}{more}"
 
 
 def _reason(error: Exception) -> str:

@@ -45,7 +45,9 @@ def ensemble_density(samples: Any, *, frame: Frame, resolution: float) -> tuple[
     high = (clouds.amax(dim=(0, 1)) + resolution).div(voxel).ceil()
     if float((high - low + 1).prod()) > MAX_VOXELS:
         least = resolution * (float((high - low + 1).prod()) / MAX_VOXELS) ** (1 / 3)
-        raise ValueError(f"resolution must be at least {least:.2g} angstrom for this ensemble, got {resolution:g}.")
+        raise ValueError(
+            f"resolution must be at least {least:,.1f} angstrom for so wide an ensemble, got {resolution:g}."
+        )
     axes = [voxel * torch.arange(int(a), int(b) + 1, dtype=torch.float64) for a, b in zip(low, high, strict=True)]
     mean = square = torch.zeros(())
     for cloud in clouds:

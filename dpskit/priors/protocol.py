@@ -13,6 +13,18 @@ class Prior(Protocol):
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """E[x0 | x_t = x] for x_t = x0 + t z, z standard normal: x (b, n, d), t (b,) > 0 -> (b, n, d).
 
-        Must be differentiable with respect to x when it is used with guidance.
+        Must be differentiable with respect to x when it is used with guidance. Each cloud has its own t, so a formula
+        needs `t[:, None, None]`.
         """
         ...
+
+
+def denoise(prior: Prior, x: Tensor, t: Tensor) -> Tensor:
+    """`prior.denoise(x, t)`; raises ValueError if that is no tensor of the shape of x, or cannot be differentiated."""
+    found = prior.denoise(x, t)
+    if not isinstance(found, Tensor) or found.shape != x.shape:
+        got = f"one of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"prior.denoise must return a tensor of the shape of x, {tuple(x.shape)}, got {got}.")
+    if x.requires_grad and not found.requires_grad:
+        raise ValueError("prior.denoise must be differentiable with respect to x, but its result has no gradient.")
+    return found

@@ -15,7 +15,7 @@ from dpskit.checks import check_number
 from dpskit.likelihoods.observation import check_given
 from dpskit.likelihoods.protocol import Likelihood, WarmStart
 from dpskit.priors.edm import SIGMA_DATA
-from dpskit.priors.protocol import Prior
+from dpskit.priors.protocol import Prior, denoise
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Unguided:
     def __call__(self, prior: Prior, likelihood: Likelihood | None = None) -> Score:
         @torch.no_grad()
         def score(x: Tensor, t: Tensor) -> ScoreEval:
-            denoised = prior.denoise(x, t)
+            denoised = denoise(prior, x, t)
             return ScoreEval(prior_score(denoised, x, t), denoised, None)
 
         return score
@@ -134,7 +134,7 @@ class DataSpace:
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
             with torch.no_grad():
-                denoised = prior.denoise(x, t)
+                denoised = denoise(prior, x, t)
             with torch.enable_grad():
                 leaf = denoised.detach().requires_grad_()
                 energy = energy_of(leaf, warm)
@@ -179,7 +179,7 @@ def _reconstruction_guidance(
     def score(x: Tensor, t: Tensor) -> ScoreEval:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            denoised = prior.denoise(x, t)
+            denoised = denoise(prior, x, t)
             energy = energy_of(denoised, warm)
             (gradient,) = torch.autograd.grad(energy.sum(), x)
         x, denoised, energy = x.detach(), denoised.detach(), energy.detach()

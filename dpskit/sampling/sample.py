@@ -80,6 +80,7 @@ def sample(
 ) -> Samples:
     """Draw approximate posterior samples, or samples of the prior when `likelihood` is None.
 
+    schedule: the noise levels, and with them the number of steps: `karras_schedule(40)` is the default with data.
     batch_size: samples that run together (default: all); it changes results only by rounding. progress: show a bar.
     The other arguments are those of `iterate`. Returns `Samples` with points (n_samples, n_points, dim).
     """

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from dpskit import (
     Projections,
     Subunit,
     random_rotations,
+    sample,
 )
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 from dpskit.sampling.guidance import Unguided
@@ -204,3 +206,21 @@ def test_likelihood_score_needs_sigma_before_the_run(one_sentence, normal):
             LikelihoodScore()(prior, data)
     LikelihoodScore()(prior, Joint([low]))
     assert prior.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x, t: x[:, :, :2], "of the shape of x, (2, 8, 3), got one of shape (2, 8, 2)"),
+        (lambda x, t: x.detach().numpy(), "got ndarray"),
+        (lambda x, t: x.detach(), "must be differentiable"),
+    ],
+)
+def test_what_a_prior_of_one_s_own_returns_is_checked(answer, message):
+    class Mine:
+        def denoise(self, x, t):
+            return answer(x, t)
+
+    data = CoarseGrained(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sample(Mine(), data, n_samples=2, n_points=8, progress=False)
