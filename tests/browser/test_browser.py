@@ -142,6 +142,7 @@ def test_panel(page, address):
     picture(page, "panel", 1300, 900)
 
 
+@pytest.mark.skipif("DPSKIT_MEASURE" not in os.environ, reason="a measurement: DPSKIT_MEASURE=1 make test-browser")
 def test_how_fast_the_panel_is(page, address):
     """Prints what was measured with 512 points, two samples and 20 steps, after a first run; it depends on the machine.
     A picture is one of the sample as plotly says that it has drawn it."""
