@@ -34,7 +34,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, address):  # the server must outlive the page
     """A page whose console must stay free of errors."""
     page = browser.new_page(viewport={"width": 1300, "height": 2600})
     page.set_default_timeout(300_000)
