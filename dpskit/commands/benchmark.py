@@ -26,6 +26,7 @@ def add(commands: Any) -> None:
         kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
         kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
+        kind.add_argument("--noise", type=float, help="standard deviation of noise in the projections (cube)")
         kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0,
                           help="targets on which other values of alpha are tried too")  # fmt: skip
         kind.set_defaults(kind=name)
@@ -90,6 +91,8 @@ def _reconstruction(options: argparse.Namespace) -> None:
         settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
         sources = targets.draw_sources(options.targets, options.count, options.seed)
         clouds, count = targets.complex_targets(sources), len(sources)
+    if options.noise is not None:
+        settings = [scenario.noisy(options.noise) for scenario in settings]
     known_shapes = run.training_clouds(options.train) if options.train else None
     baselines = run.baseline_methods(known_shapes, proper=options.kind == "complexes")
     priors = run.baseline_priors(known_shapes) if known_shapes else {}

@@ -177,6 +177,17 @@ def test_the_command_writes_rows_a_table_and_a_picture(tmp_path, capsys, monkeyp
     assert [json.loads(line)["setting"] for line in record.read_text().splitlines()] == 2 * ["A.4.2"] + 2 * ["A.4.1"]
 
 
+def test_a_noisy_scenario_is_the_same_with_noise_under_a_name_of_its_own(one_sentence):
+    (target,) = targets(1, 400)
+    noisy = replace(CHAIRS, n_points=400).noisy(0.05)
+    assert noisy.name == "chairs, noise 0.05"
+    clean, seen = (s.observe(target.points, 3).points[0] for s in (replace(noisy, sigma=None), noisy))
+    variance = float((seen - clean).square().mean()) / 0.05**2  # of 800 normal numbers
+    assert abs(variance - 1) < 4 * (2 / 800) ** 0.5
+    with one_sentence(ValueError, "sigma", "-0.1"):
+        CHAIRS.noisy(-0.1)
+
+
 def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
     found = targets(5, 32)
     methods = baseline_methods(Clouds(torch.stack([t.points for t in found]), torch.full((5,), 0.2)), proper=False)

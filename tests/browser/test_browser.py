@@ -165,6 +165,7 @@ def test_how_fast_the_panel_is(page, address):
     pictures = lab.noted(page, "sample")
     assert len(pictures) >= 2
     rate = (len(pictures) - 1) / (pictures[-1] - pictures[0])
+    move(page, panel, "steps", "End")  # long enough to be stopped
     lab.press(page, button(panel, "Run"))
     status.get_by_text("Step ").first.wait_for()
     stopped = lab.press(page, button(panel, "Stop"))
@@ -177,7 +178,6 @@ def test_how_fast_the_panel_is(page, address):
     print(f"stopped {said:.2f} s after Stop; load {load:.1f} on {os.cpu_count()} cores")
 
 
-@pytest.mark.skipif("DPSKIT_LONG" not in os.environ, reason="takes minutes: DPSKIT_LONG=1 make test-browser")
 def test_panel_with_a_complex(page, address):
     """The molecule view appears, with everything inside, and a slider moved during the run starts it again."""
     lab.open_notebook(page, address, "90_panel.ipynb")

@@ -8,13 +8,17 @@ from torch import Tensor
 
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.observation import check_sigma
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.protocol import Likelihood
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Projections from random orientations, with a low-resolution structure or without. Paper: Tables 1 and 4."""
+    """Projections from random orientations, with a low-resolution structure or without. Paper: Tables 1 and 4.
+
+    sigma: noise of the projections per coordinate, in units of the cube (the paper's are without).
+    """
 
     name: str
     n_views: int
@@ -24,10 +28,18 @@ class Scenario:
     proper: bool = True
     coarse_points: int = 0
     n_steps: int = 40
+    sigma: float | None = None
+
+    def __post_init__(self) -> None:
+        check_sigma(self.sigma)
+
+    def noisy(self, sigma: float) -> Scenario:
+        """The same with noise, under a name of its own."""
+        return replace(self, name=f"{self.name}, noise {sigma:g}", sigma=sigma)
 
     def observe(self, points: Tensor, seed: int) -> Likelihood:
         """The data of a cloud (n, 3) in the cube."""
-        views = Projections.observe(points, self.n_views, self.n_points, seed, proper=self.proper)
+        views = Projections.observe(points, self.n_views, self.n_points, seed, proper=self.proper, sigma=self.sigma)
         if not self.coarse_points:
             return views
         return Joint([views, CoarseGrained.observe(points, self.coarse_points, seed)])
