@@ -9,14 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpskit.priors.frame import principal_frame
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of a point transformer: feature width, number of blocks, width of one attention head."""
+    """Size of a point transformer: feature width, number of blocks, width of one attention head.
+
+    aligned: let the network see every cloud in its principal frame, which makes it equivariant under SO(3).
+    """
 
     width: int
     layers: int
     head_width: int = 64
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         if self.width % self.head_width or self.width % 2 or self.layers < 1:
@@ -24,17 +30,19 @@ class NetworkConfig:
 
 
 PRESETS = {
-    "small": NetworkConfig(128, 6),
-    "base": NetworkConfig(256, 12),
+    "small": NetworkConfig(128, 6, aligned=True),
+    "base": NetworkConfig(256, 12, aligned=True),
     "paper": NetworkConfig(512, 24),
 }
+"""The paper's network is not aligned: it learns from random rotations alone."""
 
 
 class PointTransformer(nn.Module):
     """F_theta: (b, n, 3) scaled points and (b,) noise conditions to (b, n, 3).
 
     Pre-LN blocks of self-attention over the points and a perceptron, no positional encoding, the noise condition
-    embedded and added to every point, and an output layer that starts at zero.
+    embedded and added to every point, and an output layer that starts at zero. An aligned one works in the principal
+    frame of each cloud.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -51,7 +59,18 @@ class PointTransformer(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        if not self.config.aligned:
+            return self.in_place(x, c)
+        frame = principal_frame(x)
         with torch.autocast(x.device.type, enabled=False):  # eight bits are too few for a coordinate
+            turned = x.float() @ frame
+        found = self.in_place(turned, c)
+        with torch.autocast(x.device.type, enabled=False):
+            return found.float() @ frame.mT
+
+    def in_place(self, x: Tensor, c: Tensor) -> Tensor:
+        """The transformer itself, as if the cloud's axes were its own."""
+        with torch.autocast(x.device.type, enabled=False):
             h = self.input(x)
         h = h + self.time(sinusoids(c, self.config.width)).unsqueeze(1)
         h = self.norm_in(h)

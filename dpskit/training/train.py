@@ -177,7 +177,7 @@ def set_up(config: TrainConfig, fabric: Fabric) -> tuple[nn.Module, TrainState]:
         network = PointTransformer(config.network)
     if config.initial is not None:
         given = load_prior(config.initial).network
-        if given.config != config.network:
+        if replace(given.config, aligned=config.network.aligned) != config.network:  # aligned or not, the weights fit
             raise ValueError(f"initial must be a prior of {config.network}, got one of {given.config}.")
         network.load_state_dict(given.state_dict())
     network = fabric.to_device(network)

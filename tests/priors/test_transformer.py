@@ -75,8 +75,8 @@ def count(width, layers):
 @pytest.mark.parametrize(
     ("preset", "size", "millions"),
     [
-        ("small", NetworkConfig(128, 6), 1.3),
-        ("base", NetworkConfig(256, 12), 10),
+        ("small", NetworkConfig(128, 6, aligned=True), 1.3),
+        ("base", NetworkConfig(256, 12, aligned=True), 10),
         ("paper", NetworkConfig(512, 24), 78),
     ],
 )

@@ -161,6 +161,8 @@ def test_a_run_can_start_from_a_prior(one_sentence, data, trained, tmp_path):
     tuned, given = load_prior(tmp_path / "tuned.safetensors"), load_prior(initial)
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*map(parameters, (tuned, given)), strict=True))
     assert tuned.card["settings"]["initial"] == "sticks.safetensors"
+    aligned = settings(data, clouds=8, learning_rate=1e-9, initial=initial, network=replace(SIZE, aligned=True))
+    assert load_prior(train(aligned, tmp_path / "aligned")).network.config.aligned  # the same weights fit
     with one_sentence(ValueError, "initial", "width=64", "width=32"):
         train(settings(data, network=NetworkConfig(64, 1, 32), initial=initial), tmp_path / "other")
 
