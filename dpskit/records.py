@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def append_records(path: str | Path, records: Iterable[dict[str, Any]]) -> None:
     """Add a line for each of `records`; a last line that was cut off is ended first."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text() if path.exists() else ""
-    with path.open("a") as file:
-        file.write("\n" * (text != "" and not text.endswith("\n")))
-        file.writelines(json.dumps(record) + "\n" for record in records)
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"\n" * (file.read() != b"\n"))
+        file.writelines(json.dumps(record).encode() + b"\n" for record in records)

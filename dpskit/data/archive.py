@@ -13,21 +13,15 @@ from dpskit.data.cache import cache_folder, download
 def fetch_archive(url: str) -> Path:
     """The file behind `url` in the cache folder, or the folder into which it was unpacked if it ends in .zip.
 
-    Raises ConnectionError when it cannot be downloaded, and ValueError for an incomplete archive. An interruption
-    leaves nothing half-made.
+    Raises FileNotFoundError and ConnectionError as `download` does, and ValueError for an incomplete archive. An
+    interruption leaves nothing half-made.
     """
-    from requests import RequestException
-
     path = cache_folder() / url.rstrip("/").rsplit("/", 1)[-1].partition("?")[0]
     folder = path.with_suffix("") if path.suffix.lower() == ".zip" else path
     if folder.exists():
         return folder
     if not path.exists():
-        try:
-            download(url, path)
-        except (RequestException, OSError) as error:
-            reason = f"{type(error).__name__}; put the file at {path} by hand"
-            raise ConnectionError(f"{url} could not be downloaded ({reason}).") from None
+        download(url, path)
     return path if folder == path else _unpack(path, folder)
 
 

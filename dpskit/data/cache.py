@@ -19,39 +19,44 @@ def cache_folder() -> Path:
 def fetch_entry(code: str) -> Path:
     """The mmCIF file of the PDB entry `code`, downloaded from the RCSB with a progress bar unless it is there already.
 
-    Raises ValueError when there is no such entry, and ConnectionError without a network; both name the address, and the
-    latter the path where the file may be put by hand.
+    Raises ValueError when there is no such entry, and ConnectionError as `download` does.
     """
-    path = cache_folder() / f"{code.lower()}.cif.gz"
-    if not path.exists():
-        _download_entry(URL.format(code=code.upper()), path)
-    return path
-
-
-def download(url: str, path: Path) -> None:
-    """Fetch `url` into `path` with a progress bar; raises what requests raises, and leaves nothing half-written."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
-    pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
-
-
-def _download_entry(url: str, path: Path) -> None:
-    import requests
-
-    by_hand = f"put the file at {path} by hand"
+    path, url = cache_folder() / f"{code.lower()}.cif.gz", URL.format(code=code.upper())
+    if path.exists():
+        return path
     try:
         download(url, path)
-    except requests.HTTPError as error:
-        status = error.response.status_code
-        if status == 404:
-            raise ValueError(f"source must be a file or the code of a PDB entry; {url} does not exist.") from None
-        raise ConnectionError(f"{url} answered {status}; {by_hand}.") from None
-    except requests.RequestException as error:
-        raise ConnectionError(f"{url} could not be downloaded ({type(error).__name__}); {by_hand}.") from None
+    except FileNotFoundError as error:
+        raise ValueError(f"source must be a file or the code of a PDB entry; {error}") from None
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
     if not packed:  # the page of a proxy or a hotel, not the entry
         path.unlink()
-        raise ConnectionError(f"{url} answered with something else than a gzipped file; {by_hand}.")
+        raise _by_hand(f"{url} answered with something else than a gzipped file", path)
+    return path
+
+
+def download(url: str, path: Path) -> None:
+    """Fetch `url` into `path` with a progress bar, and leave nothing half-written.
+
+    Raises FileNotFoundError if the server knows no such file, and ConnectionError for all else that goes wrong; both
+    name the address, and the latter the path where the file may be put by hand.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    try:
+        pooch.retrieve(url, None, fname=path.name, path=path.parent, downloader=downloader)
+    except requests.HTTPError as error:
+        status = error.response.status_code
+        if status == 404:
+            raise FileNotFoundError(f"{url} does not exist.") from None
+        raise _by_hand(f"{url} answered {status}", path) from None
+    except OSError as error:
+        raise _by_hand(f"{url} could not be downloaded ({type(error).__name__})", path) from None
+
+
+def _by_hand(message: str, path: Path) -> ConnectionError:
+    return ConnectionError(f"{message}; put the file at {path} by hand.")

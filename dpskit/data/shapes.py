@@ -16,12 +16,14 @@ from torch import Tensor
 from dpskit.checks import check_integer
 from dpskit.data.archive import fetch_archive
 from dpskit.data.cloud_files import SUFFIXES, read_points
+from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.packed import N_POINTS, NamedCloud, read_packed
+from dpskit.data.structures import SUFFIXES as STRUCTURES
+from dpskit.data.structures import is_pdb_code, read_structure
 
 SHAPENET_PART_URL = "https://shapenet.cs.stanford.edu/media/shapenetcore_partanno_segmentation_benchmark_v0_normal.zip"
 CATEGORIES = "synsetoffset2category.txt"  # marks the root of the ShapeNet part annotation
 SPLITS = ("train", "val", "test")
-STRUCTURES = (".cif", ".mmcif", ".pdb", ".ent")  # also .gz
 LISTS = (".txt", ".csv", ".list")
 N_MEANS = 1024
 NAMED = 20  # of the items that are skipped, in a message
@@ -133,7 +135,7 @@ def _items(source: str | Path, n_points: int | None, seed: int) -> list[_Item]:
     text = str(source)
     if re.match(r"https?://", text):
         path = fetch_archive(text)
-    elif isinstance(source, str) and re.fullmatch(r"[0-9][A-Za-z0-9]{3}", source):
+    elif is_pdb_code(source):
         return [_structure(source, n_points, seed)]
     else:
         path = Path(source)
@@ -189,8 +191,7 @@ def _listed(path: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
     lines = path.read_text().splitlines()
     for entry in re.split(r"[\s,]+", " ".join(line.partition("#")[0] for line in lines).strip()):
         if entry:
-            code = re.fullmatch(r"[0-9][A-Za-z0-9]{3}", entry)
-            yield _structure(entry if code else path.parent / entry, n_points, seed)
+            yield _structure(entry if is_pdb_code(entry) else path.parent / entry, n_points, seed)
 
 
 def _is_cloud(path: Path) -> bool:
@@ -241,9 +242,6 @@ def _structure(
     """A structure file or PDB code, coarse-grained, in angstrom."""
 
     def read() -> list[NamedCloud]:
-        from dpskit.data.coarse_grain import coarse_grain
-        from dpskit.data.structures import read_structure
-
         structure = read_structure(source)
         coarse = coarse_grain(structure.atoms, n_points or N_MEANS, seed)
         return [NamedCloud(structure.name, coarse.frame.to_physical(coarse.points))]

@@ -241,9 +241,11 @@ def test_a_data_set_by_url_is_downloaded_once(tmp_path, monkeypatch, normal_layo
         assert len(read_clouds(url + "parts.zip", category="table", progress=False)) == 1
         with pytest.raises(ValueError, match=r"cut.zip must be a complete zip archive.*delete it\.$"):
             read_clouds(url + "cut.zip", progress=False)
-        with pytest.raises(ConnectionError, match=r"none.zip could not be downloaded .*by hand\)\.$"):
+        with pytest.raises(FileNotFoundError, match=r"none.zip does not exist\.$"):
             read_clouds(url + "none.zip", progress=False)
         server.shutdown()
+    with pytest.raises(ConnectionError, match=r"none.zip could not be downloaded .*none.zip by hand\.$"):
+        read_clouds("http://127.0.0.1:9/none.zip", progress=False)
     assert len(read_clouds(url + "parts.zip", category="chair", split="test", progress=False)) == 1  # from the cache
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["cut.zip", "parts", "parts.zip"]
 
