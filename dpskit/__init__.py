@@ -10,8 +10,7 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points, superpose
-from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
-from dpskit.evaluation.calibrate import calibrate_alpha
+from dpskit.evaluation.alpha import calibrate_alpha
 from dpskit.evaluation.calibration import (
     Trials,
     credible_coverage,
@@ -39,6 +38,7 @@ from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.store import list_priors, load_prior
 from dpskit.reconstruction import Reconstruction, reconstruct
+from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
 from dpskit.sampling.guidance import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer
-from dpskit.evaluation.calibrate import AlphaCalibration, check_alphas, choose_alpha
+from dpskit.evaluation.alpha import AlphaCalibration, check_alphas, choose_alpha
 from dpskit.evaluation.calibration import (
     Trials,
     credible_coverage,
@@ -90,11 +90,16 @@ def draw_targets(prior: Prior, setting: Setting, count: int, path: Path) -> Tens
     """The first `count` of the unconditional samples (., n_points, 3), kept in `path`."""
     known = load_samples(path).points if path.exists() else []
     if len(known) < count:
-        # fmt: off
-        drawn = sample(prior, None, n_samples=count, n_points=setting.n_points,
-                       schedule=karras_schedule(setting.draw_steps, t_max=10.0), solver=Algorithm1(InverseTime()),
-                       seed=setting.seed + 1_000_000, batch_size=16)
-        # fmt: on
+        drawn = sample(
+            prior,
+            None,
+            n_samples=count,
+            n_points=setting.n_points,
+            schedule=karras_schedule(setting.draw_steps, t_max=10.0),
+            solver=Algorithm1(InverseTime()),
+            seed=setting.seed + 1_000_000,
+            batch_size=16,
+        )
         drawn.save(path)
         known = drawn.points
     return known[:count]
@@ -125,11 +130,17 @@ def _run(prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, sett
     if path.exists():
         return
     data = Projections.observe(truth, setting.n_views, setting.n_observed, setting.seed + k, proper=False)
-    # fmt: off
-    found = sample(prior, data, n_samples=n_samples, n_points=setting.n_points, guidance=DPS(alpha),
-                   schedule=karras_schedule(setting.n_steps), solver=Algorithm1(InverseTime(setting.cutoff)),
-                   seed=setting.seed + k, progress=False)
-    # fmt: on
+    found = sample(
+        prior,
+        data,
+        n_samples=n_samples,
+        n_points=setting.n_points,
+        guidance=DPS(alpha),
+        schedule=karras_schedule(setting.n_steps),
+        solver=Algorithm1(InverseTime(setting.cutoff)),
+        seed=setting.seed + k,
+        progress=False,
+    )
     found.save(path)
 
 

@@ -116,16 +116,31 @@ def exact_samplers(
     solver = solver or Algorithm1()
 
     def draw(prior: Prior, data: Likelihood | None, guidance: Guidance | None, seed: int) -> Tensor:
-        # fmt: off
-        return sample(prior, data, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, guidance=guidance,
-                      solver=solver, seed=seed, progress=False).points
-        # fmt: on
+        return sample(
+            prior,
+            data,
+            n_samples=n_samples,
+            n_points=n,
+            dim=d,
+            schedule=schedule,
+            guidance=guidance,
+            solver=solver,
+            seed=seed,
+            progress=False,
+        ).points
 
     def particles(data: Likelihood, seed: int) -> Tensor:
-        # fmt: off
-        found = twisted_smc(prior, data, n_particles=n_particles, n_points=n, dim=d, schedule=schedule,
-                            prior_std=case.prior_std, seed=seed, progress=False)
-        # fmt: on
+        found = twisted_smc(
+            prior,
+            data,
+            n_particles=n_particles,
+            n_points=n,
+            dim=d,
+            schedule=schedule,
+            prior_std=case.prior_std,
+            seed=seed,
+            progress=False,
+        )
         return found.resample(n_samples, seed)
 
     rules: dict[str, Guidance] = {

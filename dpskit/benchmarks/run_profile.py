@@ -95,10 +95,15 @@ def profile_run(
     assign(torch.zeros(1, 2, 2), torch.zeros(2, 2))
     watch = _Stopwatch(prior, data)
     start = time.perf_counter()
-    # fmt: off
-    sample(watch, watch, n_samples=n_samples, n_points=n_points, schedule=karras_schedule(n_steps), device=device,
-           progress=progress)
-    # fmt: on
+    sample(
+        watch,
+        watch,
+        n_samples=n_samples,
+        n_points=n_points,
+        schedule=karras_schedule(n_steps),
+        device=device,
+        progress=progress,
+    )
     total = time.perf_counter() - start
     return RunProfile(total, watch.network, watch.assignment, n_samples, torch.get_num_threads(), watch.denoised)
 

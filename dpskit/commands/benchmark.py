@@ -27,8 +27,12 @@ def add(commands: Any) -> None:
         kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
         kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
         kind.add_argument("--noise", type=float, help="standard deviation of noise in the projections (cube)")
-        kind.add_argument("--sweep", type=int, default=4 if name == "chairs" else 0,
-                          help="targets on which other values of alpha are tried too")  # fmt: skip
+        kind.add_argument(
+            "--sweep",
+            type=int,
+            default=4 if name == "chairs" else 0,
+            help="targets on which other values of alpha are tried too",
+        )
         kind.set_defaults(kind=name)
     kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
     kinds.choices["complexes"].add_argument("--count", type=int, help="draw so many of the structures (default: all)")
@@ -43,14 +47,25 @@ def add(commands: Any) -> None:
     prior.add_argument("--n-samples", type=int, default=50, help="samples, test clouds and training clouds")
     prior.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
-    prior.add_argument("--solver", choices=["algorithm1", "heun", "flow"], default="algorithm1",
-                       help="of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
-                       " Heun's method without noise")  # fmt: skip
+    prior.add_argument(
+        "--solver",
+        choices=["algorithm1", "heun", "flow"],
+        default="algorithm1",
+        help="of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
+        " Heun's method without noise",
+    )
     prior.add_argument("--seed", type=int, default=0, help="of the samples, and of what they are compared with")
-    prior.add_argument("--emd-clouds", type=int, default=50, help="clouds of each set that are measured with the earth"
-                       " mover's distance, the slow one")  # fmt: skip
-    prior.add_argument("--record", help="file of JSON lines to add to; samples and a picture are kept beside it"
-                       " (default: results/benchmark/prior-NAME.jsonl)")  # fmt: skip
+    prior.add_argument(
+        "--emd-clouds",
+        type=int,
+        default=50,
+        help="clouds of each set that are measured with the earth mover's distance, the slow one",
+    )
+    prior.add_argument(
+        "--record",
+        help="file of JSON lines to add to; samples and a picture are kept beside it"
+        " (default: results/benchmark/prior-NAME.jsonl)",
+    )
     speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
     speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
     speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
@@ -63,8 +78,13 @@ def add(commands: Any) -> None:
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
     assignment.add_argument("--n-samples", type=int, default=10, help="clouds in the runs that make the problems")
-    assignment.add_argument("--every", type=int, default=5, help="let SciPy and POT solve every so many evaluations"
-                            " (odd: the first and the second evaluation of a step differ)")  # fmt: skip
+    assignment.add_argument(
+        "--every",
+        type=int,
+        default=5,
+        help="let SciPy and POT solve every so many evaluations"
+        " (odd: the first and the second evaluation of a step differ)",
+    )
     coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
     coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
     coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
@@ -99,10 +119,9 @@ def _reconstruction(options: argparse.Namespace) -> None:
     if not options.no_prior:
         priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
     record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
-    # fmt: off
-    results = run.run_benchmark(clouds, settings, baselines, priors, record, n_samples=options.n_samples,
-                                n_swept=options.sweep, count=count)
-    # fmt: on
+    results = run.run_benchmark(
+        clouds, settings, baselines, priors, record, n_samples=options.n_samples, n_swept=options.sweep, count=count
+    )
     print(tables.benchmark_table(results, settings))
     if options.kind == "complexes":
         from dpskit.benchmarks.reconstruction.figures import benchmark_figure
@@ -119,10 +138,9 @@ def _prior(options: argparse.Namespace) -> None:
     from dpskit.widgets.figures import cloud_grid
 
     prior = load_prior(options.prior)
-    # fmt: off
-    settings = prior_benchmark.Settings(options.n_samples, options.n_points, options.n_steps, options.solver,
-                                        options.seed, options.emd_clouds)
-    # fmt: on
+    settings = prior_benchmark.Settings(
+        options.n_samples, options.n_points, options.n_steps, options.solver, options.seed, options.emd_clouds
+    )
     record = Path(options.record or f"results/benchmark/prior-{prior.name}.jsonl")
     result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
     append_records(record, [asdict(result)])

@@ -28,10 +28,9 @@ def run(options: argparse.Namespace) -> None:
 
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
-        # fmt: off
-        clouds = read_clouds(options.source, category=options.category, split=options.split,
-                             n_points=options.n_points, seed=options.seed)
-        # fmt: on
+        clouds = read_clouds(
+            options.source, category=options.category, split=options.split, n_points=options.n_points, seed=options.seed
+        )
     packed = pack_clouds(clouds, options.n_points, options.seed)
     packed.save(options.out)
     count, n_points = packed.points.shape[:2]

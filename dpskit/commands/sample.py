@@ -24,9 +24,14 @@ def run(options: argparse.Namespace) -> None:
 
     prior, schedule = load_prior(options.prior), karras_schedule(options.n_steps, t_max=80.0)
     solver = Algorithm1(InverseTime(cutoff=1.0, below=1.0))
-    # fmt: off
-    samples = sample(prior, None, n_samples=options.n_samples, n_points=options.n_points, schedule=schedule,
-                     solver=solver, seed=options.seed)
-    # fmt: on
+    samples = sample(
+        prior,
+        None,
+        n_samples=options.n_samples,
+        n_points=options.n_points,
+        schedule=schedule,
+        solver=solver,
+        seed=options.seed,
+    )
     samples.save(options.out)
     print(options.out)

@@ -79,9 +79,8 @@ class LinearGaussian:
         cross = mixture.covariances @ matrix.T  # C A^T
         total = matrix @ cross + self.sigma**2 * torch.eye(len(y), dtype=torch.float64)
         residual = y - mixture.means.flatten(1) @ matrix.T
-        log_joint = mixture.weights.log() + torch.distributions.MultivariateNormal(torch.zeros_like(y), total).log_prob(
-            residual
-        )
+        evidence = torch.distributions.MultivariateNormal(torch.zeros_like(y), total)
+        log_joint = mixture.weights.log() + evidence.log_prob(residual)
         gain = torch.linalg.solve(total, cross.mT).mT
         means = mixture.means + torch.einsum("kij,kj->ki", gain, residual).view_as(mixture.means)
         covariances = mixture.covariances - gain @ cross.mT

@@ -44,15 +44,13 @@ class Subunit:
         return Subunit(points[torch.from_numpy(labels == chosen)])
 
     def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
-        """The energy as the only column: (b, n, 3) -> (b, 1)."""
+        """The energy as the only column: (b, n, 3) -> (b, 1). A part has no use for a warm start."""
         x0 = check_points("x0", x0, batched=True)
         self._check_size(x0.shape[1])
-        found = assign(x0, self.points, start=None if warm is None else warm.get(self))
-        if warm is not None:
-            warm[self] = found
-        rows, cloud = found.index >= 0, len(x0)
-        difference = x0[rows] - self.points.to(x0)[found.index[rows]]
-        return half_mean_square(difference.view(cloud, len(self.points), 3)).unsqueeze(1)
+        index = assign(x0, self.points).index
+        taken = index >= 0
+        difference = x0[taken] - self.points.to(x0)[index[taken]]
+        return half_mean_square(difference.view(len(x0), *self.points.shape)).unsqueeze(1)
 
     def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """(b, n, 3) -> (b,)."""

@@ -46,6 +46,11 @@ class UnknownOrder:
         orders = torch.tensor(list(itertools.permutations(range(len(points)))))
         object.__setattr__(self, "permutations", orders)
 
+    @property
+    def dim(self) -> int:
+        """Coordinates of a point of the cloud, d."""
+        return self.points.shape[1] if self.matrix is None else len(self.matrix)
+
     def squares(self, x0: Tensor) -> Tensor:
         """|P y - x M|^2 for every permutation: (b, n, d) -> (b, n!)."""
         n = len(self.points)
@@ -78,8 +83,7 @@ class UnknownOrder:
 
     def posterior(self, prior: Prior) -> FullGaussianMixture:
         """The exact p(x0 | y) with the sum over permutations: `LinearGaussian.posterior` of each, by its evidence."""
-        dim = self.points.shape[1] if self.matrix is None else len(self.matrix)
-        parts, log_evidence = zip(*[data.condition(prior, dim) for data in self._ordered(dim)], strict=True)
+        parts, log_evidence = zip(*[data.condition(prior, self.dim) for data in self._ordered()], strict=True)
         share = torch.softmax(torch.tensor(log_evidence, dtype=torch.float64), 0)
         weights = torch.cat([part.weights * s for part, s in zip(parts, share, strict=True)])
         means, covariances = (torch.cat([getattr(p, name) for p in parts]) for name in ("means", "covariances"))
@@ -87,13 +91,12 @@ class UnknownOrder:
 
     def log_evidence(self, prior: Prior) -> float:
         """log p(y), exact."""
-        dim = self.points.shape[1] if self.matrix is None else len(self.matrix)
-        terms = torch.tensor([data.log_evidence(prior, dim) for data in self._ordered(dim)], dtype=torch.float64)
+        terms = torch.tensor([data.log_evidence(prior, self.dim) for data in self._ordered()], dtype=torch.float64)
         return float(torch.logsumexp(terms, 0)) - math.log(len(terms))
 
-    def _ordered(self, dim: int) -> list[LinearGaussian]:
+    def _ordered(self) -> list[LinearGaussian]:
         """The linear problem of every permutation."""
-        block = torch.eye(dim) if self.matrix is None else self.matrix.T
+        block = torch.eye(self.dim) if self.matrix is None else self.matrix.T
         rows = torch.eye(len(self.points)).to(block)
         y, sigma = self.points.flatten(), check_given(self.sigma)
         return [LinearGaussian(torch.kron(rows[order], block.contiguous()), y, sigma) for order in self.permutations]

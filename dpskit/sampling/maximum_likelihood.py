@@ -59,14 +59,24 @@ def maximum_likelihood(
     seed: int = 0,
     progress: bool = True,
 ) -> Samples:
-    """Adam on the energy from clouds that are uniform in [-1, 1]^3. Paper: section 4.2."""
+    """The clouds that n_steps of Adam reach from uniform ones in [-1, 1]^3, with their energies: no prior at all.
+
+    likelihood: anything with `energy`, which is minimised. seed: sample k of a seed starts from the same cloud whatever
+    n_samples. Returns `Samples` with points (n_samples, n_points, 3). Paper: section 4.2. Raises ValueError on bad
+    settings, before any work starts.
+    """
     from tqdm.auto import tqdm
 
     warm: WarmStart = {}
-    # fmt: off
-    steps = iterate_maximum_likelihood(likelihood, n_samples=n_samples, n_points=n_points, n_steps=n_steps,
-                                       learning_rate=learning_rate, seed=seed, warm=warm)
-    # fmt: on
+    steps = iterate_maximum_likelihood(
+        likelihood,
+        n_samples=n_samples,
+        n_points=n_points,
+        n_steps=n_steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        warm=warm,
+    )
     for info in tqdm(steps, total=n_steps, desc="maximum likelihood", unit="step", disable=not progress):
         points = info.x
     settings = {

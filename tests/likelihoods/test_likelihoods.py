@@ -325,7 +325,7 @@ def test_a_warm_start_never_changes_a_result(kind):
         x = x + 0.3 * clouds(20 + step, 2, 30, 3)
         assert torch.equal(data.energy(x, warm), data.energy(x))
         assert torch.equal(data.log_prob(x, warm), data.log_prob(x))
-    assert len(warm) == {"projections": 2, "coarse": 1, "subunit": 1, "joint": 4}[kind]
+    assert len(warm) == {"projections": 2, "coarse": 1, "subunit": 0, "joint": 3}[kind]
 
 
 def test_a_likelihood_remembers_nothing():

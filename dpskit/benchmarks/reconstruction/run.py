@@ -12,11 +12,11 @@ import torch
 from dpskit.benchmarks.reconstruction.scenarios import Scenario
 from dpskit.benchmarks.reconstruction.targets import Target
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
-from dpskit.evaluation.baselines import nearest_training_cloud, smooth_map
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
 from dpskit.priors.protocol import Prior
 from dpskit.records import append_records, read_records
+from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dpskit import DPS, GaussianPrior, LinearGaussian, karras_schedule, sample
-from dpskit.evaluation.calibrate import calibrate_alpha
+from dpskit.evaluation.alpha import calibrate_alpha
 from dpskit.evaluation.calibration import run_trials, simulation_based_calibration
 from dpskit.evaluation.statistics import coordinates
 

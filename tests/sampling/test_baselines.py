@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpskit import CoarseGrained, Projections, maximum_likelihood, random_rotations
-from dpskit.evaluation.baselines import nearest_training_cloud, roughness, smooth_map
+from dpskit.sampling.baselines import nearest_training_cloud, roughness, smooth_map
 
 
 def test_roughness_by_hand():
