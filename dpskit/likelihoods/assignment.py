@@ -22,7 +22,7 @@ TOLERANCE = 1e-9  # of the cost: the largest duality gap that a certified solve 
 LARGEST = 1e50  # of the distances: the solver needs their sixth powers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assignment:
     """The matching of least cost for each cloud of a batch, and the dual variables that prove it.
 
@@ -81,7 +81,7 @@ def _collect(x: Any, problem: _Problem, solved: Iterator[tuple[np.ndarray, np.nd
     return Assignment(*(torch.from_numpy(part).to(device) for part in (index, cost, duals, problem.potential)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Problem:
     """Checked input, C-contiguous. The first axis of y and capacity has length 1 if all clouds share them."""
 

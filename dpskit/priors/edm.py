@@ -40,7 +40,7 @@ def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor
     return error.square().mean(dim=(1, 2)) / c_out.square()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DiffusionPrior:
     """A trained prior: `denoise(x, t)` estimates E[x0 | x_t] for clouds (b, n, 3) in [-1, 1]^3 and times (b,) > 0.
 
@@ -55,5 +55,5 @@ class DiffusionPrior:
         return denoise(self.network, x, t)
 
     def to(self, device: torch.device | str) -> DiffusionPrior:
-        """The same prior with its network moved to `device`."""
+        """The same prior on `device`; the network moves there itself, it is not copied."""
         return DiffusionPrior(self.network.to(device), self.name, self.card)

@@ -18,7 +18,7 @@ from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior, denoise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreEval:
     """One evaluation: score (b, n, d) of the guided marginal, denoised E[x0 | x] (b, n, d), energy (b,) or None.
 

@@ -15,7 +15,7 @@ from dpskit.sampling.guidance import Score, ScoreEval
 from dpskit.sampling.noise import InverseTime, NoiseSource
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """What a run continues from: the clouds x (b, n, d) at the current time, the number of steps taken, the noise."""
 
@@ -24,7 +24,7 @@ class State:
     noise: NoiseSource
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Info:
     """What a step tells: its number (from 0), the time it reached, the clouds x there, and the last evaluation.
 

@@ -15,7 +15,7 @@ from dpskit.data.packed import read_packed
 REDUNDANT_SHARE = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clouds:
     """Clouds (k, m, 3) in [-1, 1]^3 and the probability (k,) with which each is drawn.
 
