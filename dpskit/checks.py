@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def check_method(name: str, value: Any, method: str) -> None:
         raise TypeError(f"{name} must be an object with a method {method}, got {got}.")
 
 
-def check_choice(name: str, value: str, choices: list[str]) -> str:
+def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     """Return `value` if it is one of `choices`, or raise ValueError listing them."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")

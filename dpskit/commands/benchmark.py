@@ -108,7 +108,7 @@ def _reconstruction(options: argparse.Namespace) -> None:
         count = len(clouds)
     else:
         known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
-        settings = [known[check_choice("--setting", name, list(known))] for name in options.setting or known]
+        settings = [known[check_choice("--setting", name, known)] for name in options.setting or known]
         sources = targets.draw_sources(options.targets, options.count, options.seed)
         clouds, count = targets.complex_targets(sources), len(sources)
     if options.noise is not None:

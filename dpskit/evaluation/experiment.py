@@ -17,7 +17,6 @@ from dpskit.evaluation.spread import point_spread
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, project
-from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.priors.protocol import Prior
@@ -67,7 +66,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("scenario", self.scenario, list(SCENARIOS))
+        check_choice("scenario", self.scenario, SCENARIOS)
         check_number("alpha", self.alpha, least=0.0)
         check_number("cutoff", self.cutoff, least=0.0)
         for name in ("n_steps", "n_views", "n_observed", "n_points", "n_samples"):
@@ -156,13 +155,17 @@ class Experiment:
         distance = chamfer_distance(info.denoised, self.truth)
         return Progress(info.energy, None if info.energy is None else (2 * info.energy).sqrt(), distance)
 
+    def score(self, points: Tensor) -> Scores:
+        """Of clouds (s, n, 3) against the truth and the data, in angstrom too if the target has a physical size."""
+        energy = None if self.data is None else self.data.energy(points)
+        return score(points, self.truth, energy, None if self.target.atoms is None else self.target.frame)
+
     def report(self, samples: Tensor) -> Iterator[str | Report]:
         """Compare `samples` (s, n, 3) with maximum likelihood and the truth; says what it does, and ends with a Report.
 
         It is an iterator so that it can be stopped on its way.
         """
-        frame, fitted, fit = None if self.target.atoms is None else self.target.frame, None, None
-        s = self.settings
+        s, fitted = self.settings, None
         if self.data is not None:
             steps = iterate_maximum_likelihood(
                 self.data, n_samples=s.n_samples, n_points=s.n_points, n_steps=100, seed=s.seed
@@ -170,15 +173,15 @@ class Experiment:
             for fit in steps:
                 if fit.step % 10 == 0:
                     yield f"maximum likelihood, step {fit.step} of 100"
-            fitted = fit.x
+                fitted = fit.x
         yield "per-point spread"
         ordered, spread = point_spread(samples)
+        clouds = {"prior samples" if fitted is None else "posterior samples": samples, "maximum likelihood": fitted}
         scores = {}
-        for name, points in {"posterior samples": samples, "maximum likelihood": fitted}.items():
+        for name, points in clouds.items():
             if points is not None:
                 yield f"scores of {name}"
-                energy = None if self.data is None else self.data.energy(points)
-                scores[name if self.data is not None else "prior samples"] = score(points, self.truth, energy, frame)
+                scores[name] = self.score(points)
         yield Report(ordered, spread, fitted, scores)
 
 
@@ -213,9 +216,9 @@ def _shipped_prior(name: str) -> Prior:
     return GaussianPrior(0.0, 0.4) if name == NO_SHAPE else load_prior(name)
 
 
-def _observe(settings: Settings, truth: Tensor, proper: bool) -> Likelihood | None:
+def _observe(settings: Settings, truth: Tensor, proper: bool) -> Projections | CoarseGrained | Subunit | Joint | None:
     s, seen = settings, SCENARIOS[settings.scenario]
-    parts: list[Likelihood] = []
+    parts: list[Projections | CoarseGrained | Subunit] = []
     if "views" in seen:
         parts.append(Projections.observe(truth, s.n_views, s.n_observed, s.seed, proper=proper))
     if "coarse" in seen:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dpskit.checks import check_choice
 from dpskit.evaluation.experiment import Experiment, Settings, run_experiment
-from dpskit.evaluation.scores import score
 from dpskit.records import append_records, read_records
 from dpskit.sampling.solvers import Info
 
@@ -76,14 +75,11 @@ def load_outcomes(record: str | Path) -> list[Outcome]:
 
 def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:
     """The outcome with the smallest `metric`, one of METRICS; None if none has it."""
-    check_choice("metric", metric, list(METRICS))
+    check_choice("metric", metric, METRICS)
     known = [outcome for outcome in outcomes if getattr(outcome, metric) is not None]
     return min(known, key=lambda outcome: getattr(outcome, metric), default=None)
 
 
 def _outcome(experiment: Experiment, info: Info) -> Outcome:
-    energy = None if experiment.data is None else experiment.data.energy(info.x)
-    frame = None if experiment.target.atoms is None else experiment.target.frame
-    scores = score(info.x, experiment.truth, energy, frame)
-    means = {name: float(values.mean()) for name, values in scores.columns().items()}
+    means = {name: float(values.mean()) for name, values in experiment.score(info.x).columns().items()}
     return Outcome(experiment.settings, **{field: means.get(name) for field, name in METRICS.items()})
