@@ -22,6 +22,7 @@ from dpskit.files import replacing
 from dpskit.priors.edm import DiffusionPrior, edm_loss
 from dpskit.priors.store import load_prior, save_prior
 from dpskit.priors.transformer import PointTransformer
+from dpskit.records import read_records
 from dpskit.training.card import model_card
 from dpskit.training.checkpoint import TrainState, load_checkpoint, restore, save_checkpoint
 from dpskit.training.config import Stage, TrainConfig
@@ -91,8 +92,7 @@ def train(
     log: list[dict[str, Any]] = []
     if saved is not None:
         state = restore(state, saved[0], saved[2])
-        lines = log_path.read_text().splitlines() if log_path.exists() else []
-        log = [line for line in map(json.loads, lines) if line["step"] <= state.step]
+        log = [line for line in read_records(log_path) if line["step"] <= state.step]
 
     losses: list[Tensor] = []
     started, last = time.monotonic(), time.monotonic()
