@@ -80,7 +80,7 @@ class Counted:
     """A prior that counts the clouds it denoises."""
 
     prior: Prior
-    clouds: int = field(default=0)
+    clouds: int = 0
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         self.clouds += len(x)

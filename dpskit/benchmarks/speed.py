@@ -47,13 +47,14 @@ def measure_speed(
     """Time one training step (bf16 autocast, AdamW) and one evaluation in sampling for each preset, with random data.
 
     On the CPU with `torch.get_num_threads()` threads, and on the GPU if there is one; sampling in fp32 on the former,
-    as `sample` does, and in bf16 on the latter. batch: clouds that run together (default: 2 on a CPU, 256 on a
-    GPU). Each is repeated for `seconds`, at least twice, and the fastest but the first counts: on a shared
-    machine the mean would measure the neighbours.
+    as `sample` does, and in bf16 on the latter. batch: clouds that run together (default: 2 on a CPU, 256 on a GPU).
+    Each is repeated for `seconds`, at least twice, and the fastest but the first counts: on a shared machine the mean
+    would measure the neighbours.
     """
     from tqdm.auto import tqdm
 
     n_points, seconds = check_integer("n_points", n_points), check_number("seconds", seconds, least=0.0)
+    sizes = {"cpu": 2, "cuda": 256} if batch is None else dict.fromkeys(("cpu", "cuda"), check_integer("batch", batch))
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
     jobs = [(device, preset, task) for device in devices for preset in presets for task in ("training", "sampling")]
     peaks: dict[tuple[str, str], float] = {}
@@ -62,8 +63,7 @@ def measure_speed(
         precision = "fp32" if (device, task) == ("cpu", "sampling") else "bf16"
         if (device, precision) not in peaks:
             peaks[device, precision] = peak_flops(device, precision, seconds)
-        size = check_integer("batch", batch or (2 if device == "cpu" else 256))
-        run = _training if task == "training" else _sampling
+        size, run = sizes[device], _training if task == "training" else _sampling
         clouds = size / _time(run(PRESETS[preset], n_points, size, device, precision), device, seconds)
         flops = clouds * forward_flops(PRESETS[preset], n_points) * (3 if task == "training" else 1)
         rate = clouds / (EVALUATIONS if task == "sampling" else 1)
@@ -107,7 +107,7 @@ def _sampling(network: NetworkConfig, n_points: int, batch: int, device: str, pr
 
 
 def _time(work: Callable[[], object], device: str, seconds: float) -> float:
-    """Least time of `work` among repetitions for `seconds`, at least one, after one that is not counted."""
+    """Least seconds of `work` among its repetitions for `seconds`, at least two, of which the first does not count."""
     finish = torch.cuda.synchronize if device == "cuda" else lambda: None
     times: list[float] = []
     begin = time.perf_counter()

@@ -48,8 +48,8 @@ def coarse_grain(
 
     As in Möbius and Habeck (arXiv 2412.14897), who use scikit-learn's GaussianMixture: the same start from k-means
     (above 60,000 atoms on a random subset of 60,000), then the same expectation maximisation on all atoms, until the
-    mean log likelihood gains less than 1e-3 in a step. It is written out here because a step in matrix
-    products takes a tenth of the time, and can show its progress. The frame is that of the means, not of the atoms.
+    mean log likelihood gains less than 1e-3 in a step. It is written out here because a step in matrix products takes a
+    tenth of the time, and can show its progress. The frame is that of the means, not of the atoms.
 
     The same seed gives the same points. A result is kept in the cache folder under a hash of the atoms and settings
     (see `cache_folder`), and taken from there the next time, unless `cache` is False. progress: show a bar if it takes

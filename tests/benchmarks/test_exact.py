@@ -38,6 +38,9 @@ def test_exact_draws_have_no_error_and_shrunk_ones_have():
     wrong = compare(case, "shrunk", Trials(truths, mean + 0.5 * (drawn - mean)), 0.0, seed=3)
     assert -0.53 < wrong.spread_error < -0.47
     assert wrong.coverage_error < -0.15
+    factor = torch.tensor([0.5, 1.5]).repeat(30)[:, None, None, None]
+    mixed = compare(case, "half too narrow, half too wide", Trials(truths, mean + factor * (drawn - mean)), 0.0, seed=3)
+    assert abs(mixed.spread_error) < 0.03  # the mean of the ratios, not the root of their mean square
     std = torch.stack([part.std for part in exact]).unsqueeze(1)
     moved = compare(case, "moved", Trials(truths, drawn + 0.5 * std), 0.0, seed=3)
     assert 0.47 < moved.mean_error < 0.53

@@ -217,6 +217,9 @@ def test_baseline_priors_have_the_variance_and_the_radii_of_the_clouds():
     assert torch.allclose(points.points.norm(dim=1), torch.tensor(0.6), atol=1e-3)
     # 1,024 independent directions: each component of the mean has a standard error of std / 32.
     assert float(points.points.mean(dim=0).abs().max()) < 4 * 0.6 / math.sqrt(3) / 32
+    # Turned at random, clouds off the centre are as wide as their points are far from it.
+    moved = baseline_priors(Clouds(shell + 0.5, torch.full((50,), 0.02)))["DPS, Gaussian prior"]
+    assert float(moved.std) == pytest.approx(math.sqrt(0.6**2 / 3 + 0.5**2), rel=0.02)
 
 
 def test_chair_targets_are_normalised_before_they_are_turned(tmp_path):
@@ -233,6 +236,14 @@ def test_chair_targets_are_normalised_before_they_are_turned(tmp_path):
 
 
 def test_energy_table_has_the_three_rows():
-    text = energy_table(targets(1, n_points=32), n_samples=1)
-    assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == ["1", "2", "5"]
-    assert all(float(line.split("|")[2].split("±")[0]) > 0 for line in text.splitlines()[2:])
+    shown = targets(2, n_points=32)
+    rows = [line.strip("| ").split(" | ") for line in energy_table(shown, n_samples=1).splitlines()[2:]]
+    assert [(row[0], row[2]) for row in rows] == [("1", "3.68"), ("2", "3.87"), ("5", "5.04")]
+    for (_, found, _), n_views in zip(rows[:2], (5, 6), strict=True):
+        data = [dpskit.Projections.observe(t.points, n_views, 200, t.seed, proper=False) for t in shown]
+        fits = [
+            dpskit.maximum_likelihood(y, n_samples=1, n_points=32, seed=t.seed, progress=False)
+            for y, t in zip(data, shown, strict=True)
+        ]
+        energies = 1000 * np.array([float(fit.energy) for fit in fits])
+        assert found == f"{energies.mean():.2f} ± {energies.std():.2f}"

@@ -69,7 +69,8 @@ def test_the_command(capsys):
 
 
 def test_bad_input(one_sentence):
-    with one_sentence(ValueError, "batch", "-1"):
-        measure_speed(["small"], n_points=8, batch=-1, seconds=0)
+    for batch in (-1, 0):
+        with one_sentence(ValueError, "batch", batch):
+            measure_speed(["small"], n_points=8, batch=batch, seconds=0)
     with one_sentence(ValueError, "n_points", "0"):
         measure_speed(["small"], n_points=0)

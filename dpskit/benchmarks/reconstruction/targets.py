@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.cloud import normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
+from dpskit.data.packed import read_packed
 from dpskit.data.structures import check_structure_files, read_structure
 
 
@@ -33,14 +33,12 @@ class Target:
 
 
 def chair_targets(path: str | Path, count: int, n_points: int = 1024, seed: int = 0) -> list[Target]:
-    """The first `count` clouds of an npz file with `points` (k, m, 3) and `name`, each under a random O(3) matrix."""
-    with np.load(path, allow_pickle=False) as file:
-        points, names = file["points"][:count], file["name"][:count]
-    rotations = random_rotations(len(points), seed, proper=False)
-    clouds = [normalise(torch.from_numpy(cloud.astype(np.float32)))[0] for cloud in points]
+    """The first `count` clouds of a packed npz file (see `dpskit.data.packed`), each under a random O(3) matrix."""
+    clouds = read_packed(path, "targets").clouds()[: check_integer("count", count)]
+    rotations = random_rotations(len(clouds), seed, proper=False)
     return [
-        Target(str(name), resample(cloud, n_points, seed) @ rotation, seed + k)
-        for k, (name, cloud, rotation) in enumerate(zip(names, clouds, rotations, strict=True))
+        Target(cloud.name, resample(normalise(cloud.points)[0], n_points, seed) @ rotation, seed + k)
+        for k, (cloud, rotation) in enumerate(zip(clouds, rotations, strict=True))
     ]
 
 
