@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dpskit import (
     DPS,
     CoarseGrained,
+    DataSpace,
     DiffusionPrior,
     GaussianPrior,
     Joint,
@@ -19,6 +20,7 @@ from dpskit import (
     random_rotations,
     sample,
 )
+from dpskit.likelihoods import observation
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 from dpskit.sampling.guidance import Unguided
 
@@ -190,6 +192,19 @@ def test_runs_do_not_share_their_warm_starts():
     first = one(x, t)
     other(x[:1] * 3, t[:1])  # another batch size and cloud
     assert torch.equal(one(x, t).score, first.score)
+
+
+@pytest.mark.parametrize("guidance", [DPS(), LikelihoodScore(), DataSpace(), DataSpace(alpha=100.0)])
+def test_an_evaluation_starts_from_the_assignments_of_the_last(monkeypatch, guidance):
+    data, x, t = problem()
+    starts, solve = [], observation.assign_each
+    monkeypatch.setattr(observation, "assign_each", lambda calls: starts.append([c[3] for c in calls]) or solve(calls))
+    score = guidance(PRIORS["gaussian"], data)
+    for _ in range(2):
+        score(x, t)
+    assert [len(one) for one in starts] == [2, 1, 2, 1]  # two projections and a coarse structure
+    assert all(start is None for one in starts[:2] for start in one)
+    assert all(start is not None for one in starts[2:] for start in one)
 
 
 @pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])
