@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,11 +40,14 @@ PUBLIC = [
     "CoarseGrained",
     "Subunit",
     "Joint",
+    "LinearGaussian",
     "sample",
     "iterate",
     "karras_schedule",
     "DPS",
     "LikelihoodScore",
+    "MomentMatched",
+    "twisted_smc",
     "Algorithm1",
     "InverseTime",
     "Heun",
@@ -57,8 +61,13 @@ PUBLIC = [
     "PointMixturePrior",
     "assign",
     "Assignment",
+    "simulation_based_calibration",
+    "expected_coverage",
     "chamfer_distance",
     "earth_movers_distance",
+    "one_nna",
+    "coverage",
+    "minimum_matching_distance",
     "superpose",
     "match_radius_of_gyration",
     "rmsd_to_atoms",
@@ -115,6 +124,15 @@ def test_training_needs_no_more_than_torch_lightning_and_numbers(tmp_path):
 def test_public_names_are_there(name):
     assert name in dpskit.__all__
     assert hasattr(dpskit, name)
+
+
+def test_what_the_texts_use_is_public():
+    """Every dpskit.NAME of the README, the notebooks and the lessons, but for the modules that they import from."""
+    root = Path(dpskit.__file__).parent.parent
+    texts = [root / "README.md", *root.glob("notebooks/*.ipynb"), *root.glob("tutorials/*.ipynb")]
+    used = {name for path in texts for name in re.findall(r"\bdpskit\.([A-Za-z_]\w*)", path.read_text())}
+    modules = {path.stem for path in Path(dpskit.__file__).parent.iterdir()}
+    assert len(used) > 30 and used - modules <= set(dpskit.__all__)
 
 
 @pytest.mark.parametrize("name", dpskit.__all__)

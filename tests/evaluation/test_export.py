@@ -142,3 +142,5 @@ def test_medoid_is_the_sample_in_the_middle():
     points = torch.tensor([[0.0], [5.0], [1.0], [9.0]]).reshape(4, 1, 1).expand(4, 3, 3) + torch.eye(3)
     # sums of squared differences: 107, 57, 81, 161
     assert medoid(points) == 1
+    crowd = torch.tensor([0.0] * 6 + [4.0, 10.0]).reshape(8, 1, 1).expand(8, 3, 3) + torch.eye(3)
+    assert medoid(crowd) == 0  # the mean distance decides: the largest would choose the sample at 4

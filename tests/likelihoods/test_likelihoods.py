@@ -315,6 +315,18 @@ def test_simulated_noise_has_the_variance_that_log_prob_assumes():
         assert abs(chi_squared - m * dim) < 4 * math.sqrt(2 * m * dim)
 
 
+def test_a_simulated_subunit_is_a_neighbourhood():
+    """Four groups of three points, far apart: each part is one of the groups, and every group comes up."""
+    x = (10.0 * torch.arange(4.0))[:, None, None] + 0.1 * torch.eye(3)
+    data, generator, found = Subunit(torch.zeros(3, 3), sigma=1e-4), torch.Generator().manual_seed(0), set()
+    for _ in range(40):
+        part = data.simulate(x.reshape(12, 3), generator).points
+        group = int((part.mean() / 10).round())
+        assert float((part.sort(dim=0).values - x[group].sort(dim=0).values).abs().max()) < 1e-3
+        found.add(group)
+    assert found == {0, 1, 2, 3}
+
+
 # --- Warm starts ------------------------------------------------------------------------------------------------------
 
 
@@ -372,6 +384,20 @@ def test_observed_coarse_grained_structure(normal):
     order = data.points.argmax(dim=1).argsort()
     assert torch.allclose(data.points[order].float(), means, atol=1e-4)
     assert torch.equal(CoarseGrained.observe(x, n_points=3, seed=1).points, data.points)
+
+
+def test_the_components_of_a_coarse_structure_share_their_covariance(normal):
+    """A long group and a round one that overlap: with a covariance each, the means would lie elsewhere."""
+    from sklearn.mixture import GaussianMixture
+
+    x = torch.cat([normal(150, 3) * torch.tensor([3.0, 0.3, 0.3]), normal(50, 3, seed=1) + 1.0])
+    found = CoarseGrained.observe(x, n_points=2, seed=0).points.double()
+    tied, full = (
+        torch.from_numpy(GaussianMixture(2, covariance_type=kind, random_state=0).fit(x.numpy()).means_)
+        for kind in ("tied", "full")
+    )
+    assert torch.allclose(found, tied.double(), atol=1e-5)
+    assert float((tied - full).abs().max()) > 0.3
 
 
 def test_observed_subunit_is_one_cluster(normal):

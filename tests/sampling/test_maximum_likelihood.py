@@ -5,6 +5,7 @@ import torch
 
 import dpskit
 from dpskit import CoarseGrained, Joint, Projections, Subunit, load_samples, maximum_likelihood
+from dpskit.sampling.maximum_likelihood import iterate_maximum_likelihood
 
 
 def climb(data, **settings):
@@ -27,6 +28,14 @@ def test_a_step_of_adam():
     start = climb(data, n_points=6, n_steps=1, learning_rate=1e-9).points
     moved = climb(data, n_points=6, n_steps=1, learning_rate=0.01).points
     assert torch.allclose(moved - start, 0.01 * torch.tensor([1.0, -1.0, 1.0]).expand(2, 6, 3), atol=1e-5)
+
+
+def test_every_step_keeps_its_own_cloud():
+    data, settings = CoarseGrained([[5.0, -5.0, 5.0]]), {"n_samples": 1, "n_points": 2, "learning_rate": 0.1}
+    infos = list(iterate_maximum_likelihood(data, n_steps=4, **settings))
+    assert [info.step for info in infos] == [0, 1, 2, 3]
+    for k, info in enumerate(infos, start=1):
+        assert torch.equal(info.x, climb(data, n_steps=k, **settings).points)
 
 
 def test_the_energy_falls_with_the_number_of_steps(normal):
