@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from torch import Tensor
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import Frame, normalise
 from dpskit.data.cache import cache_folder
-from dpskit.files import replacing
+from dpskit.files import NPZ_ERRORS, replacing
 
 METHOD = "2"  # part of the name of a cached result: raise it whenever the numbers change
 MAX_START = 60_000  # k-means sees a random subset of larger structures
@@ -142,7 +140,7 @@ def _load(path: Path) -> CoarseGrainedStructure | None:
         with np.load(path, allow_pickle=False) as file:
             frame = Frame(tuple(file["center"].tolist()), file["scale"].item())
             return CoarseGrainedStructure(torch.from_numpy(file["points"]), frame)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except NPZ_ERRORS:
         return None
 
 

@@ -10,8 +10,6 @@ Needs nothing but numpy and torch.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,7 +20,7 @@ from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_points
 from dpskit.cloud import normalise, resample
-from dpskit.files import replacing
+from dpskit.files import NPZ_ERRORS, replacing
 
 N_POINTS = 4096
 
@@ -74,7 +72,7 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
             points = arrays["points"]
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except NPZ_ERRORS:
         raise ValueError(
             f"{argument} must be an npz file with an array 'points', but {str(path)!r} is truncated or another file."
         ) from None
