@@ -20,7 +20,7 @@ from dpskit.evaluation.distances import chamfer_distance
 Distance = Callable[[Tensor, Tensor], Tensor]
 """distance(a, b): (k, n, 3), (k, m, 3) -> (k,), as `chamfer_distance` and `earth_movers_distance` are."""
 
-CHUNK = 8  # clouds of one row that are measured together: 34 MB for the table of two clouds of 1,024 points
+CHUNK = 8  # clouds that one is measured against together: 34 MB of point distances for clouds of 1,024 points
 TIE = 1e-6  # distances that differ by less, relatively, are equal
 
 
