@@ -19,6 +19,7 @@ from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.subunit import Subunit
+from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
@@ -182,18 +183,8 @@ def assignment_table(rows: Sequence[Row]) -> str:
     def cell(timing: Timing | None) -> str:
         return "-" if timing is None else f"{timing.early:.2f} / {timing.middle:.2f} / {timing.late:.2f}"
 
-    lines = [
-        "| problem | dpskit, ms early / middle / late | SciPy | POT | SciPy / dpskit | largest relative difference |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        cells = (
-            row.name,
-            cell(row.engine),
-            cell(row.scipy),
-            cell(row.pot),
-            f"{row.ratio:.0f}",
-            f"{row.difference:.1e}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    columns = ["problem", "dpskit, ms early / middle / late", "SciPy", "POT", "SciPy / dpskit"]
+    return markdown_table(
+        [*columns, "largest relative difference"],
+        [[r.name, cell(r.engine), cell(r.scipy), cell(r.pot), f"{r.ratio:.0f}", f"{r.difference:.1e}"] for r in rows],
+    )

@@ -23,6 +23,7 @@ from dpskit.evaluation.calibration import (
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.files import replacing
 from dpskit.likelihoods.projection import Projections
+from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.noise import InverseTime
@@ -107,22 +108,24 @@ def draw_targets(prior: Prior, setting: Setting, count: int, path: Path) -> Tens
 
 def calibration_table(found: AlphaCalibration, trials: dict[float, Trials]) -> str:
     """What chose alpha, and the coverage of the paper's alpha and of the chosen one, as Markdown."""
-    lines = ["| alpha | regions of 50 % hold | of 90 % | mean error of coverage | spread / error |", "|---" * 5 + "|"]
-    for alpha, coverage, ratio in zip(found.alphas, found.coverages, found.ratios, strict=True):
-        lines.append(
-            f"| {alpha:,.0f} | {coverage.at(0.5):.0%} | {coverage.at(0.9):.0%} | {coverage.error:.2f} | {ratio:.2f} |"
-        )
-    lines += ["", found.message, ""]
-    columns = ["regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p", "CD between samples", "CD to truth"]
-    lines += [f"| alpha, targets | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
+    rows = [
+        [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
+        for alpha, held, ratio in zip(found.alphas, found.coverages, found.ratios, strict=True)
+    ]
+    choice = markdown_table(columns, rows)
+    rows = []
     for alpha, part in trials.items():
         coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
         spread, error = spread_against_error(part, chamfer_distance)
-        cells = [f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}", f"{coverage.p_value:.1g}", f"{tarp.error:.2f}"]
-        cells += [f"{tarp.p_value:.1g}", f"{simulation_based_calibration(part).p_value:.1g}"]
-        cells += [f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"]
-        lines.append(f"| {alpha:,.0f}, {len(part.truths)} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Regions by mean Chamfer distance to the samples; CD x 10^2."])
+        cells = [f"{alpha:,.0f}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
+        cells += [f"{coverage.p_value:.1g}", f"{tarp.error:.2f}", f"{tarp.p_value:.1g}"]
+        cells += [f"{simulation_based_calibration(part).p_value:.1g}"]
+        rows.append([*cells, f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"])
+    columns = ["alpha, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
+    report = markdown_table([*columns, "CD between samples", "CD to truth"], rows)
+    note = "Regions by mean Chamfer distance to the samples; CD x 10^2."
+    return "\n\n".join([choice, found.message, report, note])
 
 
 def _run(prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, setting: Setting, folder: Path) -> None:

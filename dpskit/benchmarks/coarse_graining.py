@@ -10,6 +10,7 @@ from pathlib import Path
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.structures import check_structure_files, read_structure
 from dpskit.evaluation.alignment import rmsd_to_atoms
+from dpskit.markdown import markdown_table
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ def coarse_graining_benchmark(
 
 def coarse_graining_table(found: Sequence[CoarseGraining]) -> str:
     """A row per structure as Markdown, and the total."""
-    lines = ["| entry | atoms | chains | assembly | coarse-graining (CPU s) | RMSD (Å) |", "|---|---|---|---|---|---|"]
-    for row in found:
-        assembly = "–" if row.assembly is None else row.assembly
-        lines.append(f"| {row.name} | {row.atoms:,} | {row.chains} | {assembly} | {row.seconds:.1f} | {row.rmsd:.2f} |")
-    total, seconds = sum(row.atoms for row in found), sum(row.seconds for row in found)
-    return "\n".join([*lines, "", f"{total:,} atoms in all, {seconds:.1f} s."])
+    rows = [
+        [r.name, f"{r.atoms:,}", str(r.chains), r.assembly or "–", f"{r.seconds:.1f}", f"{r.rmsd:.2f}"] for r in found
+    ]
+    table = markdown_table(["entry", "atoms", "chains", "assembly", "coarse-graining (CPU s)", "RMSD (Å)"], rows)
+    return f"{table}\n\n{sum(r.atoms for r in found):,} atoms in all, {sum(r.seconds for r in found):.1f} s."

@@ -16,6 +16,7 @@ from dpskit.evaluation.statistics import coordinates
 from dpskit.likelihoods.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.unknown_order import UnknownOrder
+from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
@@ -211,14 +212,14 @@ def compare(case: Case, method: str, trials: Trials, evaluations: float, seed: i
 def exact_table(results: Sequence[ExactResult]) -> str:
     """Markdown, one row per case and method."""
     columns = ["case", "method", "error in mean", "in spread", "in coverage", "SBC p", "network evaluations"]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    rows = []
     for r in results:
         calls = f"{r.evaluations:,.0f}" if r.evaluations else "none"
         cells = [r.case, r.method, f"{r.mean_error:.2f}", f"{r.spread_error:+.0%}", f"{100 * r.coverage_error:+.0f}"]
-        lines.append(f"| {' | '.join([*cells, f'{r.p_value:.1g}', calls])} |")
+        rows.append([*cells, f"{r.p_value:.1g}", calls])
     note = (
         "Mean: root mean square, in standard deviations of the true posterior, Monte-Carlo part removed. Spread: "
         "standard deviation over the true one, less 1. Coverage: of the central 90 % interval, in percentage points. "
         "SBC p: one exact method in twenty has less than 0.05. Network evaluations: clouds denoised per data set."
     )
-    return "\n".join([*lines, "", note])
+    return f"{markdown_table(columns, rows)}\n\n{note}"

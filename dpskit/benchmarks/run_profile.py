@@ -13,6 +13,7 @@ from torch import Tensor
 from dpskit.likelihoods.assignment import assign, assign_each
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import WarmStart
+from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
@@ -134,14 +135,11 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections) -> float:
 
 def profile_table(profile: RunProfile, speedup: float | None = None) -> str:
     """The profile as a Markdown table, per sample and beside the paper."""
-    lines = [
-        "| seconds per sample | network | assignment | rest | in all | paper, in all | ratio |",
-        "|---|---|---|---|---|---|---|",
-    ]
     parts = [value / profile.n_samples for value in (profile.network, profile.assignment, profile.rest, profile.total)]
     name = f"batch of {profile.n_samples}, {profile.threads} of {os.cpu_count()} threads"
     cells = [name, *(f"{part:.2f}" for part in parts), f"{PAPER_SECONDS:.0f}", f"{PAPER_SECONDS / parts[-1]:.1f}"]
-    lines.append(f"| {' | '.join(cells)} |")
-    if speedup is not None:
-        lines += ["", f"Two threads are {speedup:.2f} times as fast as one on the assignments of this run."]
-    return "\n".join(lines)
+    columns = ["seconds per sample", "network", "assignment", "rest", "in all", "paper, in all", "ratio"]
+    table = markdown_table(columns, [cells])
+    if speedup is None:
+        return table
+    return f"{table}\n\nTwo threads are {speedup:.2f} times as fast as one on the assignments of this run."

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from dpskit.checks import check_integer, check_number
+from dpskit.markdown import markdown_table
 from dpskit.priors.edm import DiffusionPrior, edm_loss
 from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer
 
@@ -121,9 +122,9 @@ def _time(work: Callable[[], object], device: str, seconds: float) -> float:
 
 def speed_table(speeds: Sequence[Speed]) -> str:
     """The measurements as Markdown. A training step is counted in clouds, a sample as 100 steps of Algorithm 1."""
-    lines = ["| preset | device | task | precision | batch | samples/s | GFLOP/s | of the peak |", "|---" * 8 + "|"]
+    rows = []
     for s in speeds:
         rate, flops = f"{s.rate:.3g}", f"{s.flops / 1e9:,.0f}"
-        cells = [s.preset, s.device, s.task, s.precision, str(s.batch), rate, flops, f"{s.share:.0%}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([s.preset, s.device, s.task, s.precision, str(s.batch), rate, flops, f"{s.share:.0%}"])
+    columns = ["preset", "device", "task", "precision", "batch", "samples/s", "GFLOP/s", "of the peak"]
+    return markdown_table(columns, rows)

@@ -16,7 +16,7 @@ from dpskit.benchmarks.reconstruction.run import (
     Result,
     baseline_methods,
     baseline_priors,
-    reconstruct,
+    measure,
     run_benchmark,
 )
 from dpskit.benchmarks.reconstruction.scenarios import CHAIRS, COMPLEXES
@@ -65,7 +65,7 @@ def test_settings_are_kept_apart(tmp_path):
 
 def test_results_are_the_library_s_own_distances():
     target = replace(targets(1)[0], seed=5)
-    (found,) = reconstruct(target, SMALL, ML, dpskit.maximum_likelihood, 1)
+    (found,) = measure(target, SMALL, ML, dpskit.maximum_likelihood, 1)
     data = dpskit.Projections.observe(target.points, 2, 16, 5, proper=False)
     fitted = dpskit.maximum_likelihood(data, n_samples=1, n_points=24, seed=5, progress=False)
     assert found.cd == pytest.approx(dpskit.chamfer_distance(fitted.points, target.points).item(), rel=1e-6)
@@ -80,7 +80,7 @@ def test_rmsds_are_in_angstrom_and_ignore_a_rigid_motion_and_the_scale():
     target = replace(targets(1)[0], scale=50.0, atoms=atoms)
     moved = points @ dpskit.random_rotations(1, seed=3)[0] * 1.3 + 0.2
     found = dpskit.Samples(moved.unsqueeze(0), torch.zeros(1), {}, 0, "0")
-    (result,) = reconstruct(target, SMALL, "found", lambda data, **settings: found, 1)
+    (result,) = measure(target, SMALL, "found", lambda data, **settings: found, 1)
     assert result.emd > 0.1
     assert result.rmsd < 0.5  # 0.01 of the cube
     assert result.floor == pytest.approx(50 * 0.02 * math.sqrt(3) * math.sqrt(2 / 3), rel=1e-3)
@@ -194,7 +194,7 @@ def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
     data = replace(SMALL, n_points=32, n_views=4)
     name = "nearest training cloud"
     method = lambda data, **settings: methods[name](data, n_rotations=2000, **settings)  # noqa: E731
-    (result,) = reconstruct(found[2], data, name, method, 1)
+    (result,) = measure(found[2], data, name, method, 1)
     others = [float(dpskit.chamfer_distance(t.points[None], found[2].points)) for t in found if t is not found[2]]
     assert result.cd < 0.7 * min(others)
 

@@ -88,7 +88,7 @@ def posterior(prior: Prior, scenario: Scenario, alpha: float) -> Method:
     return partial(sample, prior, guidance=DPS(alpha), schedule=karras_schedule(scenario.n_steps), solver=solver)
 
 
-def reconstruct(
+def measure(
     target: Target, scenario: Scenario, name: str, method: Method, n_samples: int, alpha: float | None = None
 ) -> list[Result]:
     """The results of each sample of a method, under its name and, of DPS, its alpha."""
@@ -140,7 +140,7 @@ def run_benchmark(
                 found = [r for r in results if (r.setting, r.target, r.method, r.alpha) == key]
                 if not found:
                     bar.set_postfix_str(f"{scenario.name} {target.name} {name}")
-                    found = reconstruct(target, scenario, name, method, n_samples, alpha)
+                    found = measure(target, scenario, name, method, n_samples, alpha)
                     append_records(record, map(asdict, found))
                     tqdm.write(row(found))
                 chosen += found

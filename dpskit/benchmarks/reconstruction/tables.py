@@ -7,9 +7,10 @@ from itertools import chain
 
 import numpy as np
 
-from dpskit.benchmarks.reconstruction.run import ML, Result, reconstruct
+from dpskit.benchmarks.reconstruction.run import ML, Result, measure
 from dpskit.benchmarks.reconstruction.scenarios import ENERGY_ROWS, Scenario
 from dpskit.benchmarks.reconstruction.targets import Target
+from dpskit.markdown import markdown_table
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 
 TABLE_1 = {"1": 3.68, "2": 3.87, "5": 5.04}
@@ -52,7 +53,7 @@ def _table(results: Sequence[Result], title: str, *, name_alpha: bool = False) -
     columns = SHAPE_COLUMNS | (COMPLEX_COLUMNS if complexes else {})
     targets = list(dict.fromkeys(r.target for r in results))
     heads = [f"{title}, {len(targets)} targets", *columns, *(["below ML"] if complexes else [])]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = []
     baseline = [r for r in results if r.method == ML]
     for method in dict.fromkeys(r.method for r in results):
         rows = [r for r in results if r.method == method]
@@ -65,12 +66,12 @@ def _table(results: Sequence[Result], title: str, *, name_alpha: bool = False) -
         if complexes:
             below = sum(_mean_of(rows, target) < _mean_of(baseline, target) for target in targets)
             cells.append("" if method == ML else f"{below} of {len(targets)}")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(cells)
     if complexes:
         floors = np.array([next(r.floor for r in results if r.target == target) for target in targets], dtype=float)
-        empty = " | " * len(SHAPE_COLUMNS)
-        lines.append(f"| the targets' own points {empty}| 0 | {floors.mean():.2f} ± {floors.std():.2f} | |")
-    return "\n".join(lines)
+        floor = f"{floors.mean():.2f} ± {floors.std():.2f}"
+        lines.append(["the targets' own points", *[""] * len(SHAPE_COLUMNS), "0", floor, ""])
+    return markdown_table(heads, lines)
 
 
 def _values(results: Sequence[Result], name: str) -> np.ndarray:
@@ -89,11 +90,11 @@ def energy_table(targets: Sequence[Target], n_samples: int = 2) -> str:
     """
     from tqdm.auto import tqdm
 
-    lines = ["| row of Table 1 | E x 10^3 here | in the paper |", "|---|---|---|"]
+    rows = []
     for scenario in ENERGY_ROWS:
         runs = tqdm(targets, desc=f"row {scenario.name}", unit="target")
-        fits = [reconstruct(target, scenario, ML, maximum_likelihood, n_samples) for target in runs]
+        fits = [measure(target, scenario, ML, maximum_likelihood, n_samples) for target in runs]
         results = list(chain.from_iterable(fits))
         energies = 1000 * _values(results, "energy")
-        lines.append(f"| {scenario.name} | {energies.mean():.2f} ± {energies.std():.2f} | {TABLE_1[scenario.name]} |")
-    return "\n".join(lines)
+        rows.append([scenario.name, f"{energies.mean():.2f} ± {energies.std():.2f}", str(TABLE_1[scenario.name])])
+    return markdown_table(["row of Table 1", "E x 10^3 here", "in the paper"], rows)
