@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,20 @@ from dpskit.priors.edm import edm_loss
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 from dpskit.shards import load_tensors
 from dpskit.training import train as module
-from dpskit.training.checkpoint import STATE, load_checkpoint
+from dpskit.training.checkpoint import STATE, load_checkpoint, restore
 from dpskit.training.config import CURRICULUM, Stage
 from dpskit.training.data import load_clouds
 from dpskit.training.ema import update_ema
 from dpskit.training.speed import clouds_in, seconds_per_cloud
-from dpskit.training.train import BANDS, draw_times, held_out_losses
+from dpskit.training.train import (
+    BANDS,
+    draw_times,
+    held_out_losses,
+    learning_rate,
+    make_fabric,
+    set_up,
+    step_loss,
+)
 
 SIZE = NetworkConfig(32, 1, 32)
 
@@ -269,6 +278,64 @@ def test_resume_needs_a_good_checkpoint_of_the_same_settings(one_sentence, data,
         file.write_bytes(content[:keep])
         with one_sentence(ValueError, "checkpoint", file):
             train(settings(data), out, resume=True)
+
+
+def test_of_two_complete_checkpoints_the_later_counts(data, tmp_path):
+    """As a process leaves them that was killed between writing one and removing the other."""
+    out = tmp_path / "a"
+    train(settings(data), out, time_limit=1e-9)
+    folder = out.with_suffix(".checkpoint")
+    shutil.copytree(folder / "000000001", tmp_path / "kept")
+    train(settings(data), out, resume=True)
+    shutil.move(tmp_path / "kept", folder / "000000001")
+    tensors, config, about = load_checkpoint(folder)
+    assert (about["step"], about["seen"], config) == ("7", "56", settings(data))
+    fresh = set_up(config, make_fabric("cpu"))[1]
+    restored = restore(fresh, tensors, about | {"seconds": "12.3"})
+    assert (restored.step, restored.seen, restored.seconds) == (7, 56, 12.3)
+
+
+def weights_around_the_first_step(data, tmp_path, **changes):
+    """Before it, after it, and their average after it, each as one vector; and the settings."""
+    config = settings(data, clouds=8, weight_decay=0.0, **changes)
+    network = set_up(config, make_fabric("cpu"))[1].network
+    before = torch.cat([value.flatten() for value in network.state_dict().values()])
+    train(config, tmp_path / "a")
+    found = state(tmp_path / "a")
+    after, average = (
+        torch.cat([found[f"{part}.{name}"].flatten() for name in network.state_dict()])
+        for part in ("network", "average")
+    )
+    return before, after, average, config
+
+
+def test_the_first_step_has_the_length_of_the_warm_up(data, tmp_path):
+    """Adam's first step moves a weight by the learning rate, whatever its gradient."""
+    before, after, _, config = weights_around_the_first_step(data, tmp_path)
+    assert float((after - before).abs().max()) == pytest.approx(learning_rate(0.0, config), rel=1e-3)
+
+
+def test_gradients_are_clipped(data, tmp_path):
+    """To a length far below Adam's epsilon, 1e-8, so that next to nothing moves."""
+    before, after, _, config = weights_around_the_first_step(data, tmp_path, clip=1e-12)
+    assert float((after - before).abs().max()) < 1e-3 * learning_rate(0.0, config)
+
+
+def test_the_average_follows_the_clouds_seen(data, tmp_path):
+    """Half-life ten times the eight clouds seen: of a step of eight clouds it takes up 1 - 0.5^0.1."""
+    before, after, average, _ = weights_around_the_first_step(data, tmp_path, ema_share=10.0)
+    assert torch.allclose(average - before, (1 - 0.5**0.1) * (after - before), atol=1e-7)
+
+
+def test_no_two_steps_of_neighbouring_seeds_share_their_draws(data):
+    clouds, stage, fabric = load_clouds(data, 4)[0], Stage(1.0, 16, 8), make_fabric("cpu")
+    network = PointTransformer(SIZE)
+    losses = [
+        float(step_loss(network, clouds, settings(data, seed=seed), stage, step, fabric))
+        for seed in range(3)
+        for step in range(3)
+    ]
+    assert len(set(losses)) == 9
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint(data, tmp_path, monkeypatch):
