@@ -52,6 +52,33 @@ def test_moment_matching_is_the_exact_posterior_score_of_a_gaussian(normal, seed
     assert torch.allclose(near.log_twist, data.log_prob(x), atol=1e-3)
 
 
+def test_moment_matching_takes_the_symmetric_part_of_a_denoiser_s_covariance(normal):
+    """The Jacobian of a trained network is not quite symmetric, nor positive: a linear denoiser with such a one."""
+
+    class Linear:
+        def __init__(self, jacobian):
+            self.jacobian = jacobian
+
+        def denoise(self, x, t):
+            return (x.flatten(1) @ self.jacobian.T).view_as(x)
+
+    data, t, x = LinearGaussian(normal(3, 6), normal(3, seed=1), 0.5), torch.tensor([0.7, 1.2]), normal(2, 2, 3, seed=2)
+    for shift in (2.0, 0.0):  # positive, and not
+        jacobian = 0.3 * normal(6, 6, seed=3) + shift * torch.eye(6)
+        denoised = (x.flatten(1) @ jacobian.T).view_as(x)
+        spread = data.A @ jacobian @ data.A.T
+        values, vectors = torch.linalg.eigh((spread + spread.T) / 2)
+        assert bool((values > 0).all()) == (shift > 0)
+        found = MomentMatched()(Linear(jacobian), data)(x, t)
+        for k in range(2):
+            total = 0.25 * torch.eye(3) + t[k] ** 2 * vectors @ values.clamp_min(0).diag() @ vectors.T
+            residual = data.y - data.A @ denoised[k].flatten()
+            pull = (jacobian.T @ data.A.T @ torch.linalg.solve(total, residual)).view(2, 3)
+            assert torch.allclose(found.score[k], (denoised[k] - x[k]) / t[k] ** 2 + pull, rtol=1e-4, atol=1e-4)
+            exact = torch.distributions.MultivariateNormal(torch.zeros(3), total).log_prob(residual)
+            assert float(found.log_twist[k]) == pytest.approx(float(exact), rel=1e-4)
+
+
 def test_moment_matching_is_not_exact_for_a_mixture():
     data = LinearGaussian([[1.0]], [0.3], 0.7)
     x, t = torch.zeros(1, 1, 1).double(), torch.tensor([0.8]).double()
