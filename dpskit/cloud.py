@@ -98,3 +98,23 @@ def as_generator(seed: int | torch.Generator) -> torch.Generator:
     if isinstance(seed, torch.Generator):
         return seed
     return torch.Generator().manual_seed(check_integer("seed", seed, least=0))
+
+
+@torch.compiler.disable
+@torch.no_grad()
+def principal_axes(x: Tensor) -> Tensor:
+    """Rotations (b, 3, 3) whose columns are the principal axes of clouds (b, n, 3): x @ axes lies along x, y and z.
+
+    They turn with the cloud, principal_axes(x R) = R^T principal_axes(x) for every R in SO(3). By rising variance; each
+    points to where the cloud has its longer tail (positive third moment), but the one with the least skewness, often
+    the normal of a mirror plane, makes them right-handed. They jump where two variances or skewnesses cross, and count
+    as constants in derivatives.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        y = x.float() - x.float().mean(dim=1, keepdim=True)
+        variance, axes = torch.linalg.eigh(torch.nan_to_num(y.mT @ y / y.shape[1], 0.0, 0.0, 0.0))
+        skewness = (y @ axes).pow(3).mean(dim=1) / variance.clamp(min=1e-12).pow(1.5)
+        axes = axes * torch.where(skewness < 0, -1.0, 1.0).unsqueeze(1)
+        hand = torch.where(torch.linalg.det(axes) < 0, -1.0, 1.0).unsqueeze(1)
+        least = skewness.abs().argmin(dim=1, keepdim=True)
+        return axes * torch.ones_like(skewness).scatter(1, least, hand).unsqueeze(1)

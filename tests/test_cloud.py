@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dpskit.cloud import Frame, as_generator, normalise, random_rotations, resample
+from dpskit.cloud import Frame, as_generator, normalise, principal_axes, random_rotations, resample
 
 clouds = hnp.arrays(
     "float64", st.tuples(st.integers(2, 8), st.just(3)), elements=st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -114,3 +114,45 @@ def test_a_generator_is_advanced_and_a_seed_is_not():
 def test_bad_input(one_sentence, call, words):
     with one_sentence(ValueError, *words):
         call()
+
+
+def tailed_clouds(count, n, seed=0):
+    """Clouds with three different variances and long tails."""
+    generator = torch.Generator().manual_seed(seed)
+    tails = torch.rand(count, n, 3, generator=generator).square() - 1 / 3
+    return tails * torch.tensor([0.4, 0.7, 1.0]) + torch.tensor([0.05, -0.02, 0.1])
+
+
+def test_principal_axes_are_those_of_rising_variance_along_which_the_tail_is_long():
+    x = tailed_clouds(5, 400)
+    y = (x @ principal_axes(x)) - (x @ principal_axes(x)).mean(dim=1, keepdim=True)
+    covariance = y.mT @ y / 400
+    off = covariance - torch.diag_embed(covariance.diagonal(dim1=1, dim2=2))
+    assert float(off.abs().max()) < 1e-5
+    assert bool((covariance.diagonal(dim1=1, dim2=2).diff(dim=1) > 0).all())
+    skewness = y.pow(3).mean(dim=1) / y.square().mean(dim=1).pow(1.5)
+    least = skewness.abs().argmin(dim=1, keepdim=True)
+    assert bool((skewness.scatter(1, least, 1.0) > 0).all())
+
+
+def test_principal_axes_are_right_handed_and_turn_with_the_cloud():
+    x, turns = tailed_clouds(6, 300), random_rotations(6, 1)
+    axes, turned = principal_axes(x), principal_axes(x @ turns)
+    torch.testing.assert_close(torch.linalg.det(axes), torch.ones(6))
+    torch.testing.assert_close(axes.mT @ axes, torch.eye(3).expand(6, 3, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(turned, turns.mT @ axes, atol=2e-4, rtol=0)
+
+
+def test_a_mirrored_cloud_is_seen_mirrored():
+    x = tailed_clouds(3, 300)
+    mirror = torch.diag(torch.tensor([1.0, -1.0, 1.0]))
+    seen, other = x @ principal_axes(x), (x @ mirror) @ principal_axes(x @ mirror)
+    for a, b in zip(seen, other, strict=True):
+        flipped = ((a + b).abs().amax(dim=0) < 1e-3).sum(), ((a - b).abs().amax(dim=0) < 1e-3).sum()
+        assert flipped == (1, 2)  # one axis, the least skewed one, points the other way
+
+
+@pytest.mark.parametrize("cloud", [torch.zeros(1, 1, 3), torch.zeros(2, 5, 3), torch.full((1, 4, 3), torch.inf)])
+def test_a_cloud_without_axes_is_given_some(cloud):
+    axes = principal_axes(cloud)
+    torch.testing.assert_close(axes.mT @ axes, torch.eye(3).expand(len(cloud), 3, 3))

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_integer
+from dpskit.cloud import principal_axes
 from dpskit.evaluation.alignment import superpose
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.evaluation.sets import check_clouds
@@ -42,14 +43,14 @@ def nearest_distances(
     n_candidates = min(check_integer("n_candidates", n_candidates), len(training))
     reading = tqdm(training, desc="profiles of the training clouds", unit="cloud", delay=2, disable=not progress)
     known = torch.stack([shape_profile(cloud) for cloud in reading])
-    turned = [principal_frame(cloud) for cloud in training]
+    turned = [on_principal_axes(cloud) for cloud in training]
     trees = [cKDTree(cloud.numpy()) for cloud in turned]
     n_alike = max(LEAST_ALIKE, int(SHARE_ALIKE * len(training)))
     poses = axis_poses(proper)
     distances, numbers = [], []
     for cloud in tqdm(clouds, desc="nearest training cloud", unit="cloud", disable=not progress):
         alike = (known - shape_profile(cloud)).abs().mean(dim=1).argsort()[:n_alike].tolist()
-        probes = (principal_frame(cloud)[:N_PROBES] @ poses).numpy()
+        probes = (on_principal_axes(cloud)[:N_PROBES] @ poses).numpy()
         gaps = [trees[k].query(probes.reshape(-1, 3))[0].reshape(len(poses), -1).mean(axis=1).min() for k in alike]
         order = [alike[k] for k in np.argsort(gaps)[:n_candidates]]
         posed = [pose_distance(cloud, training[k], proper=proper) for k in order]
@@ -77,11 +78,10 @@ def shape_profile(points: Tensor, n_quantiles: int = 64) -> Tensor:
     return torch.cat([pairs.quantile(grid), radii.quantile(grid)])
 
 
-def principal_frame(points: Tensor) -> Tensor:
+def on_principal_axes(points: Tensor) -> Tensor:
     """The cloud (n, 3) about its centroid, turned by a proper rotation so that its principal axes are x, y and z."""
     centred = points - points.mean(dim=0)
-    axes = torch.linalg.eigh(centred.mT @ centred).eigenvectors
-    return centred @ (axes * torch.linalg.det(axes).sign())
+    return centred @ principal_axes(centred[None])[0]
 
 
 def axis_poses(proper: bool) -> Tensor:

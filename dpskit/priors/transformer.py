@@ -9,14 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpskit.priors.frame import principal_frame
+from dpskit.cloud import principal_axes
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Size of a point transformer: feature width, number of blocks, width of one attention head.
 
-    aligned: let the network see every cloud in its principal frame, which makes it equivariant under SO(3).
+    aligned: let the network see every cloud along its principal axes, which makes it equivariant under SO(3) (frame
+    averaging with one frame; Puny et al., arXiv 2110.03336). Derivatives take the axes as constants, which would be
+    exact if the network were equivariant by itself: for the trained chairs prior the derivative of the energy of a
+    projection is 1 % off at t = 0.05, 5 % at 0.2, 13 % at 0.5 and 27 % at 1 (root mean square, random directions).
     """
 
     width: int
@@ -41,8 +44,8 @@ class PointTransformer(nn.Module):
     """F_theta: (b, n, 3) scaled points and (b,) noise conditions to (b, n, 3).
 
     Pre-LN blocks of self-attention over the points and a perceptron, no positional encoding, the noise condition
-    embedded and added to every point, and an output layer that starts at zero. An aligned one works in the principal
-    frame of each cloud.
+    embedded and added to every point, and an output layer that starts at zero. An aligned one works along
+    the principal axes of each cloud.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -61,12 +64,12 @@ class PointTransformer(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         if not self.config.aligned:
             return self.in_place(x, c)
-        frame = principal_frame(x)
+        axes = principal_axes(x)
         with torch.autocast(x.device.type, enabled=False):  # eight bits are too few for a coordinate
-            turned = x.float() @ frame
+            turned = x.float() @ axes
         found = self.in_place(turned, c)
         with torch.autocast(x.device.type, enabled=False):
-            return found.float() @ frame.mT
+            return found.float() @ axes.mT
 
     def in_place(self, x: Tensor, c: Tensor) -> Tensor:
         """The transformer itself, as if the cloud's axes were its own."""

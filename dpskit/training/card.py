@@ -20,7 +20,7 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         f"- data: `{settings['data']}`, {settings['held_out']} clouds held out",
         f"- command: `{_command(name, settings)}`",
         f"- network: point transformer, width {network['width']}, {network['layers']} layers"
-        + ", in the cloud's principal frame" * network["aligned"],
+        + ", along the cloud's principal axes" * network["aligned"],
         f"- started from: {settings['initial'] or 'random weights'}",
         f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes on {card['hardware']}",
         f"- rotations: {'SO(3)' if settings['proper'] else 'O(3)'}; arithmetic: {settings['precision']}; "

@@ -8,8 +8,8 @@ from dpskit.evaluation.nearest import (
     axis_poses,
     describe_nearest,
     nearest_distances,
+    on_principal_axes,
     pose_distance,
-    principal_frame,
     shape_profile,
 )
 
@@ -38,10 +38,10 @@ def test_a_profile_by_hand():
 
 
 @given(st.integers(0, 1000), st.booleans())
-def test_principal_frames_agree_in_one_of_the_poses(seed, proper):
+def test_clouds_on_their_principal_axes_agree_in_one_of_the_poses(seed, proper):
     cloud = shapes(1, 50, seed)[0]
     moved = cloud @ random_rotations(1, seed, proper=proper)[0] - 2
-    gaps = (principal_frame(moved) @ axis_poses(proper) - principal_frame(cloud)).abs().amax(dim=(1, 2))
+    gaps = (on_principal_axes(moved) @ axis_poses(proper) - on_principal_axes(cloud)).abs().amax(dim=(1, 2))
     assert float(gaps.min()) < 1e-3
     assert len(gaps) == (24 if proper else 48)
 

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpskit.cloud import random_rotations
+from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer, sinusoids
 
 
@@ -102,3 +104,34 @@ def test_sinusoids_by_formula(c):
 def test_bad_size(one_sentence, size):
     with one_sentence(ValueError, "width", size[0]):
         NetworkConfig(*size)
+
+
+def long_tailed(count, n):
+    """Clouds whose principal axes are plain."""
+    tails = torch.rand(count, n, 3, generator=torch.Generator().manual_seed(0)).square()
+    return tails * torch.tensor([0.4, 0.7, 1.0]) - 0.2
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_an_aligned_network_is_equivariant_under_rotations_and_another_is_not(aligned):
+    torch.manual_seed(0)
+    network = PointTransformer(NetworkConfig(32, 1, 32, aligned=aligned)).eval()
+    torch.nn.init.normal_(network.output.weight, std=0.3)
+    prior = DiffusionPrior(network)
+    x, t, turns = long_tailed(4, 100), torch.full((4,), 0.3), random_rotations(4, 2)
+    apart = (prior.denoise(x @ turns, t) - prior.denoise(x, t) @ turns).abs().max()
+    assert (apart < 1e-3) if aligned else (apart > 0.02)
+
+
+def test_a_derivative_turns_with_the_cloud():
+    torch.manual_seed(0)
+    network = PointTransformer(NetworkConfig(32, 1, 32, aligned=True)).eval()
+    torch.nn.init.normal_(network.output.weight, std=0.3)
+    x, turns, c = long_tailed(2, 60), random_rotations(2, 3), torch.zeros(2)
+
+    def gradient(x):
+        x = x.clone().requires_grad_()
+        (found,) = torch.autograd.grad(network(x, c).square().sum(), x)
+        return found
+
+    torch.testing.assert_close(gradient(x @ turns), gradient(x) @ turns, atol=1e-3, rtol=1e-3)
