@@ -250,6 +250,13 @@ def test_an_abandoned_run_leaves_no_trace(data):
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
+class OneArgument:
+    """A likelihood whose energy takes no warm start."""
+
+    def energy(self, x0):
+        raise AssertionError("work has begun")
+
+
 class Untouched:
     """A prior whose denoiser must never be called."""
 
@@ -276,6 +283,7 @@ BAD_SETTINGS = [
     ({"prior": GaussianPrior}, TypeError, ["prior", "the class GaussianPrior"]),
     ({"likelihood": [1, 2]}, TypeError, ["likelihood", "energy", "list"]),
     ({"likelihood": Subunit}, TypeError, ["likelihood", "the class Subunit"]),
+    ({"likelihood": OneArgument()}, TypeError, ["likelihood", "energy(x0, warm)", "got energy(x0)"]),
 ]
 
 
