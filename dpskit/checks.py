@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Collection
@@ -79,10 +80,21 @@ def check_rotations(name: str, value: Any) -> Tensor:
 
 
 def check_method(name: str, value: Any, method: str) -> None:
-    """Raise TypeError unless `value` is an object, not a class, with the `method`, given with its arguments."""
-    if isinstance(value, type) or not callable(getattr(value, method.partition("(")[0], None)):
+    """Raise TypeError unless `value` is an object, not a class, with the `method`, which takes the arguments given."""
+    called, _, arguments = method.rstrip(")").partition("(")
+    found = getattr(value, called, None)
+    if isinstance(value, type) or not callable(found):
         got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise TypeError(f"{name} must be an object with a method {method}, got {got}.")
+    try:
+        signature = inspect.signature(found)
+    except ValueError:  # written in C
+        return
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError:
+        own = ", ".join(signature.parameters)
+        raise TypeError(f"{name} must be an object with a method {method}, got {called}({own}).") from None
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> str:

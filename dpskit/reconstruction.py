@@ -76,8 +76,11 @@ def reconstruct(
 
     frame: where the cube lies (default: from the data alone, `Observations.frame`). alpha: default `default_alpha`. The
     object is turned at random (by the seed) before, and back afterwards, because priors know no upright and nothing may
-    be given away by the axes of a file.
+    be given away by the axes of a file. Raises ValueError for a subunit of more points than n_points.
     """
+    known = 0 if observations.subunit is None else len(observations.subunit)
+    if check_integer("n_points", n_points) < known:
+        raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
     frame = frame or observations.frame()
     turn = random_rotations(1, seed)[0]
     data = observations.likelihood(frame, turn)

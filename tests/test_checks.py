@@ -141,7 +141,27 @@ def test_method(one_sentence):
         def denoise(self, x, t):
             return x
 
+    class Two:
+        def denoise(self, x, t, *, steps=1, label=None):
+            return x
+
+        def energy(self, x0):
+            return x0
+
+        def call(self, *anything):
+            return anything
+
+        step = max
+
     check_method("prior", Denoiser(), "denoise(x, t)")
+    check_method("prior", Two(), "denoise(x, t)")
+    check_method("guidance", len, "__call__(prior, likelihood)")
+    check_method("any", Two(), "call(a, b, c)")
+    check_method("solver", Two(), "step(score, state, t, t_next)")  # max does not tell what it takes
+    with one_sentence(TypeError, "likelihood", "energy(x0, warm)", "got energy(x0)"):
+        check_method("likelihood", Two(), "energy(x0, warm)")
+    with one_sentence(TypeError, "prior", "denoise(x)", "got denoise(x, t)"):
+        check_method("prior", Denoiser(), "denoise(x)")
     with one_sentence(TypeError, "prior", "denoise(x, t)", "str"):
         check_method("prior", "chairs", "denoise(x, t)")
     with one_sentence(TypeError, "prior", "denoise(x, t)", "the class Denoiser"):

@@ -45,6 +45,12 @@ def test_train_then_sample(clouds, tmp_path, capsys):
     assert samples.settings["schedule"][0] == pytest.approx(80)
 
 
+def test_a_missing_file_is_named_before_missing_options(tmp_path, capsys):
+    assert main(["train", str(tmp_path / "nofile.npz"), "--out", str(tmp_path / "new" / "a")]) == 2
+    assert capsys.readouterr().err.startswith(f"dpskit: data must be an existing npz file, got '{tmp_path}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_stage_of_more_points_than_the_clouds_have_is_refused(clouds, tmp_path, capsys):
     assert main(["train", str(clouds), "--out", str(tmp_path / "new" / "a"), "--minutes", "1"]) == 2
     message = capsys.readouterr().err.strip()

@@ -1,5 +1,7 @@
 """From observations in angstrom to an ensemble in angstrom."""
 
+from dataclasses import replace
+
 import gemmi
 import mrcfile
 import pytest
@@ -8,6 +10,7 @@ import torch
 import dpskit
 from dpskit.cli import main
 from dpskit.data.coarse_grain import coarse_grain
+from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
 from dpskit.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
 
@@ -115,6 +118,25 @@ def test_the_command_without_a_network(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--resolution", "0.3"], "resolution must be at least"),
+        (["--n-points", "3"], "n_points of a model must be at least the subunit's 4, got 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_sampling(tmp_path, monkeypatch, capsys, seen, option, words):
+    def work(*arguments, **settings):
+        raise AssertionError("work has begun")
+
+    monkeypatch.setattr("dpskit.reconstruction.sample", work)
+    write_observations(replace(seen[1], subunit=seen[1].subunit[:4]), tmp_path / "seen.toml")
+    out = tmp_path / "out"
+    assert main(["reconstruct", str(tmp_path / "seen.toml"), "--out", str(out), *option]) == 2
+    assert words in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["missing.toml"],
@@ -124,6 +146,7 @@ def test_the_command_without_a_network(tmp_path, monkeypatch, capsys):
         [str(RUVAB), "--views", "0"],
         [str(RUVAB), "--n-steps", "0"],
         [str(RUVAB), "--resolution", "-1"],
+        [str(RUVAB), "--resolution", "0.3"],
         [str(RUVAB), "--prior", "dragons"],
     ],
 )

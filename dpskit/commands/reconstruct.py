@@ -8,6 +8,8 @@ from typing import Any
 
 from dpskit.commands.parser import add_command
 
+MARGIN = 1.25  # how much wider than their cube models may be
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
@@ -35,9 +37,11 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from dpskit.checks import check_integer, check_number
+    from dpskit.cloud import Frame
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
     from dpskit.data.structures import read_structure
+    from dpskit.evaluation.density import check_resolution
     from dpskit.priors.store import load_prior
     from dpskit.reconstruction import deviation, reconstruct, simulate
 
@@ -54,8 +58,10 @@ def run(options: argparse.Namespace) -> None:
     structure = model = None
     if options.source.endswith(".toml"):
         data = read_observations(options.source)
+        check_resolution(options.resolution, MARGIN * 2 * data.frame().scale)
     else:
         structure = read_structure(options.source)
+        check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)
         print(structure)
         # fmt: off
         model = coarse_grain(structure.atoms, options.n_points)

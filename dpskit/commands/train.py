@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
     from dpskit.training.speed import clouds_in
     from dpskit.training.train import train
 
+    if not Path(options.data).is_file():
+        raise FileNotFoundError(f"data must be an existing npz file, got {options.data!r}.")
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import zlib
@@ -19,9 +20,9 @@ SUFFIXES = (".npy", *TABLES, *MESHES)
 def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor:
     """The points (m, 3) float32 of a file that ends in .npy, .xyz, .pts, .txt, .off or .ply.
 
-    .npy: an array (m, 3 or more); .xyz, .pts and .txt: a row of numbers per point; of both the first three columns
-    count. .off and .ply: the vertices, or, if there are faces, `n_points` points drawn uniformly by area, which depend
-    on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file.
+    .npy: an array (m, 3 or more); .xyz, .pts and .txt: a row of numbers per point (see `read_rows`); of both the first
+    three columns count. .off and .ply: the vertices, or, if there are faces, `n_points` points drawn uniformly by area,
+    which depend on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -31,7 +32,7 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
     if suffix == ".npy":
         points = np.load(io.BytesIO(content), allow_pickle=False)
     elif suffix in TABLES:
-        points = np.loadtxt(io.BytesIO(content), ndmin=2)
+        points = read_rows(content)
     elif suffix in MESHES:
         points = _read_mesh(content, suffix, n_points, (seed << 32) + zlib.crc32(path.name.encode()))
     else:
@@ -39,6 +40,15 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
     if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in "fiu":
         raise ValueError(f"it must hold rows of at least three numbers, got an array of shape {points.shape}")
     return torch.from_numpy(points[:, :3].astype(np.float32))
+
+
+def read_rows(content: bytes) -> np.ndarray:
+    """The rows (m, k) of a text: numbers with spaces, or commas, between them; # begins a comment. ValueError."""
+    lines = content.removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
+    first = next((line for line in lines if line.partition("#")[0].strip()), None)
+    if first is None:
+        raise ValueError("it is empty")
+    return np.loadtxt(lines, delimiter="," if "," in first else None, ndmin=2)
 
 
 def _read_mesh(content: bytes, suffix: str, n_points: int, seed: int) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_number, check_points, check_rotations
+from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
+from dpskit.data.cloud_files import read_rows
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
@@ -28,7 +31,7 @@ def read_observations(path: str | Path) -> Observations:
 
     ```
     [[projection]]                # once for each projection
-    points = "view1.txt"          # one "x y" per line, or a .npy file (m, 2)
+    points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
     rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped
 
     [coarse]                      # a low-resolution structure
@@ -40,7 +43,8 @@ def read_observations(path: str | Path) -> Observations:
     chains = ["A", "B"]           # default: all
     n_points = 300                # how many of the model's points it takes: about n of the model times its mass share
     ```
-    Raises FileNotFoundError or ValueError with one sentence that names the file.
+    Raises FileNotFoundError, ValueError or TypeError with one sentence that names the file, and the part of it, such as
+    the second projection.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,21 +53,20 @@ def read_observations(path: str | Path) -> Observations:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must be a TOML file, but it cannot be read: {str(error).rstrip('.')}.") from None
-    views = content.get("projection", [])
-    if not isinstance(views, list):
-        raise ValueError(f"{path}: every projection must be headed by [[projection]], got [projection].")
-    parts = [("projection", view) for view in views]
-    parts += [(name, content[name]) for name in ("coarse", "subunit") if name in content]
-    _check_keys(path, content, parts)
-    coarse, subunit = content.get("coarse"), content.get("subunit")
-    weights = [check_number(f"{path}: weight", part.get("weight", 1.0), least=0) / len(parts) for _, part in parts]
-    return Observations(
-        [_points(path, view, 2) for view in views],
-        torch.cat([check_rotations(f"{path}: rotation", [view.get("rotation")]) for view in views]) if views else None,
-        None if coarse is None else _points(path, coarse, 3),
-        None if subunit is None else _subunit(path, subunit),
-        weights,
-    )
+    with _named(path):
+        parts = _parts(content)
+        points, rotations, weights = {}, [], []
+        for kind, name, part in parts:
+            with _named(name):
+                _check_keys(part, PART_KEYS[kind])
+                weights.append(check_number("weight", part.get("weight", 1.0), least=0) / len(parts))
+                if kind == "projection":
+                    rotation = check_array("rotation", part.get("rotation"), "(3, 3)")
+                    rotations.append(check_rotations("rotation", rotation[None]))
+                points[name] = _read_part(path.parent, kind, part)
+        coarse, subunit = points.pop("coarse", None), points.pop("subunit", None)
+        views = list(points.values())
+        return Observations(views, torch.cat(rotations) if views else None, coarse, subunit, weights)
 
 
 def write_observations(observations: Observations, path: str | Path) -> None:
@@ -89,40 +92,63 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _check_keys(path: Path, content: dict[str, Any], parts: list[tuple[str, Any]]) -> None:
+@contextmanager
+def _named(where: Any) -> Iterator[None]:
+    """Begin what errors say with the place that they speak of."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{where}: {error}") from None
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _parts(content: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """Kind, name and content of every observation, in the order of `Observations.weights`."""
     unknown = set(content) - set(PART_KEYS)
     if unknown:
-        raise ValueError(f"{path} may hold {', '.join(PART_KEYS)}; got {sorted(unknown)[0]!r}.")
-    for name, part in parts:
-        known = PART_KEYS[name]
-        if not isinstance(part, dict) or set(part) - known:
-            got = repr(sorted(set(part) - known)[0]) if isinstance(part, dict) else repr(part)
-            raise ValueError(f"{path}: {name} may hold {', '.join(sorted(known))}; got {got}.")
+        raise ValueError(f"it may hold {', '.join(PART_KEYS)}; got {sorted(unknown)[0]!r}.")
+    views = content.get("projection", [])
+    if not isinstance(views, list):
+        raise ValueError("every projection must be headed by [[projection]], got [projection].")
+    parts = [("projection", f"projection {k}", view) for k, view in enumerate(views, start=1)]
+    return parts + [(kind, kind, content[kind]) for kind in ("coarse", "subunit") if kind in content]
 
 
-def _points(path: Path, part: dict[str, Any], dim: int) -> Tensor:
-    if not isinstance(part.get("points"), str):
-        raise ValueError(f"{path}: points must be the name of a file of points, got {part.get('points')!r}.")
-    file = path.parent / part["points"]
-    if not file.is_file():
-        raise FileNotFoundError(f"{path}: points must name an existing file, but there is no {file}.")
-    try:
-        points = np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.loadtxt(file, ndmin=2)
-    except (ValueError, EOFError, OSError) as error:
-        reason = (str(error).splitlines() or ["it is cut off"])[0].rstrip(".")
-        raise ValueError(f"{file} must hold {dim} numbers per line, but it cannot be read: {reason}.") from None
-    return check_points(str(file), points, dim)
+def _check_keys(part: Any, known: set[str]) -> None:
+    if not isinstance(part, dict) or set(part) - known:
+        got = repr(sorted(set(part) - known)[0]) if isinstance(part, dict) else repr(part)
+        raise ValueError(f"it may hold {', '.join(sorted(known))}; got {got}.")
 
 
-def _subunit(path: Path, part: dict[str, Any]) -> Tensor:
+def _read_part(folder: Path, kind: str, part: dict[str, Any]) -> Tensor:
+    """The points (m, 2) of a projection, (m, 3) of others."""
     if "structure" not in part:
-        return _points(path, part, 3)
+        return _read_points(_file(folder, part, "points"), 2 if kind == "projection" else 3)
     if "points" in part:
-        raise ValueError(f"{path}: subunit must name points or a structure, got both.")
-    if not isinstance(part["structure"], str):
-        raise ValueError(f"{path}: structure must be the name of a structure file, got {part['structure']!r}.")
-    n_points = check_integer(f"{path}: n_points", part.get("n_points"), least=2)
-    structure = read_structure(path.parent / part["structure"], assembly=False)
+        raise ValueError("it must name points or a structure, got both.")
+    n_points = check_integer("n_points", part.get("n_points"), least=2)
+    structure = read_structure(_file(folder, part, "structure"), assembly=False)
     atoms = structure.chain_atoms(part["chains"]) if "chains" in part else structure.atoms
     coarse = coarse_grain(atoms, n_points)
     return coarse.frame.to_physical(coarse.points)
+
+
+def _file(folder: Path, part: dict[str, Any], key: str) -> Path:
+    name = part.get(key)
+    if not isinstance(name, str):
+        raise ValueError(f"{key} must be the name of a file, got {name!r}.")
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"{key} must name an existing file, but there is no {folder / name}.")
+    return folder / name
+
+
+def _read_points(file: Path, dim: int) -> Tensor:
+    try:
+        points = np.load(file, allow_pickle=False) if file.suffix == ".npy" else read_rows(file.read_bytes())
+    except (ValueError, EOFError, OSError) as error:
+        reason = (str(error).splitlines() or ["it is cut off"])[0].partition("; use")[0].rstrip(".")
+        raise ValueError(f"{file} must hold {dim} numbers per line, but it cannot be read: {reason}.") from None
+    return check_points(str(file), points, dim)

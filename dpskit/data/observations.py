@@ -51,12 +51,11 @@ class Observations:
     def of(likelihood: Projections | CoarseGrained | Subunit | Joint, frame: Frame) -> Observations:
         """The data of a likelihood, such as a simulated one, carried from the cube to angstrom by `frame`.
 
-        A likelihood of several coarse structures or several subunits does not fit in here: ValueError.
+        A likelihood of several coarse structures or several subunits, or of another kind, does not fit in here:
+        ValueError.
         """
         parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
-        found: dict[type, list] = {Projections: [], CoarseGrained: [], Subunit: []}
-        for part in parts:
-            found[type(part)].append(part)
+        found = {kind: [p for p in parts if type(p) is kind] for kind in (Projections, CoarseGrained, Subunit)}
         views, coarse, subunit = found.values()
         if max(len(views), len(coarse), len(subunit)) > 1 or list(map(type, parts)) != [k for k in found if found[k]]:
             raise ValueError(

@@ -15,7 +15,7 @@ from dpskit.checks import check_choice, check_number, check_points
 from dpskit.cloud import Frame
 from dpskit.files import replacing
 
-MAX_VOXELS = 1 << 27  # 512 per side
+MAX_SIDE = 512  # voxels along a side of a map
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +33,16 @@ def ensemble_density(samples: Any, *, frame: Frame, resolution: float) -> tuple[
     samples: (s, n, 3) in cube coordinates, or an object with such `points`; frame: maps them to angstrom. A point is a
     Gaussian of standard deviation resolution / (pi sqrt(2)), as in ChimeraX's `molmap`; a voxel is a third of the
     resolution, and the grid reaches one resolution beyond all points. Raises ValueError for a resolution so fine that
-    the grid would have more than 512^3 voxels.
+    the grid would have more than 512 voxels along a side.
     """
     if not isinstance(frame, Frame):
         raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     points = check_points("samples", getattr(samples, "points", samples), batched=True)
-    resolution = check_number("resolution", resolution, above=0.0)
     clouds = frame.to_physical(points.detach().cpu().double())
+    resolution = check_resolution(resolution, float((clouds.amax(dim=(0, 1)) - clouds.amin(dim=(0, 1))).max()))
     voxel, width = resolution / 3, resolution / (math.pi * math.sqrt(2))
     low = (clouds.amin(dim=(0, 1)) - resolution).div(voxel).floor()
     high = (clouds.amax(dim=(0, 1)) + resolution).div(voxel).ceil()
-    if float((high - low + 1).prod()) > MAX_VOXELS:
-        least = resolution * (float((high - low + 1).prod()) / MAX_VOXELS) ** (1 / 3)
-        raise ValueError(
-            f"resolution must be at least {least:,.1f} angstrom for so wide an ensemble, got {resolution:g}."
-        )
     axes = [voxel * torch.arange(int(a), int(b) + 1, dtype=torch.float64) for a, b in zip(low, high, strict=True)]
     mean = square = torch.zeros(())
     for cloud in clouds:
@@ -56,6 +51,21 @@ def ensemble_density(samples: Any, *, frame: Frame, resolution: float) -> tuple[
     origin = tuple((voxel * low).tolist())
     spread = (square - mean.square()).clamp(min=0).sqrt()
     return DensityMap(mean.float().numpy(), origin, voxel), DensityMap(spread.float().numpy(), origin, voxel)
+
+
+def check_resolution(resolution: float, width: float) -> float:
+    """Return `resolution`, or raise ValueError if the grid of models so wide has more than 512 voxels along a side.
+
+    Both in angstrom; the grid is that of `ensemble_density`.
+    """
+    resolution = check_number("resolution", resolution, above=0.0)
+    least = 3 * width / (MAX_SIDE - 9)  # three voxels per resolution, six beyond the points, three from rounding
+    if resolution < least:
+        least = math.ceil(10 * least) / 10
+        raise ValueError(
+            f"resolution must be at least {least:,.1f} angstrom for models {width:,.0f} wide, got {resolution:g}."
+        )
+    return resolution
 
 
 def export_density(

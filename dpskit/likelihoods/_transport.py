@@ -15,17 +15,39 @@ merged.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
 import numpy as np
 from llvmlite import ir
+from numba.core import event
 from numba.extending import intrinsic
 
 WIDTH = 64  # columns in a block: few enough to pass over many, enough to fill vector registers
 FAR = 1e300  # instead of infinity, which the fast-math flags rule out; callers refuse NaN, infinity and larger numbers
 OPTIONS = {"error_model": "numpy", "fastmath": {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}}
+
+
+class FirstCompilation(event.Listener):
+    """Says, once in a process, that the functions below are being compiled; those in the cache on disk are not."""
+
+    said = False
+
+    def on_start(self, started: event.Event) -> None:
+        if not self.said and started.data["dispatcher"].py_func.__module__ == __name__:
+            from tqdm import tqdm
+
+            self.said = True
+            message = "dpskit compiles its assignment engine: this takes up to a minute, and only the first time."
+            tqdm.write(message, file=sys.stderr)  # not into the middle of a bar
+
+    def on_end(self, ended: event.Event) -> None:
+        pass
+
+
+event.register("numba:compile", FirstCompilation())
 
 
 def compiled(function: Callable) -> Callable:
@@ -58,6 +80,14 @@ def minimum(values):
     for k in range(len(values)):
         least = smaller(least, values[k])
     return least
+
+
+@inlined
+def copy(values, target):
+    """target[:] = values, for which numba would compile for seconds, most of them spent on an error message."""
+    for b in range(values.shape[0]):
+        for k in range(values.shape[1]):
+            target[b, k] = values[b, k]
 
 
 @inlined
@@ -184,7 +214,7 @@ def match(x, y, price, first, patience):
                 return np.full(n, -1)
 
     for q in range(n_waiting):
-        open_price[:] = price_of
+        copy(price_of, open_price)
         distance[:] = FAR
         block_least[:] = FAR
         n_scanned = 0
@@ -289,9 +319,11 @@ def match_from_coarse_to_fine(x, y, price, first):
         rows, columns, first_unit = thinned(order, column_of, step)
         known = -least_costs(y[columns], in_one_block(coarse), np.expand_dims(-paid, 0))
         unit = match(x[rows], y[columns], known, first_unit, len(rows))
-    price[:] = known
+    for j in range(m):
+        price[j] = known[j]
     found = np.empty(n, np.int64)
-    found[rows] = unit
+    for k in range(n):
+        found[rows[k]] = unit[k]
     return found
 
 

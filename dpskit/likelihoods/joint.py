@@ -8,22 +8,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array
-from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.checks import check_array, check_method
 from dpskit.likelihoods.projection import Projections
-from dpskit.likelihoods.protocol import WarmStart
-from dpskit.likelihoods.subunit import Subunit
+from dpskit.likelihoods.protocol import Likelihood, WarmStart
 
 
 @dataclass(frozen=True, eq=False)
 class Joint:
     """Independent observations: E = sum_k weights_k E_k.
 
-    parts: likelihoods; weights: one per observation, in the order of the parts, each projection being one. None gives
-    every observation the weight 1 / |y|, as in the paper's experiments. Paper: eq. (14).
+    parts: any likelihoods, also one's own; weights: one per observation, in the order of the parts, each projection
+    being one and every other part too. None gives every observation the weight 1 / |y|, as in the paper's experiments.
+    Paper: eq. (14).
     """
 
-    parts: Sequence[Projections | CoarseGrained | Subunit]
+    parts: Sequence[Likelihood]
     weights: Sequence[float] | None = None
     weight: Tensor = field(init=False, repr=False)
 
@@ -34,8 +33,7 @@ class Joint:
         if not parts:
             raise ValueError("parts must hold at least one likelihood, got none.")
         for k, part in enumerate(parts):
-            if not isinstance(part, Projections | CoarseGrained | Subunit):
-                raise TypeError(f"parts[{k}] must be Projections, CoarseGrained or Subunit, got {type(part).__name__}.")
+            check_method(f"parts[{k}]", part, "energy(x0, warm)")
         count = sum(len(part.points) if isinstance(part, Projections) else 1 for part in parts)
         weights = [1 / count] * count if self.weights is None else self.weights
         weight = check_array("weights", weights, f"({count},)").float()
@@ -50,7 +48,11 @@ class Joint:
 
     def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The energy of every observation, unweighted: (b, n, 3) -> (b, |y|)."""
-        return torch.cat([part.energies(x0, warm) for part in self.parts], dim=1)
+        columns = [
+            part.energies(x0, warm) if isinstance(part, Projections) else part.energy(x0, warm).unsqueeze(1)
+            for part in self.parts
+        ]
+        return torch.cat(columns, dim=1)
 
     def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
         """The weighted sum: (b, n, 3) -> (b,)."""
@@ -62,5 +64,5 @@ class Joint:
         return torch.stack([part.log_prob(x0, warm) for part in self.parts]).sum(dim=0)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Joint:
-        """New data for one cloud x0 (n, 3), part by part."""
+        """New data for one cloud x0 (n, 3), part by part, each with a method `simulate(x0, generator)`."""
         return Joint([part.simulate(x0, generator) for part in self.parts], self.weights)

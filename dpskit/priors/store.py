@@ -23,21 +23,21 @@ def list_priors() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
 
-def load_prior(source: str | Path) -> DiffusionPrior:
+def load_prior(prior: str | Path) -> DiffusionPrior:
     """Load a prior by its shipped name (see `list_priors`) or from a .safetensors file.
 
     Raises ValueError for an unknown name, a truncated file, or a file that holds no dpskit prior, and
     FileNotFoundError for a path that does not exist.
     """
-    path = Path(source)
+    path = Path(prior)
     if path.suffix != ".safetensors":
-        path = SHIPPED / f"{source}.safetensors"
+        path = SHIPPED / f"{prior}.safetensors"
         if not path.is_file():
             known = ", ".join(list_priors()) or "(none are shipped)"
-            raise ValueError(f"source must be a path to a .safetensors file or one of {known}; got {str(source)!r}.")
-    weights, metadata = load_tensors(path, "source")
+            raise ValueError(f"prior must be one of {known}, or a path to a .safetensors file; got {str(prior)!r}.")
+    weights, metadata = load_tensors(path, "prior")
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"source must be a prior saved by dpskit, but {str(path)!r} has no {FORMAT} header.")
+        raise ValueError(f"prior must be one saved by dpskit, but {str(path)!r} has no {FORMAT} header.")
     network = PointTransformer(NetworkConfig(**json.loads(metadata["network"])))
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     network.eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_method
 from dpskit.likelihoods.protocol import Likelihood
-from dpskit.priors.protocol import Prior
+from dpskit.priors.protocol import REMEDY, Prior
 from dpskit.sampling.guidance import DPS, Guidance, Score, Unguided
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.samples import Samples, describe
@@ -83,6 +84,9 @@ def sample(
     schedule: the noise levels, and with them the number of steps: `karras_schedule(40)` is the default with data.
     batch_size: samples that run together (default: all); it changes results only by rounding. progress: show a bar.
     The other arguments are those of `iterate`. Returns `Samples` with points (n_samples, n_points, dim).
+
+    A run can diverge when alpha is too large for the schedule. Raises ValueError if it leaves NaN or infinity, and
+    warns of samples that fit the data worse than the noise that it begins with.
     """
     from tqdm.auto import tqdm
 
@@ -102,7 +106,12 @@ def sample(
                 bar.update()
             batches.append(reached)
     points = torch.cat(batches)
+    if not bool(torch.isfinite(points).all()):
+        raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
     energy = None if likelihood is None else likelihood.energy(points).detach()
+    if likelihood is not None:
+        start = float(schedule[0]) * NoiseSource(seed, range(n_samples), (n_points, dim)).draw(0).to(points)
+        _check_fit(energy, float(likelihood.energy(start).detach().mean()))
     settings = {
         "prior": describe(prior),
         "likelihood": describe(likelihood),
@@ -111,6 +120,19 @@ def sample(
         "schedule": schedule.tolist(),
     }
     return Samples(points, energy, settings, seed, __version__)
+
+
+def _check_fit(energy: Tensor, start: float) -> None:
+    """Raise ValueError for an `energy` (s,) that is not finite, and warn where it is above that at the start."""
+    if not bool(torch.isfinite(energy).all()):
+        raise ValueError(f"The run diverged (the energy of its samples is NaN or infinite): {REMEDY} helps.")
+    worse = int((energy > start).sum())
+    if worse:
+        message = (
+            f"{worse} of {len(energy)} samples fit the data worse than the noise that a run begins with (energy up to "
+            f"{float(energy.max()):.3g}, of the noise {start:.3g}), so it has probably diverged: {REMEDY} helps."
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def default_schedule(likelihood: Likelihood | None) -> Tensor:

@@ -129,6 +129,15 @@ def test_a_subunit_from_chains_of_a_structure(tmp_path):
 VIEW = '[[projection]]\npoints = "y.txt"\nrotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n'
 
 
+@pytest.mark.parametrize("text", ["0,0\n10.5,2e1\n", "\ufeff# x, y\n0, 0\n\n10.5, 2e1", "0\t0\n10.5  20"])
+def test_points_with_commas_or_white_space(tmp_path, text):
+    (tmp_path / "x.toml").write_text(VIEW)
+    (tmp_path / "y.txt").write_text(text, encoding="utf-8")
+    torch.testing.assert_close(
+        read_observations(tmp_path / "x.toml").projections[0], torch.tensor([[0.0, 0.0], [10.5, 20.0]])
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -136,26 +145,33 @@ VIEW = '[[projection]]\npoints = "y.txt"\nrotation = [[1, 0, 0], [0, 1, 0], [0, 
         ("a = ", ["TOML"]),
         ("[map]\nx = 1", ["'map'"]),
         (VIEW.replace("[[projection]]", "[projection]"), ["[[projection]]"]),
-        (VIEW.replace("rotation", "matrix"), ["'matrix'"]),
-        (VIEW.replace("[1, 0, 0]", "[2, 0, 0]"), ["rotation", "orthogonal"]),
-        ('[[projection]]\npoints = "y.txt"', ["rotation"]),
-        (VIEW.replace('"y.txt"', "3"), ["points", "3"]),
-        (VIEW.replace("y.txt", "bad.txt"), ["bad.txt", "2 numbers"]),
-        (VIEW.replace("y.txt", "xyz.txt"), ["xyz.txt", "(n, 2)"]),
-        (VIEW.replace("y.txt", "nan.txt"), ["nan.txt", "finite"]),
+        (VIEW + VIEW.replace("rotation", "matrix"), ["projection 2", "'matrix'"]),
+        (VIEW + VIEW.replace("[1, 0, 0]", "[2, 0, 0]"), ["projection 2", "rotation", "orthogonal"]),
+        (VIEW + '[[projection]]\npoints = "y.txt"', ["projection 2", "rotation", "(3, 3)", "NoneType"]),
+        (VIEW.replace('"y.txt"', "3") + VIEW, ["projection 1", "points", "3"]),
+        (VIEW + VIEW.replace("y.txt", "bad.txt"), ["projection 2", "bad.txt", "2 numbers"]),
+        (VIEW + VIEW.replace("y.txt", "semicolon.txt"), ["projection 2", "semicolon.txt", "2 numbers", "'0;0'"]),
+        (VIEW + VIEW.replace("y.txt", "xyz.txt"), ["projection 2", "xyz.txt", "(n, 2)"]),
+        (VIEW + VIEW.replace("y.txt", "nan.txt"), ["projection 2", "nan.txt", "finite"]),
+        (VIEW + VIEW.replace("y.txt", "empty.txt"), ["projection 2", "empty.txt", "it is empty"]),
         (VIEW.replace("y.txt", "one.txt"), ["distinct"]),
-        (VIEW + "weight = -1", ["weight", "-1"]),
-        (VIEW + '[subunit]\nstructure = "s.cif"', ["n_points", "None"]),
+        (VIEW + VIEW + "weight = -1", ["projection 2", "weight", "-1"]),
+        (VIEW + '[subunit]\nstructure = "s.cif"', ["subunit", "n_points", "None"]),
+        (VIEW + '[subunit]\nstructure = "s.cif"\nn_points = 9', ["subunit", "structure", "s.cif"]),
+        (VIEW + '[subunit]\nstructure = "g.cif.gz"\nchains = ["G"]\nn_points = 9999', ["subunit", "n_points", "357"]),
         (VIEW + '[subunit]\nstructure = "s.cif"\npoints = "xyz.txt"', ["both"]),
         ("coarse = 7", ["coarse", "7"]),
+        (VIEW + '[coarse]\npoints = "y.txt"', ["coarse", "y.txt", "(n, 3)"]),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_bad_files_give_one_sentence(tmp_path, one_sentence, text, words):
     contents = {"y": "0 0\n1 2\n", "bad": "0 zero\n", "xyz": "0 0 0\n1 1 1\n", "nan": "0 nan\n", "one": "1 1\n1 1\n"}
-    for name, content in contents.items():
+    for name, content in (contents | {"empty": "# x y\n", "semicolon": "0;0\n1;2\n"}).items():
         (tmp_path / f"{name}.txt").write_text(content)
+    (tmp_path / "g.cif.gz").write_bytes(dpskit.load_example("ruvab").structure_path.read_bytes())
     (tmp_path / "x.toml").write_text(text)
-    with one_sentence((ValueError, TypeError), *words):
+    with one_sentence((ValueError, TypeError, FileNotFoundError), tmp_path / "x.toml", *words):
         read_observations(tmp_path / "x.toml")
 
 
@@ -177,3 +193,5 @@ def test_bad_observations(one_sentence, normal):
     _, data = simulated(1)
     with one_sentence(ValueError, "order"):
         Observations.of(dpskit.Joint(list(reversed(data.parts))), FRAME)
+    with one_sentence(ValueError, "order"):
+        Observations.of(dpskit.Joint([data]), FRAME)

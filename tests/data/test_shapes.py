@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dpskit import load_example
 from dpskit.cli import main
 from dpskit.data import shapes
+from dpskit.data.cloud_files import read_points
 from dpskit.data.packed import NamedCloud, pack_clouds, read_packed
 from dpskit.data.shapes import read_clouds
 
@@ -181,6 +182,12 @@ def test_what_cannot_be_read_is_named_and_counted(tmp_path):
         assert f"{name} (" in message, name
     assert f"skipped {len(broken) + 5} of {len(broken) + 7}" in message and "place (all its points coincide)" in message
     assert message.endswith(".") and "\n" not in message
+
+
+def test_a_table_with_commas_as_in_modelnet40_with_normals(tmp_path):
+    rows, text = table(12, columns=6)
+    found = read_points(write(tmp_path / "chair_0001.txt", text.replace(" ", ",")))
+    np.testing.assert_allclose(found.numpy(), rows[:, :3], atol=1e-6)
 
 
 @given(

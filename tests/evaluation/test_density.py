@@ -1,6 +1,7 @@
 """Density maps: their integral, their moments, and that other programs find them where the atoms are."""
 
 import math
+import re
 
 import gemmi
 import mrcfile
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.evaluation.density import ensemble_density, export_density
+from dpskit.evaluation.density import check_resolution, ensemble_density, export_density
 
 FRAME = dpskit.Frame((196.8, 94.8, -190.0), 60.2)
 
@@ -79,6 +80,20 @@ def test_files_lie_over_the_atomic_model(tmp_path):
     outside = [found.interpolate_value(gemmi.Position(*c)) for c in (example.atoms[::50] + 100.0).tolist()]
     assert np.median(values) > 0.7 * np.median(at_atoms)
     assert np.median(outside) < 0.01 * np.median(values)
+
+
+@pytest.mark.parametrize("width", [120.0, 301.7])
+def test_the_least_resolution_is_as_fine_as_the_grid_allows(width):
+    with pytest.raises(ValueError, match=f"{width:.0f} wide, got 0.05") as caught:
+        check_resolution(0.05, width)
+    least = float(re.search(r"at least ([\d.]+)", str(caught.value))[1])
+    assert check_resolution(least, width) == least
+    with pytest.raises(ValueError, match="at least"):
+        check_resolution(least - 0.1, width)
+    # a rod of that width, so that the grid stays small
+    line = torch.tensor([[[-1.0, 0, 0], [1.0, 0, 0]]])
+    mean, _ = ensemble_density(line, frame=dpskit.Frame((0.03, 0, 0), width / 2), resolution=least)
+    assert 512 / 1.2 < mean.values.shape[2] <= 512  # the least is rounded up to a tenth of an angstrom
 
 
 def test_spread_file_and_bad_input(tmp_path, one_sentence, normal):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core import event
 from scipy.optimize import linear_sum_assignment
 
 from dpskit import assign
@@ -356,3 +357,21 @@ def test_without_a_place_for_the_compiled_code():
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(namespace["twice"])
     assert _transport.compiled(namespace["twice"])(21) == 42
+
+
+def test_compiling_is_announced_once_and_only_for_the_engine(capsys, monkeypatch):
+    monkeypatch.setattr(_transport.FirstCompilation, "said", True)  # the one that listens anyway is silent
+    notice = _transport.FirstCompilation()
+    notice.said = False
+
+    def function(module):
+        namespace = {"__name__": module}
+        exec("def double(a): return 2 * a", namespace)
+        return numba.njit(namespace["double"])
+
+    with event.install_listener("numba:compile", notice):
+        function("elsewhere")(1)
+        assert capsys.readouterr().err == ""
+        for mine in [function(_transport.__name__), function(_transport.__name__)]:
+            mine(1)
+        assert capsys.readouterr().err.count("dpskit compiles its assignment engine") == 1

@@ -152,6 +152,27 @@ def test_joint_is_the_weighted_sum_over_all_observations(seed, given_weights):
     assert torch.allclose(joint.energy(x), sum(scaled))
 
 
+class Height:
+    """One's own likelihood: the mean height is 0.5, with noise 0.1."""
+
+    def energy(self, x0, warm=None):
+        return (x0[..., 2].mean(dim=1) - 0.5).square() / 2
+
+    def log_prob(self, x0, warm=None):
+        return Normal(0.5, 0.1).log_prob(x0[..., 2].mean(dim=1))
+
+
+def test_joint_takes_any_likelihood():
+    x, kinds = clouds(1, 2, 9, 3), every_kind(2, 9)
+    joint = Joint([Height(), kinds["projections"], kinds["joint"]], [2, 3, 4, 5])
+    expected = 2 * Height().energy(x) + kinds["projections"].energies(x) @ clouds(0, 2).new_tensor([3.0, 4.0])
+    warm = {}
+    assert torch.allclose(joint.energy(x, warm), expected + 5 * kinds["joint"].energy(x))
+    assert len(warm) == 4  # of two views, which both share, a coarse structure and a subunit
+    densities = [Height(), kinds["projections"], kinds["joint"]]
+    assert torch.allclose(joint.log_prob(x), sum(part.log_prob(x) for part in densities))
+
+
 def test_joint_of_projections_alone_is_their_mean(normal):
     views = Projections.observe(normal(12, 3), n_views=3, n_points=5)
     x = normal(2, 12, 3, seed=1)
@@ -415,6 +436,12 @@ def test_observed_subunit_is_one_cluster(normal):
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
+
+class OneArgument:
+    def energy(self, x0):
+        return x0.sum(dim=(1, 2))
+
+
 FLAT, DEEP, EYE = torch.zeros(4, 2), torch.zeros(4, 3), torch.eye(3)[None]
 
 
@@ -457,7 +484,8 @@ FLAT, DEEP, EYE = torch.zeros(4, 2), torch.zeros(4, 3), torch.eye(3)[None]
         (lambda: Projections([FLAT], EYE).energy(FLAT[None]), ValueError, ["x0", "(1, 4, 2)"]),
         (lambda: Joint([]), ValueError, ["parts", "none"]),
         (lambda: Joint(Subunit(DEEP)), TypeError, ["parts", "Subunit"]),
-        (lambda: Joint([DEEP]), TypeError, ["parts[0]", "Tensor"]),
+        (lambda: Joint([DEEP]), TypeError, ["parts[0]", "energy(x0, warm)", "Tensor"]),
+        (lambda: Joint([Subunit(DEEP), OneArgument()]), TypeError, ["parts[1]", "energy(x0, warm)", "got energy(x0)"]),
         (lambda: Joint([Subunit(DEEP)], [1.0, 1.0]), ValueError, ["weights", "1 observations", "(2,)"]),
         (lambda: Joint([Subunit(DEEP)], [-1.0]), ValueError, ["weights", "-1.0"]),
         (lambda: Joint([Subunit(DEEP)], [math.nan]), ValueError, ["weights", "nan"]),

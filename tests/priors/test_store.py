@@ -65,15 +65,15 @@ def test_shipped_names(network, tmp_path, monkeypatch):
 
 def test_unknown_name(one_sentence, network, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", tmp_path)
-    with one_sentence(ValueError, "source", "'dragons'"):
+    with one_sentence(ValueError, "prior must be", "'dragons'"):
         load_prior("dragons")
     store.save_prior(network.state_dict(), SIZE, {}, tmp_path / "apples.safetensors")
-    with one_sentence(ValueError, "source", "'dragons'", "apples"):
+    with one_sentence(ValueError, "prior must be", "'dragons'", "apples"):
         load_prior("dragons")
 
 
 def test_missing_path(one_sentence, tmp_path):
-    with one_sentence(FileNotFoundError, "source", tmp_path / "none.safetensors"):
+    with one_sentence(FileNotFoundError, "prior must be", tmp_path / "none.safetensors"):
         load_prior(tmp_path / "none.safetensors")
 
 
@@ -81,17 +81,17 @@ def test_missing_path(one_sentence, tmp_path):
 def test_truncated_file(one_sentence, path, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content))])
-    with one_sentence(ValueError, "source", "complete", path):
+    with one_sentence(ValueError, "prior must be", "complete", path):
         load_prior(path)
 
 
 def test_foreign_files(one_sentence, tmp_path):
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
-    with one_sentence(ValueError, "source", "saved by dpskit", path):
+    with one_sentence(ValueError, "prior must be", "saved by dpskit", path):
         load_prior(path)
     path.write_text("not a safetensors file at all")
-    with one_sentence(ValueError, "source", path):
+    with one_sentence(ValueError, "prior must be", path):
         load_prior(path)
 
 

@@ -250,6 +250,13 @@ def test_an_abandoned_run_leaves_no_trace(data):
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
+class OneArgument:
+    """A likelihood whose energy takes no warm start."""
+
+    def energy(self, x0):
+        raise AssertionError("work has begun")
+
+
 class Untouched:
     """A prior whose denoiser must never be called."""
 
@@ -276,6 +283,7 @@ BAD_SETTINGS = [
     ({"prior": GaussianPrior}, TypeError, ["prior", "the class GaussianPrior"]),
     ({"likelihood": [1, 2]}, TypeError, ["likelihood", "energy", "list"]),
     ({"likelihood": Subunit}, TypeError, ["likelihood", "the class Subunit"]),
+    ({"likelihood": OneArgument()}, TypeError, ["likelihood", "energy(x0, warm)", "got energy(x0)"]),
 ]
 
 
@@ -304,13 +312,37 @@ def test_a_subunit_larger_than_the_cloud(one_sentence, normal):
         run(GaussianPrior(0.0, 0.4), Subunit(normal(9, 3)), n_points=4)
 
 
-def test_a_prior_that_yields_nan_is_named_by_the_cloud_it_broke(one_sentence, data):
+@pytest.mark.parametrize("guided", [False, True])
+def test_a_prior_that_yields_nan_is_named(one_sentence, data, guided):
     class Broken:
         def denoise(self, x, t):
             return x * math.nan
 
-    with one_sentence(ValueError, "x0", "finite"):
-        run(Broken(), data)
+    with one_sentence(ValueError, "prior.denoise", "finite", "t = 1"):
+        run(Broken(), data if guided else None)
+
+
+def test_a_run_that_diverges_says_so(recwarn, data):
+    prior = GaussianPrior(0.0, 0.4)
+    calm = run(prior, data, guidance=DPS(10_000))
+    assert not recwarn.list and float(calm.energy.max()) < 0.3
+    with pytest.warns(RuntimeWarning, match="3 of 3 samples .* diverged: a lower alpha, more steps"):
+        absurd = run(prior, data, guidance=DPS(1e12))
+    assert float(absurd.energy.min()) > 10 and bool(torch.isfinite(absurd.points).all())
+
+
+def test_a_run_that_overflows_is_refused(one_sentence, network_prior, data):
+    with one_sentence(ValueError, "diverge", "lower alpha", "energy"):
+        run(GaussianPrior(0.0, 0.4), data, guidance=DPS(1e30))
+    with one_sentence(ValueError, "diverge", "lower alpha", "prior.denoise"):
+        run(network_prior, data, guidance=DPS(1e38))
+
+    class Cliff:
+        def energy(self, x0, warm=None):
+            return (1e25 * x0).square().sum(dim=(1, 2))
+
+    with one_sentence(ValueError, "diverge", "lower alpha", "NaN"):
+        run(GaussianPrior(0.0, 0.4), Cliff(), schedule=karras_schedule(1))
 
 
 def test_progress_bar_can_be_switched_off(capfd):
