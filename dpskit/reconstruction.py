@@ -88,10 +88,16 @@ def reconstruct(
         samples = maximum_likelihood(data, n_samples=n_samples, n_points=n_points, seed=seed, progress=progress)
     else:
         guidance = DPS(default_alpha(observations) if alpha is None else alpha)
-        # fmt: off
-        samples = sample(prior, data, n_samples=n_samples, n_points=n_points, schedule=karras_schedule(n_steps),
-                         guidance=guidance, seed=seed, progress=progress)
-        # fmt: on
+        samples = sample(
+            prior,
+            data,
+            n_samples=n_samples,
+            n_points=n_points,
+            schedule=karras_schedule(n_steps),
+            guidance=guidance,
+            seed=seed,
+            progress=progress,
+        )
     settings = samples.settings | {"frame": asdict(frame)}
     return Reconstruction(replace(samples, points=samples.points @ turn.T, settings=settings), frame)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,9 @@ from dpskit.evaluation.sets import SetMetrics, distance_matrix, set_metrics
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.training.data import draw_probability
 
-_MIXED = ("ShapeNet-Mixed", SetMetrics(0.6676, 0.4459, 0.2483), SetMetrics(0.4591, 0.5541, 0.2063))
 TABLE_3 = {
     "chairs": ("ShapeNet-Chair", SetMetrics(0.7834, 0.4489, 0.2711), SetMetrics(0.4780, 0.6023, 0.2297)),
-    "shapes": _MIXED,
-    "mixed": _MIXED,
+    "shapes": ("ShapeNet-Mixed", SetMetrics(0.6676, 0.4459, 0.2483), SetMetrics(0.4591, 0.5541, 0.2063)),
     "complexes": ("CryoStruct", SetMetrics(0.5429, 0.4238, 0.1868), SetMetrics(0.4494, 0.5305, 0.1813)),
 }
 """The paper's Table 3, Chamfer distance: data set, diffusion prior, training set; by how the name of a prior begins."""
@@ -82,7 +81,7 @@ def benchmark_prior(
     count = min(settings.n_samples, len(held_out), len(known))
     samples, _ = draw_samples(prior, replace(settings, n_samples=count), folder)
     generator = torch.Generator().manual_seed(settings.seed)
-    draw = lambda clouds, weight: random_set(clouds, weight, count, settings.n_points, proper, generator)  # noqa: E731
+    draw = partial(random_set, count=count, n_points=settings.n_points, proper=proper, generator=generator)
     reference, training = draw(held_out, even), draw(known, weight)
     metrics: dict[str, list[SetMetrics]] = {}
     for name, distance, k in (("CD", chamfer_distance, count), ("EMD", earth_movers_distance, settings.emd_clouds)):
@@ -92,11 +91,16 @@ def benchmark_prior(
     near, _ = nearest_distances(torch.cat([samples, reference]), parts, proper=proper)
     nearest = {"samples": near[:count].tolist(), "test": near[count:].tolist()}
     nearest["redrawn"] = _redrawn(known, parts, settings, proper, generator)
-    # fmt: off
-    result = PriorResult(prior.name, weights_digest(prior), proper, settings, count,
-                         {name: rows[0] for name, rows in metrics.items()},
-                         {name: rows[1] for name, rows in metrics.items()}, nearest)
-    # fmt: on
+    result = PriorResult(
+        prior.name,
+        weights_digest(prior),
+        proper,
+        settings,
+        count,
+        {name: rows[0] for name, rows in metrics.items()},
+        {name: rows[1] for name, rows in metrics.items()},
+        nearest,
+    )
     return result, samples
 
 
@@ -126,7 +130,6 @@ def prior_table(result: PriorResult) -> str:
         lines.append(_row("paper: training set", {"CD": paper[2]}))
     mine, theirs = result.samples["CD"], result.training["CD"]
     error = 100 * (0.25 / (2 * result.n_test)) ** 0.5
-    # fmt: off
     lines += [
         "",
         f"With CD, COV is {mine.coverage / theirs.coverage:.2f} and MMD {mine.mmd / theirs.mmd:.2f} of the training "
@@ -135,7 +138,6 @@ def prior_table(result: PriorResult) -> str:
         "",
         describe_nearest(result.nearest["samples"], result.nearest["test"], result.nearest["redrawn"]),
     ]
-    # fmt: on
     return "\n".join(lines)
 
 

@@ -87,10 +87,17 @@ def draw_samples(
     with tqdm(total=settings.n_samples, initial=len(points), desc=f"sampling {prior.name}", unit="cloud") as bar:
         while len(points) < settings.n_samples:
             count = min(batch_size, settings.n_samples - len(points))
-            # fmt: off
-            run = iterate(prior, None, n_samples=count, n_points=settings.n_points, schedule=schedule, solver=solver,
-                          seed=settings.seed, first=len(points), device=device)
-            # fmt: on
+            run = iterate(
+                prior,
+                None,
+                n_samples=count,
+                n_points=settings.n_points,
+                schedule=schedule,
+                solver=solver,
+                seed=settings.seed,
+                first=len(points),
+                device=device,
+            )
             for info in run:
                 reached = info.x
                 bar.set_postfix(t=f"{info.t:.3g}")

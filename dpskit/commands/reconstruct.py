@@ -63,23 +63,27 @@ def run(options: argparse.Namespace) -> None:
         structure = read_structure(options.source)
         check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)
         print(structure)
-        # fmt: off
         model = coarse_grain(structure.atoms, options.n_points)
         points = model.frame.to_physical(model.points)
         subunit = structure.chain_points(points, options.chains) if options.chains else None
         counts = {"n_views": options.views, "view_points": options.view_points, "coarse_points": options.coarse_points}
         counts = {name: value for name, value in counts.items() if value is not None}
         data = simulate(model, **counts, subunit=subunit, seed=options.seed)
-        # fmt: on
         write_observations(data, folder / "observations.toml")
     frame = model.frame if model else data.frame()
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
     for name, chosen in {"samples": prior, **({"ml": None} if options.ml else {})}.items():
-        # fmt: off
-        found = reconstruct(data, chosen, frame=frame, n_samples=options.n_samples, n_points=options.n_points,
-                            n_steps=options.n_steps, alpha=options.alpha, seed=options.seed)
-        # fmt: on
+        found = reconstruct(
+            data,
+            chosen,
+            frame=frame,
+            n_samples=options.n_samples,
+            n_points=options.n_points,
+            n_steps=options.n_steps,
+            alpha=options.alpha,
+            seed=options.seed,
+        )
         print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
         if structure is not None:
             print(f"{name}: {deviation(found, model, structure.atoms)}")

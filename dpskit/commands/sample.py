@@ -20,18 +20,19 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from dpskit import Algorithm1, InverseTime, karras_schedule, load_prior, sample
+    from dpskit import karras_schedule, load_prior, sample
+    from dpskit.benchmarks.prior_samples import T_MAX, Settings, is_proper
 
-    prior, schedule = load_prior(options.prior), karras_schedule(options.n_steps, t_max=80.0)
-    solver = Algorithm1(InverseTime(cutoff=1.0, below=1.0))
+    prior = load_prior(options.prior)
+    settings = Settings(options.n_samples, options.n_points, options.n_steps, seed=options.seed)
     samples = sample(
         prior,
         None,
-        n_samples=options.n_samples,
-        n_points=options.n_points,
-        schedule=schedule,
-        solver=solver,
-        seed=options.seed,
+        n_samples=settings.n_samples,
+        n_points=settings.n_points,
+        schedule=karras_schedule(settings.n_steps, t_max=T_MAX),
+        solver=settings.make_solver(is_proper(prior)),
+        seed=settings.seed,
     )
     samples.save(options.out)
     print(options.out)

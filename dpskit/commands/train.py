@@ -68,11 +68,17 @@ def run(options: argparse.Namespace) -> None:
     config = replace(config, **_given(options))
     if options.minutes is not None:
         config = replace(config, clouds=clouds_in(options.minutes, config, options.accelerator))
-    # fmt: off
-    print(train(config, options.out, resume=options.resume, accelerator=options.accelerator,
-                interval=options.interval, time_limit=options.time_limit,
-                shard_size=None if options.shard_size is None else int(options.shard_size * 2**20)))
-    # fmt: on
+    print(
+        train(
+            config,
+            options.out,
+            resume=options.resume,
+            accelerator=options.accelerator,
+            interval=options.interval,
+            time_limit=options.time_limit,
+            shard_size=None if options.shard_size is None else int(options.shard_size * 2**20),
+        )
+    )
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -93,11 +93,22 @@ def sample(
     n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
     schedule = check_schedule(default_schedule(likelihood) if schedule is None else schedule)
-    # fmt: off
-    runs = [iterate(prior, likelihood, n_samples=min(batch_size, n_samples - first), n_points=n_points, dim=dim,
-                    schedule=schedule, guidance=guidance, solver=solver, seed=seed, first=first, device=device)
-            for first in range(0, n_samples, batch_size)]
-    # fmt: on
+    runs = [
+        iterate(
+            prior,
+            likelihood,
+            n_samples=min(batch_size, n_samples - first),
+            n_points=n_points,
+            dim=dim,
+            schedule=schedule,
+            guidance=guidance,
+            solver=solver,
+            seed=seed,
+            first=first,
+            device=device,
+        )
+        for first in range(0, n_samples, batch_size)
+    ]
     batches = []
     with tqdm(total=len(runs) * (len(schedule) - 1), desc="sampling", unit="step", disable=not progress) as bar:
         for run in runs:

@@ -19,7 +19,10 @@ LEVELS = ("0.02", "0.1", "0.5", "1")  # noise levels of which the held-out loss 
 
 
 class LossView:
-    """Curves of the training loss and of the held-out loss at four noise levels; `show` is for `train(watch=...)`."""
+    """Curves of the training loss and of the held-out loss at four noise levels, live in `widget`.
+
+    `show` is for `train(watch=...)`.
+    """
 
     def __init__(self) -> None:
         names = ["training", *(f"held out, t = {t}" for t in LEVELS)]
@@ -31,12 +34,7 @@ class LossView:
         figure.update_yaxes(title_text="EDM loss (1: a network that answers 0)")
         margin = {"l": 60, "r": 10, "t": 20, "b": 50}
         figure.update_layout(width=760, height=360, template="plotly_white", margin=margin)
-        self.live = LiveFigure(figure)
-
-    @property
-    def widget(self) -> LiveFigure:
-        """The live picture."""
-        return self.live
+        self.widget = LiveFigure(figure)
 
     def show(self, progress: Progress) -> None:
         """Draw the log as it is now."""
@@ -44,7 +42,7 @@ class LossView:
         losses = [[line["loss"] for line in progress.log]]
         losses += [[line["held_out"][t] for line in progress.log] for t in LEVELS]
         self.curves = {name: (seen, values) for name, values in zip(self.curves, losses, strict=True)}
-        with self.live.drawing() as figure:
+        with self.widget.drawing() as figure:
             for trace, (x, y) in zip(figure.data, self.curves.values(), strict=True):
                 trace.x, trace.y = x, y
 

@@ -53,7 +53,7 @@ class Panel:
         self.runner = Runner(self._show, self._finish, self._fail)
         self.report: Report | None = None
         self.steps, self.results = StepsView(), ResultsView()
-        self._started, self._running_steps = 0.0, False
+        self._started, self._running_steps, self._n_steps = 0.0, False, 0
         self._assemble()
         self._show_data(self._prepare(self.controls.settings))
         self.controls.on_change(self._changed)

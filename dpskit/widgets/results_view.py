@@ -37,7 +37,7 @@ class ResultsView:
         ]
         fitted = None if report.fitted is None else report.fitted[0]
         clouds = [sample, fitted, experiment.truth, sample if several else None]
-        colours = [None, None, None, 2 * report.spread / widest - 1]
+        colours = [None, None, None, 2 * report.spread / (widest or 1.0) - 1]
         clouds = [None if cloud is None else upright(cloud) for cloud in clouds]
         self.view.show(clouds, titles=titles, colours=colours)
         s = experiment.settings
