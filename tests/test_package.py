@@ -214,14 +214,14 @@ def test_shipped_examples_fill_the_cube(name):
 
 
 def test_unknown_names(one_sentence):
-    with one_sentence(ValueError, "source", "'dragons'", *dpskit.list_priors()):
+    with one_sentence(ValueError, "prior", "'dragons'", *dpskit.list_priors()):
         dpskit.load_prior("dragons")
     with one_sentence(ValueError, "name", "'dragons'", "ruvab", "chair"):
         dpskit.load_example("dragons")
 
 
 def test_files_that_are_not_there(one_sentence, tmp_path):
-    with one_sentence(FileNotFoundError, "source", "none.safetensors"):
+    with one_sentence(FileNotFoundError, "prior", "none.safetensors"):
         dpskit.load_prior(tmp_path / "none.safetensors")
     with one_sentence(FileNotFoundError, "path", "none.npz"):
         dpskit.load_samples(tmp_path / "none.npz")
@@ -231,7 +231,7 @@ def test_files_that_are_not_there(one_sentence, tmp_path):
 def test_a_broken_prior(one_sentence, tmp_path, content):
     path = tmp_path / "broken.safetensors"
     path.write_bytes(content)
-    with one_sentence(ValueError, "source", path):
+    with one_sentence(ValueError, "prior", path):
         dpskit.load_prior(path)
 
 
@@ -240,5 +240,5 @@ def test_a_foreign_prior(one_sentence, tmp_path):
 
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
-    with one_sentence(ValueError, "source", "saved by dpskit", path):
+    with one_sentence(ValueError, "prior", "saved by dpskit", path):
         dpskit.load_prior(path)

@@ -168,7 +168,7 @@ def test_joint_takes_any_likelihood():
     expected = 2 * Height().energy(x) + kinds["projections"].energies(x) @ clouds(0, 2).new_tensor([3.0, 4.0])
     warm = {}
     assert torch.allclose(joint.energy(x, warm), expected + 5 * kinds["joint"].energy(x))
-    assert len(warm) == 4  # of two views, which both share, a coarse structure and a subunit
+    assert len(warm) == 3  # of two views, which both share, and of a coarse structure
     densities = [Height(), kinds["projections"], kinds["joint"]]
     assert torch.allclose(joint.log_prob(x), sum(part.log_prob(x) for part in densities))
 

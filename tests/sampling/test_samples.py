@@ -78,7 +78,7 @@ def test_describe():
     network = PointTransformer(NetworkConfig(32, 1, 16))
     assert describe(DiffusionPrior(network, "chairs")) == {
         "type": "DiffusionPrior",
-        "network": {"type": "NetworkConfig", "width": 32, "layers": 1, "head_width": 16},
+        "network": {"type": "NetworkConfig", "width": 32, "layers": 1, "head_width": 16, "aligned": False},
         "name": "chairs",
     }
     assert describe([np.int64(3), np.float32(0.5), np.arange(2), torch.zeros(()), print]) == [
