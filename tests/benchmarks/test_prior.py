@@ -173,7 +173,7 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
     assert record["settings"]["solver"] == "heun" and len(record["nearest"]["samples"]) == 3
     assert (tmp_path / "out" / "r-heun.png").stat().st_size > 10_000
     assert len(list((tmp_path / "out").iterdir())) == 3
-    assert set(TABLE_3) == {"chairs", "shapes", "mixed", "complexes"}
+    assert set(TABLE_3) == {"chairs", "shapes", "complexes"}
 
 
 def test_bad_input(one_sentence, prior, files, tmp_path):
