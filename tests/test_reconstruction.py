@@ -122,6 +122,7 @@ def test_the_command_without_a_network(tmp_path, monkeypatch, capsys):
     [
         (["--resolution", "0.3"], "resolution must be at least"),
         (["--n-points", "3"], "n_points of a model must be at least the subunit's 4, got 3"),
+        (["--out", __file__], "out must be a folder"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_sampling(tmp_path, monkeypatch, capsys, seen, option, words):

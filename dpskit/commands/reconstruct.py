@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> None:
             f"--{given[0].replace('_', '-')} simulates observations, but {options.source!r} brings its own."
         )
     prior, folder = load_prior(options.prior), Path(options.out)
+    if folder.is_file():
+        raise FileExistsError(f"out must be a folder, but {options.out!r} is a file.")
     structure = model = None
     if options.source.endswith(".toml"):
         data = read_observations(options.source)

@@ -51,7 +51,8 @@ class TrainConfig:
         of the time.
     clouds: how many clouds to draw in all. The learning rate and the curriculum follow the share that is done;
         `clouds_in` tells how many go into a time.
-    initial: a prior to start from, by shipped name or path (fine-tuning); None: random weights.
+    initial: a prior to start from, by shipped name or path (fine-tuning); None: random weights. An aligned network may
+        start from one that is not, whose weights fit.
     proper: augment with SO(3) (biomolecules, which are chiral) instead of O(3) (shapes).
     uniform_share: share of the draws of t that is log-uniform from t_min to the stage's t_max, so that no noise level
         stays unseen.
