@@ -21,9 +21,10 @@ run: $(INSTALLED)
 	@echo
 	@echo "Results: results/quickstart/ (open 00_quickstart.html). To explore in JupyterLab: make lab"
 
+# One thread for each notebook: on small problems two threads mostly wait for each other.
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest tests --ignore=tests/browser
-	DPSKIT_FAST=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
+	DPSKIT_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
 
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pytest tests/browser -rs -s
