@@ -19,25 +19,24 @@ from dpskit.evaluation.calibration import (
     simulation_based_calibration,
     spread_against_error,
 )
-from dpskit.evaluation.density import export_density
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
-from dpskit.evaluation.export import export_structure
 from dpskit.evaluation.predictive import posterior_predictive_check
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
 from dpskit.evaluation.spread import credible_radius
 from dpskit.evaluation.statistics import coordinates
-from dpskit.likelihoods.assignment import Assignment, assign
+from dpskit.exact.linear_gaussian import LinearGaussian
+from dpskit.exact.unknown_order import UnknownOrder
+from dpskit.experiments.reconstruction import Reconstruction, reconstruct
+from dpskit.export.density import export_density
+from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
-from dpskit.likelihoods.unknown_order import UnknownOrder
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.store import list_priors, load_prior
-from dpskit.reconstruction import Reconstruction, reconstruct
 from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
 from dpskit.sampling.guidance import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
@@ -50,6 +49,7 @@ from dpskit.sampling.smc import Particles, twisted_smc
 from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
+from dpskit.transport.assignment import Assignment, assign
 from dpskit.version import __version__
 
 __all__ = [

@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from dpskit.commands import benchmark, data, reconstruct, sample, train
+from dpskit.benchmarks import command as benchmark
+from dpskit.commands import data, reconstruct, sample, train
 from dpskit.version import __version__
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import resample
-from dpskit.likelihoods.assignment import assign
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
@@ -23,6 +22,7 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
+from dpskit.transport.assignment import assign
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from dpskit.checks import check_integer
 from dpskit.cloud import random_rotations
 from dpskit.evaluation.calibration import Sampler, Trials, run_trials, simulation_based_calibration
 from dpskit.evaluation.statistics import coordinates
-from dpskit.likelihoods.linear_gaussian import LinearGaussian
+from dpskit.exact.linear_gaussian import LinearGaussian
+from dpskit.exact.unknown_order import UnknownOrder
 from dpskit.likelihoods.protocol import Likelihood
-from dpskit.likelihoods.unknown_order import UnknownOrder
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.benchmarks.prior_samples import T_MAX, Settings, draw_samples, is_proper, weights_digest
 from dpskit.cloud import normalise, random_rotations, resample
 from dpskit.data.packed import read_packed
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.nearest import describe_nearest, nearest_distances, pose_distance
 from dpskit.evaluation.sets import SetMetrics, distance_matrix, set_metrics
+from dpskit.experiments.prior_samples import T_MAX, Settings, draw_samples, is_proper, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.training.data import draw_probability
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.likelihoods.assignment import assign, assign_each
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import WarmStart
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
+from dpskit.transport.assignment import assign, assign_each
 
 PAPER_SECONDS = 72.0
 """Per sample: 10 samples at once, 6 projections, 40 steps, an A100 and a Xeon Platinum 8360Y. Paper: section 4.4."""

@@ -41,9 +41,9 @@ def run(options: argparse.Namespace) -> None:
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
     from dpskit.data.structures import read_structure
-    from dpskit.evaluation.density import check_resolution
+    from dpskit.experiments.reconstruction import deviation, reconstruct, simulate
+    from dpskit.export.density import check_resolution
     from dpskit.priors.store import load_prior
-    from dpskit.reconstruction import deviation, reconstruct, simulate
 
     for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
         check_integer(name, getattr(options, name), least=least)

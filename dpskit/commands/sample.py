@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from dpskit import karras_schedule, load_prior, sample
-    from dpskit.benchmarks.prior_samples import T_MAX, Settings, is_proper
+    from dpskit.experiments.prior_samples import T_MAX, Settings, is_proper
 
     prior = load_prior(options.prior)
     settings = Settings(options.n_samples, options.n_points, options.n_steps, seed=options.seed)

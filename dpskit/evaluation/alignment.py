@@ -13,7 +13,7 @@ from torch.nn.functional import grid_sample
 
 from dpskit.checks import check_points
 from dpskit.cloud import rotations_of
-from dpskit.likelihoods.assignment import assign
+from dpskit.transport.assignment import assign
 
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
 N_STARTS = 24  # of them refined

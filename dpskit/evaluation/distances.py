@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_points
-from dpskit.likelihoods.assignment import assign
+from dpskit.transport.assignment import assign
 
 
 def chamfer_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_number, check_points
-from dpskit.likelihoods.assignment import assign
+from dpskit.transport.assignment import assign
 
 
 def point_spread(points: Tensor) -> tuple[Tensor, Tensor]:

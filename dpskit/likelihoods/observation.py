@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_number
-from dpskit.likelihoods.assignment import assign_each
 from dpskit.likelihoods.protocol import WarmStart
+from dpskit.transport.assignment import assign_each
 
 
 @dataclass(frozen=True, eq=False)

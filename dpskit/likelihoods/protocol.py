@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from dpskit.likelihoods.assignment import Assignment
+    from dpskit.transport.assignment import Assignment
 
 WarmStart = dict[Any, "Assignment"]
 """The last assignments of a run, one per observation. It belongs to the run, speeds its next assignments up, and

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import as_generator, resample
-from dpskit.likelihoods.assignment import assign
 from dpskit.likelihoods.observation import check_given, check_sigma, gaussian_log_prob, half_mean_square, noisy
 from dpskit.likelihoods.protocol import WarmStart
+from dpskit.transport.assignment import assign
 
 
 @dataclass(frozen=True, eq=False)

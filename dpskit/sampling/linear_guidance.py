@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.likelihoods.linear_gaussian import LinearGaussian
+from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import Prior, denoise
 from dpskit.sampling.guidance import Score, ScoreEval, prior_score

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from dpskit.widgets.colours import BASELINE_COLOUR
-from dpskit.widgets.figures import COLOURS, cube_scene
+from dpskit.plots.colours import BASELINE_COLOUR
+from dpskit.plots.figures import COLOURS, cube_scene
 from dpskit.widgets.live_figure import LiveFigure
 
 MARKED = BASELINE_COLOUR  # stands out from Cividis, also for colour-blind readers

@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dpskit.evaluation.experiment import SCENARIOS, Settings
+from dpskit.experiments.experiment import SCENARIOS, Settings
 
 ALPHAS = (0, 100, 200, 500, 1_000, 2_000, 4_000, 5_000, 7_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
 POINTS = (128, 256, 512, 1024)

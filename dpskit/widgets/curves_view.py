@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from plotly.subplots import make_subplots
 
-from dpskit.evaluation.experiment import Progress
-from dpskit.widgets.colours import SAMPLE_COLOURS
+from dpskit.experiments.experiment import Progress
+from dpskit.plots.colours import SAMPLE_COLOURS
 from dpskit.widgets.live_figure import LiveFigure
 
 CURVES = ("energy E × 1000", "residual ({unit})", "CD to truth × 100")

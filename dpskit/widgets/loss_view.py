@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from dpskit.widgets.colours import SAMPLE_COLOURS
+from dpskit.plots.colours import SAMPLE_COLOURS
 from dpskit.widgets.live_figure import LiveFigure
 
 if TYPE_CHECKING:

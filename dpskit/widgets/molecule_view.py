@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dpskit.checks import check_points
 from dpskit.cloud import Frame
-from dpskit.evaluation.density import DensityMap, ensemble_density, write_map
 from dpskit.evaluation.spread import point_spread
-from dpskit.widgets.colours import BASELINE_COLOUR, SAMPLE_COLOUR, SPREAD_COLOURS
+from dpskit.export.density import DensityMap, ensemble_density, write_map
+from dpskit.plots.colours import BASELINE_COLOUR, SAMPLE_COLOUR, SPREAD_COLOURS
 
 if TYPE_CHECKING:
     import ipywidgets

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from dpskit.data.examples import Example
-from dpskit.evaluation.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
+from dpskit.experiments.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
+from dpskit.plots.colours import SAMPLE_COLOUR
+from dpskit.plots.figures import static_figure
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.solvers import Info
-from dpskit.widgets.colours import SAMPLE_COLOUR
 from dpskit.widgets.controls import Controls
-from dpskit.widgets.figures import static_figure
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.runner import Runner
 from dpskit.widgets.score_table import score_table

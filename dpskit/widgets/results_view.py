@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-from dpskit.evaluation.experiment import Experiment, Report
+from dpskit.experiments.experiment import Experiment, Report
 from dpskit.widgets.cloud_view import CloudView
 from dpskit.widgets.molecule_view import molecule_view
 from dpskit.widgets.score_table import score_table

@@ -8,10 +8,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from dpskit.evaluation.experiment import Experiment
+from dpskit.experiments.experiment import Experiment
+from dpskit.plots.colours import SAMPLE_COLOUR
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import CloudView
-from dpskit.widgets.colours import SAMPLE_COLOUR
 from dpskit.widgets.controls import LABEL, WIDE
 from dpskit.widgets.curves_view import Curves, CurvesView
 from dpskit.widgets.tiles_view import DOTS, TilesView

@@ -12,12 +12,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dpskit.evaluation.experiment import Settings
-from dpskit.evaluation.sweep import METRICS, Outcome, best, grid, sweep
+from dpskit.experiments.experiment import Settings
+from dpskit.experiments.sweep import METRICS, Outcome, best, grid, sweep
+from dpskit.plots.colours import SAMPLE_COLOUR
+from dpskit.plots.figures import COLOURS
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.cloud_view import MARKED
-from dpskit.widgets.colours import SAMPLE_COLOUR
-from dpskit.widgets.figures import COLOURS
 from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.runner import Runner
 

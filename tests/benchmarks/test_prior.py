@@ -6,8 +6,8 @@ import torch
 
 from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
 from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
-from dpskit.benchmarks.prior_samples import Settings, draw_samples, is_proper, weights_digest
 from dpskit.cli import main
+from dpskit.experiments.prior_samples import Settings, draw_samples, is_proper, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import NetworkConfig, PointTransformer
 

@@ -19,10 +19,10 @@ from dpskit.benchmarks.reconstruction.run import (
     measure,
     run_benchmark,
 )
-from dpskit.benchmarks.reconstruction.scenarios import CHAIRS, COMPLEXES
 from dpskit.benchmarks.reconstruction.tables import benchmark_table, best_alpha, energy_table
-from dpskit.benchmarks.reconstruction.targets import Target, chair_targets, complex_targets, draw_sources
 from dpskit.cli import main
+from dpskit.experiments.scenarios import CHAIRS, COMPLEXES
+from dpskit.experiments.targets import Target, chair_targets, complex_targets, draw_sources
 from dpskit.training.data import Clouds
 
 SMALL = replace(CHAIRS, n_views=2, n_points=16, n_steps=2)
@@ -160,8 +160,8 @@ def test_complex_targets_do_not_depend_on_the_list(tmp_path, one_sentence):
 
 def test_the_command_writes_rows_a_table_and_a_picture(tmp_path, capsys, monkeypatch):
     small = [replace(scenario, n_points=20, n_steps=2, coarse_points=0) for scenario in COMPLEXES[:2]]
-    monkeypatch.setattr("dpskit.benchmarks.reconstruction.scenarios.COMPLEXES", tuple(small))
-    fewer = "dpskit.benchmarks.reconstruction.targets.complex_targets"
+    monkeypatch.setattr("dpskit.experiments.scenarios.COMPLEXES", tuple(small))
+    fewer = "dpskit.experiments.targets.complex_targets"
     monkeypatch.setattr(fewer, lambda sources: complex_targets(sources, n_points=30))
     record = tmp_path / "r.jsonl"
     arguments = ["benchmark", "complexes", str(RUVAB), "--record", str(record), "--no-prior", "--n-samples", "1"]

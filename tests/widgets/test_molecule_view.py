@@ -14,7 +14,7 @@ import torch
 
 import dpskit
 from dpskit.evaluation.spread import point_spread
-from dpskit.widgets.molecule_figure import molecule_figure
+from dpskit.plots.molecule_figure import molecule_figure
 from dpskit.widgets.molecule_view import _pdb_text, molecule_view
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from dpskit.evaluation.experiment import Experiment, Settings
+from dpskit.experiments.experiment import Experiment, Settings
 from dpskit.sampling.solvers import Info
 from dpskit.widgets import steps_view
 from dpskit.widgets.live_figure import LiveFigure

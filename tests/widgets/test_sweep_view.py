@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from dpskit.evaluation.experiment import Settings
-from dpskit.evaluation.sweep import load_outcomes
+from dpskit.experiments.experiment import Settings
+from dpskit.experiments.sweep import load_outcomes
 from dpskit.widgets.sweep_view import SweepView
 
 SMALL = Settings("Gaussian (no shape)", n_points=24, n_observed=50, n_views=1, n_samples=1)

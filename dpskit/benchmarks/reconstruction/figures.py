@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dpskit.benchmarks.reconstruction.run import Result
-from dpskit.benchmarks.reconstruction.scenarios import Scenario
+from dpskit.experiments.scenarios import Scenario
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from dpskit.benchmarks.reconstruction.scenarios import Scenario
-from dpskit.benchmarks.reconstruction.targets import Target
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+from dpskit.experiments.scenarios import Scenario
+from dpskit.experiments.targets import Target
 from dpskit.priors.analytic import GaussianPrior, PointMixturePrior
 from dpskit.priors.protocol import Prior
 from dpskit.records import append_records, read_records

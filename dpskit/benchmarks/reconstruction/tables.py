@@ -8,8 +8,8 @@ from itertools import chain
 import numpy as np
 
 from dpskit.benchmarks.reconstruction.run import ML, Result, measure
-from dpskit.benchmarks.reconstruction.scenarios import ENERGY_ROWS, Scenario
-from dpskit.benchmarks.reconstruction.targets import Target
+from dpskit.experiments.scenarios import ENERGY_ROWS, Scenario
+from dpskit.experiments.targets import Target
 from dpskit.markdown import markdown_table
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 

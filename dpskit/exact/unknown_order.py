@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_points
-from dpskit.likelihoods.linear_gaussian import LinearGaussian
+from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.observation import check_given, check_sigma
 from dpskit.likelihoods.protocol import WarmStart
 from dpskit.priors.full_mixture import FullGaussianMixture

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dpskit.checks import check_choice
-from dpskit.evaluation.experiment import Experiment, Settings, run_experiment
+from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.records import append_records, read_records
 from dpskit.sampling.solvers import Info
 

@@ -13,8 +13,8 @@ from dpskit.cloud import Frame, random_rotations
 from dpskit.data.coarse_grain import CoarseGrainedStructure
 from dpskit.data.observations import Observations
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
-from dpskit.evaluation.density import export_density
-from dpskit.evaluation.export import export_structure
+from dpskit.export.density import export_density
+from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections

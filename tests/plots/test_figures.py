@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpskit.widgets.figures import VIEW, cloud_figure, cloud_grid, static_figure
+from dpskit.plots.figures import VIEW, cloud_figure, cloud_grid, static_figure
 
 
 def test_every_cloud_is_drawn_with_equal_axes():

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from dpskit.checks import check_array, check_points
-from dpskit.likelihoods import _transport
+from dpskit.transport import solver
 
 TOLERANCE = 1e-9  # of the cost: the largest duality gap that a certified solve may leave
 LARGEST = 1e50  # of the distances: the solver needs their sixth powers
@@ -90,7 +90,7 @@ class _Problem:
     capacity: np.ndarray  # (1 or b, m)
     start: np.ndarray  # (b, m)
     potential: np.ndarray  # (b, m)
-    columns: list[_transport.Columns]  # 1 or b
+    columns: list[solver.Columns]  # 1 or b
 
     @property
     def partial(self) -> bool:
@@ -124,7 +124,7 @@ def _check(x: Any, y: Any, multiplicity: Any, start: Any) -> _Problem:
     reach = (high - low) ** 2 * d
     duals = np.clip(duals - duals[:, :1], -reach, reach)
     shared = max(len(y), len(capacity))
-    columns = [_transport.arrange(y[k % len(y)], capacity[k % len(capacity)]) for k in range(shared)]
+    columns = [solver.arrange(y[k % len(y)], capacity[k % len(capacity)]) for k in range(shared)]
     return _Problem(x, y, capacity, duals, potential, columns)
 
 
@@ -193,16 +193,16 @@ def _solve_one(problem: _Problem, k: int, certify: bool) -> tuple[np.ndarray, np
 def _solve_partial(x: np.ndarray, y: np.ndarray, certify: bool) -> tuple[np.ndarray, np.ndarray]:
     """The same when rows are left over: each row of y looks for its row of x, of which enough are free to be near."""
     ones = np.ones(len(x), np.int64)
-    row_of, duals = _solve(y, x, ones, _transport.arrange(x, ones), np.zeros(len(x)), certify)
+    row_of, duals = _solve(y, x, ones, solver.arrange(x, ones), np.zeros(len(x)), certify)
     index = np.full(len(x), -1)
     index[row_of] = np.arange(len(y))
     return index, ((y - x[row_of]) ** 2).sum(axis=1) - duals[row_of]
 
 
 def _solve(
-    x: np.ndarray, y: np.ndarray, capacity: np.ndarray, columns: _transport.Columns, start: np.ndarray, certify: bool
+    x: np.ndarray, y: np.ndarray, capacity: np.ndarray, columns: solver.Columns, start: np.ndarray, certify: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    index, duals = _transport.solve(x, columns, start)
+    index, duals = solver.solve(x, columns, start)
     if certify and not is_optimal(x, y, capacity, index, duals):
         _warn_once()
         column = np.repeat(np.arange(len(y)), capacity)
@@ -226,7 +226,7 @@ def is_optimal(x: np.ndarray, y: np.ndarray, capacity: np.ndarray, index: np.nda
     if index.min() < 0 or left.min() < 0 or (left.any() and duals.max() > 0):
         return False
     used = capacity > 0
-    least = _transport.least_costs(x, y[used].T[None].copy(), -duals[used][None])
+    least = solver.least_costs(x, y[used].T[None].copy(), -duals[used][None])
     costs = ((x - y[index]) ** 2).sum(axis=1)
     gap = (costs - duals[index] - least).sum() - (left * duals).sum()
     return bool(gap <= TOLERANCE * costs.sum() + 1e-15 * len(x) * np.abs(duals).max())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpskit import CoarseGrained, FullGaussianMixture, GaussianMixturePrior, GaussianPrior, UnknownOrder
-from dpskit.likelihoods.linear_gaussian import LinearGaussian
+from dpskit.exact.linear_gaussian import LinearGaussian
 
 FIRST = torch.tensor([[1.0], [0.0]])
 

@@ -12,7 +12,7 @@ from dpskit.cli import main
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
-from dpskit.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
+from dpskit.experiments.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
 
 PRIOR = dpskit.GaussianPrior(0.0, 0.4)
 EXACT = "donot_use_mm_for_euclid_dist"
@@ -129,7 +129,7 @@ def test_what_cannot_be_is_refused_before_the_sampling(tmp_path, monkeypatch, ca
     def work(*arguments, **settings):
         raise AssertionError("work has begun")
 
-    monkeypatch.setattr("dpskit.reconstruction.sample", work)
+    monkeypatch.setattr("dpskit.experiments.reconstruction.sample", work)
     write_observations(replace(seen[1], subunit=seen[1].subunit[:4]), tmp_path / "seen.toml")
     out = tmp_path / "out"
     assert main(["reconstruct", str(tmp_path / "seen.toml"), "--out", str(out), *option]) == 2

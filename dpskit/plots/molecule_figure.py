@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dpskit.checks import check_points
 from dpskit.evaluation.spread import point_spread
-from dpskit.widgets.colours import SAMPLE_COLOURS
+from dpskit.plots.colours import SAMPLE_COLOURS
 
 if TYPE_CHECKING:
     import matplotlib.figure

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpskit.cloud import Frame
-from dpskit.evaluation import export
-from dpskit.evaluation.export import export_structure
 from dpskit.evaluation.spread import medoid, point_spread
+from dpskit.export import structure as export
+from dpskit.export.structure import export_structure
 from dpskit.files import replacing
 
 FRAME = Frame((196.8, 194.8, -190.0), 60.2)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.evaluation.experiment import SCENARIOS, Experiment, Report, Settings, run_experiment
-from dpskit.evaluation.sweep import Outcome, best, grid, load_outcomes, sweep
+from dpskit.experiments.experiment import SCENARIOS, Experiment, Report, Settings, run_experiment
+from dpskit.experiments.sweep import Outcome, best, grid, load_outcomes, sweep
 from dpskit.likelihoods.projection import project
 from dpskit.sampling.solvers import Info
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.evaluation.density import check_resolution, ensemble_density, export_density
+from dpskit.export.density import check_resolution, ensemble_density, export_density
 
 FRAME = dpskit.Frame((196.8, 94.8, -190.0), 60.2)
 

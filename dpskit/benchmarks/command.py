@@ -99,8 +99,9 @@ def add(commands: Any) -> None:
 
 
 def _reconstruction(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.reconstruction import run, scenarios, tables, targets
+    from dpskit.benchmarks.reconstruction import run, tables
     from dpskit.checks import check_choice
+    from dpskit.experiments import scenarios, targets
     from dpskit.priors.store import load_prior
 
     if options.kind == "chairs":
@@ -133,9 +134,9 @@ def _reconstruction(options: argparse.Namespace) -> None:
 def _prior(options: argparse.Namespace) -> None:
     from dpskit.benchmarks import prior as prior_benchmark
     from dpskit.files import replacing
+    from dpskit.plots.figures import cloud_grid
     from dpskit.priors.store import load_prior
     from dpskit.records import append_records
-    from dpskit.widgets.figures import cloud_grid
 
     prior = load_prior(options.prior)
     settings = prior_benchmark.Settings(
@@ -160,7 +161,7 @@ def _speed(options: argparse.Namespace) -> None:
 
 def _energy(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.reconstruction.tables import energy_table
-    from dpskit.benchmarks.reconstruction.targets import chair_targets
+    from dpskit.experiments.targets import chair_targets
 
     print(energy_table(chair_targets(options.targets, options.count)))
 

@@ -12,9 +12,9 @@ from numba.core import event
 from scipy.optimize import linear_sum_assignment
 
 from dpskit import assign
-from dpskit.likelihoods import _transport
-from dpskit.likelihoods import assignment as module
-from dpskit.likelihoods.assignment import is_optimal
+from dpskit.transport import assignment as module
+from dpskit.transport import solver
+from dpskit.transport.assignment import is_optimal
 
 
 @pytest.fixture(autouse=True)
@@ -267,7 +267,7 @@ def certificate_problem(capacity):
     draw = rng()
     x, y = draw.normal(size=(30, 2)), draw.normal(size=(len(capacity), 2))
     capacity = np.asarray(capacity)
-    index, duals = _transport.solve(x, _transport.arrange(y, capacity), np.zeros(len(y)))
+    index, duals = solver.solve(x, solver.arrange(y, capacity), np.zeros(len(y)))
     return x, y, capacity, index, duals
 
 
@@ -291,13 +291,13 @@ def test_the_certificate_can_fail(capacity):
 def test_a_failed_certificate_falls_back_to_scipy_and_says_so_once(normal, monkeypatch):
     x, y = normal(2, 30, 2), normal(30, 2, seed=1)
     expected = assign(x, y)
-    honest = _transport.solve
+    honest = solver.solve
 
     def shifted(x, columns, duals):
         index, duals = honest(x, columns, duals)
         return np.roll(index, 1), duals
 
-    monkeypatch.setattr(_transport, "solve", shifted)
+    monkeypatch.setattr(solver, "solve", shifted)
     module._warn_once.cache_clear()
     with pytest.warns(RuntimeWarning, match="SciPy") as caught:
         assert torch.equal(assign(x, y, certify=True).index, expected.index)
@@ -309,7 +309,7 @@ def test_a_failed_certificate_falls_back_to_scipy_and_says_so_once(normal, monke
 def test_a_function_that_cannot_be_cached_still_compiles():
     namespace = {}
     exec("def double(a): return 2 * a", namespace)  # without a source file numba finds no folder for its cache
-    assert _transport.compiled(namespace["double"])(3) == 6
+    assert solver.compiled(namespace["double"])(3) == 6
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -356,12 +356,12 @@ def test_without_a_place_for_the_compiled_code():
     exec(compile("def twice(x):\n    return 2 * x", "/nowhere/at/all.py", "exec"), namespace)
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(namespace["twice"])
-    assert _transport.compiled(namespace["twice"])(21) == 42
+    assert solver.compiled(namespace["twice"])(21) == 42
 
 
 def test_compiling_is_announced_once_and_only_for_the_engine(capsys, monkeypatch):
-    monkeypatch.setattr(_transport.FirstCompilation, "said", True)  # the one that listens anyway is silent
-    notice = _transport.FirstCompilation()
+    monkeypatch.setattr(solver.FirstCompilation, "said", True)  # the one that listens anyway is silent
+    notice = solver.FirstCompilation()
     notice.said = False
 
     def function(module):
@@ -372,6 +372,6 @@ def test_compiling_is_announced_once_and_only_for_the_engine(capsys, monkeypatch
     with event.install_listener("numba:compile", notice):
         function("elsewhere")(1)
         assert capsys.readouterr().err == ""
-        for mine in [function(_transport.__name__), function(_transport.__name__)]:
+        for mine in [function(solver.__name__), function(solver.__name__)]:
             mine(1)
         assert capsys.readouterr().err.count("dpskit compiles its assignment engine") == 1
