@@ -6,8 +6,11 @@ data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a 
 from dpskit.cloud import Frame, normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
+from dpskit.data.images import image_of_points, points_of_image, read_images
+from dpskit.data.maps import points_of_map, read_map
 from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
+from dpskit.data.poses import read_poses
 from dpskit.data.structures import read_structure
 from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points, superpose
 from dpskit.evaluation.alpha import calibrate_alpha
@@ -96,6 +99,7 @@ __all__ = [
     "expected_coverage",
     "export_density",
     "export_structure",
+    "image_of_points",
     "iterate",
     "karras_schedule",
     "list_examples",
@@ -110,9 +114,14 @@ __all__ = [
     "normalise",
     "one_nna",
     "overlay",
+    "points_of_image",
+    "points_of_map",
     "posterior_predictive_check",
     "random_rotations",
+    "read_images",
+    "read_map",
     "read_observations",
+    "read_poses",
     "read_structure",
     "reconstruct",
     "resample",

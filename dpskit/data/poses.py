@@ -1,0 +1,212 @@
+"""Orientations and shifts of particle images, from the STAR files of RELION 3.0, 3.1 and 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gemmi import cif
+
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+OPTICS = {
+    "defocus_u": ("rlnDefocusU", None),
+    "defocus_v": ("rlnDefocusV", None),
+    "defocus_angle": ("rlnDefocusAngle", 0.0),
+    "voltage": ("rlnVoltage", None),
+    "spherical_aberration": ("rlnSphericalAberration", None),
+    "amplitude_contrast": ("rlnAmplitudeContrast", None),
+    "phase_shift": ("rlnPhaseShift", 0.0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Optics:
+    """The microscope's settings for k images, (k,) each, in angstrom (defocus), degrees, kilovolts and millimetres.
+
+    defocus_angle: between the x axis and the direction of defocus_u.
+    """
+
+    defocus_u: Tensor
+    defocus_v: Tensor
+    defocus_angle: Tensor
+    voltage: Tensor
+    spherical_aberration: Tensor
+    amplitude_contrast: Tensor
+    phase_shift: Tensor
+
+    def transfer(self, size: int, pixel_size: float) -> Tensor:
+        """The contrast transfer functions of images (k, size, size): real, (k, size, size // 2 + 1) as `rfft2` orders
+        frequencies, positive near 0 (an object that was bright stays bright). By the package torch-ctf."""
+        from torch_ctf import calculate_ctf_2d
+
+        micron = 1e-4
+        return calculate_ctf_2d(
+            defocus=micron * (self.defocus_u + self.defocus_v) / 2,
+            astigmatism=micron * (self.defocus_u - self.defocus_v) / 2,
+            astigmatism_angle=self.defocus_angle,
+            voltage=self.voltage,
+            spherical_aberration=self.spherical_aberration,
+            amplitude_contrast=self.amplitude_contrast,
+            phase_shift=self.phase_shift,
+            pixel_size=pixel_size,
+            image_shape=(size, size),
+            rfft=True,
+            fftshift=False,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """What a STAR file says of k images.
+
+    rotations: (k, 3, 3) in this package's convention, the view of points x being (x R)_{:, (1, 2)}; None if the file
+    has no angles. shifts: (k, 2) in angstrom, to be added to the points of an image so that the object's origin comes
+    to 0. pixel_size: in angstrom, None if the file has none. images: the stack and the number (from 1) of each image.
+    optics: None if the file has no defocus.
+    """
+
+    rotations: Tensor | None
+    shifts: Tensor
+    pixel_size: float | None
+    images: tuple[tuple[str, int], ...] = ()
+    optics: Optics | None = None
+
+
+def read_poses(path: str | Path) -> Poses:
+    """Read the orientations and shifts of particles from a STAR file of RELION 3.0, 3.1 or 5.
+
+    RELION's angles rot, tilt and psi turn the axes, not the object: a point r of the object appears in the image at
+    A r with A = (Z(rot) Y(tilt) Z(psi))^T. For row vectors, r^T A^T, so R = Z(rot) Y(tilt) Z(psi).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file, another file, one without particles, angles that are not numbers, or several pixel sizes.
+    """
+    table = _Table(Path(path))
+    pixel_size = _pixel_size(table)
+    rotations = None
+    if all(table.has(name) for name in ANGLES):
+        angles = np.stack([table.numbers(name) for name in ANGLES], axis=1)
+        rotations = torch.from_numpy(Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix()).float()
+    named = table.strings("rlnImageName") if table.has("rlnImageName") else []
+    images = tuple((name.rpartition("@")[2], int(name.partition("@")[0] or 1)) for name in map(_numbered, named))
+    return Poses(rotations, torch.from_numpy(_shifts(table, pixel_size)).float(), pixel_size, images, _optics(table))
+
+
+def _numbered(name: str) -> str:
+    """An image's name with its number: a stack of one has none."""
+    number, at, _ = name.partition("@")
+    return name if at and number.isdecimal() else f"1@{name}"
+
+
+class _Table:
+    """The particles of a STAR file, with the values of their optics groups."""
+
+    def __init__(self, path: Path) -> None:
+        from gemmi import cif
+
+        if not path.is_file():
+            raise FileNotFoundError(f"path must be an existing STAR file, got {str(path)!r}.")
+        self.path = path
+        try:
+            blocks = {block.name.strip().lower(): block for block in cif.read_string(path.read_bytes().decode())}
+        except (ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [""])[0].rstrip(".:")
+            raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
+        single = next(iter(blocks.values())) if len(blocks) == 1 else None
+        particles = blocks.get("particles", single)
+        if particles is None:
+            found = ", ".join(blocks) or "nothing"
+            raise ValueError(f"path must hold the table data_particles, but {str(path)!r} holds {found}.")
+        self.columns = _columns(particles)
+        self.count = max((len(values) for values in self.columns.values()), default=0)
+        if self.count == 0:
+            raise ValueError(f"path must list particles, but {str(path)!r} lists none.")
+        optics = _columns(blocks["optics"]) if "optics" in blocks else {}
+        groups = optics.pop("rlnOpticsGroup", ["1"])
+        own = self.columns.get("rlnOpticsGroup", [groups[0]] * self.count)
+        missing = set(own) - set(groups)
+        if missing:
+            raise ValueError(f"{path}: the optics group {sorted(missing)[0]} of a particle is not in data_optics.")
+        row = [groups.index(group) for group in own]
+        self.columns = {name: [values[k] for k in row] for name, values in optics.items()} | self.columns
+
+    def has(self, name: str) -> bool:
+        return name in self.columns
+
+    def strings(self, name: str) -> list[str]:
+        return self.columns[name]
+
+    def numbers(self, name: str) -> np.ndarray:
+        from gemmi import cif
+
+        values = np.array([cif.as_number(value) for value in self.columns[name]])
+        if not np.isfinite(values).all():
+            bad = self.columns[name][int(np.flatnonzero(~np.isfinite(values))[0])]
+            raise ValueError(f"{self.path}: {name} must be numbers, got {bad!r}.")
+        return values
+
+
+def _columns(block: cif.Block) -> dict[str, list[str]]:
+    """The columns of the largest loop, or the single values of a table without one."""
+    from gemmi import cif
+
+    loops = [item.loop for item in block if item.loop is not None]
+    if not loops:
+        pairs = [item.pair for item in block if item.pair is not None]
+        return {name.removeprefix("_"): [cif.as_string(value)] for name, value in pairs}
+    loop = max(loops, key=lambda found: found.length())
+    found = {}
+    for index, tag in enumerate(loop.tags):
+        found[tag.removeprefix("_")] = [cif.as_string(loop[row, index]) for row in range(loop.length())]
+    return found
+
+
+def _pixel_size(table: _Table) -> float | None:
+    if table.has("rlnImagePixelSize"):
+        sizes = table.numbers("rlnImagePixelSize")
+    elif table.has("rlnPixelSize"):
+        sizes = table.numbers("rlnPixelSize")
+    elif table.has("rlnDetectorPixelSize") and table.has("rlnMagnification"):  # micrometres, up to RELION 3.0
+        sizes = 1e4 * table.numbers("rlnDetectorPixelSize") / table.numbers("rlnMagnification")
+    else:
+        return None
+    if sizes.max() - sizes.min() > 1e-3 * abs(sizes[0]):
+        raise ValueError(f"{table.path} must have one pixel size, got {sizes.min():g} to {sizes.max():g} angstrom.")
+    if not np.isfinite(sizes[0]) or sizes[0] <= 0:
+        raise ValueError(f"{table.path} must have a pixel size above 0, got {sizes[0]:g}.")
+    return float(sizes[0])
+
+
+def _shifts(table: _Table, pixel_size: float | None) -> np.ndarray:
+    """In angstrom; RELION 3.0 has them in pixels."""
+    columns = []
+    for axis in "XY":
+        if table.has(f"rlnOrigin{axis}Angst"):
+            columns.append(table.numbers(f"rlnOrigin{axis}Angst"))
+        elif table.has(f"rlnOrigin{axis}"):
+            values = table.numbers(f"rlnOrigin{axis}")
+            if pixel_size is None and values.any():
+                raise ValueError(f"{table.path} has shifts in pixels (rlnOrigin{axis}), but no pixel size.")
+            columns.append(values * (pixel_size or 1.0))
+        else:
+            columns.append(np.zeros(table.count))
+    return np.stack(columns, axis=1)
+
+
+def _optics(table: _Table) -> Optics | None:
+    if not all(table.has(column) for column, default in OPTICS.values() if default is None):
+        return None
+    values = {
+        name: table.numbers(column) if table.has(column) else np.full(table.count, default)
+        for name, (column, default) in OPTICS.items()
+    }
+    return Optics(**{name: torch.from_numpy(value).float() for name, value in values.items()})
