@@ -145,7 +145,7 @@ def test_method(one_sentence):
         def denoise(self, x, t, *, steps=1, label=None):
             return x
 
-        def energy(self, x0):
+        def energy(self, x0, warm):
             return x0
 
         def call(self, *anything):
@@ -158,8 +158,8 @@ def test_method(one_sentence):
     check_method("guidance", len, "__call__(prior, likelihood)")
     check_method("any", Two(), "call(a, b, c)")
     check_method("solver", Two(), "step(score, state, t, t_next)")  # max does not tell what it takes
-    with one_sentence(TypeError, "likelihood", "energy(x0, warm)", "got energy(x0)"):
-        check_method("likelihood", Two(), "energy(x0, warm)")
+    with one_sentence(TypeError, "likelihood", "energy(x0)", "got energy(x0, warm)"):
+        check_method("likelihood", Two(), "energy(x0)")
     with one_sentence(TypeError, "prior", "denoise(x)", "got denoise(x, t)"):
         check_method("prior", Denoiser(), "denoise(x)")
     with one_sentence(TypeError, "prior", "denoise(x, t)", "str"):

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from dpskit.likelihoods.projection import Projections, project
-from dpskit.likelihoods.protocol import WarmStart
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import sample
@@ -63,9 +62,13 @@ class _Stopwatch:
             x.register_hook(lambda gradient: self._add_backward(gradient))
         return denoised
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def start(self) -> _Stopwatch:
+        self.likelihood = self.likelihood.start()
+        return self
+
+    def energy(self, x0: Tensor) -> Tensor:
         self._start()
-        energy = self.likelihood.energy(x0, warm)
+        energy = self.likelihood.energy(x0)
         self.assignment += self._elapsed(x0)
         return energy
 

@@ -68,7 +68,7 @@ class Observations:
             views[0].rotations if views else None,
             frame.to_physical(coarse[0].points) if coarse else None,
             frame.to_physical(subunit[0].points) if subunit else None,
-            likelihood.weight.tolist() if isinstance(likelihood, Joint) else None,
+            likelihood.weights.tolist() if isinstance(likelihood, Joint) else None,
         )
 
     def frame(self) -> Frame:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_number, check_points
-from dpskit.likelihoods.protocol import WarmStart
+from dpskit.likelihoods.observation import with_noise
+from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
 
 
 @dataclass(frozen=True, eq=False)
-class LinearGaussian:
+class LinearGaussian(Measurement):
     """y = A vec(x0) + sigma z, z standard normal: A (m, n d) acts on the cloud flattened row by row; y (m,).
 
     E = 1/2 |A vec(x0) - y|^2 / n: for points seen one by one and known by number it is the E of `CoarseGrained`.
@@ -43,14 +44,18 @@ class LinearGaussian:
             )
         return self.y.to(x0) - x0.flatten(1) @ self.A.to(x0).T
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """(b, n, d) -> (b,)."""
         return self.residual(x0).square().sum(dim=1) / (2 * x0.shape[1])
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """log N(y; A vec(x0), sigma^2), (b, n, d) -> (b,)."""
         square = self.residual(x0).square().sum(dim=1)
         return -square / (2 * self.sigma**2) - len(self.y) * math.log(2 * math.pi * self.sigma**2) / 2
+
+    def with_noise(self, variance: float) -> LinearGaussian:
+        """The same data with `variance` added to sigma^2."""
+        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> LinearGaussian:
         """New data for one cloud x0 (n, d)."""

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dpskit.checks import check_array, check_points
 from dpskit.exact.linear_gaussian import LinearGaussian
-from dpskit.likelihoods.observation import check_given, check_sigma
-from dpskit.likelihoods.protocol import WarmStart
+from dpskit.likelihoods.observation import check_given, check_sigma, with_noise
+from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
 
@@ -20,7 +20,7 @@ LARGEST = 7  # points: 5,040 permutations
 
 
 @dataclass(frozen=True, eq=False)
-class UnknownOrder:
+class UnknownOrder(Measurement):
     """y_i = x_{P(i)} M + sigma z for an unknown permutation P, all n! of them equally probable.
 
     points y (n, e), n <= 7; sigma: the noise per coordinate; matrix M (d, e): what is seen of a point (None: all of it;
@@ -60,11 +60,11 @@ class UnknownOrder:
         square = (seen.unsqueeze(1) - self.points.to(x0).unsqueeze(1)).square().sum(dim=3)  # (b, y, x)
         return square[:, torch.arange(n), self.permutations].sum(dim=2)
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """1/2 min_P |P y - x M|^2 / n, (b, n, d) -> (b,). Paper: eqs. (10) and (12), over 2n."""
         return self.squares(x0).amin(dim=1) / (2 * len(self.points))
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0), (b, n, d) -> (b,): of 1/n! sum_P N(y; P x M, sigma^2), or of its largest term times n!."""
         sigma = check_given(self.sigma)
         exponents = -self.squares(x0) / (2 * sigma**2)
@@ -72,6 +72,10 @@ class UnknownOrder:
         if not self.marginal:
             return exponents.amax(dim=1) - norm
         return torch.logsumexp(exponents, dim=1) - math.log(len(self.permutations)) - norm
+
+    def with_noise(self, variance: float) -> UnknownOrder:
+        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
+        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> UnknownOrder:
         """New data for one cloud x0 (n, d): its points in random order, with noise."""

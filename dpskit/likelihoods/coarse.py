@@ -10,18 +10,21 @@ from torch import Tensor
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import resample
 from dpskit.likelihoods.observation import (
+    Memory,
     Observation,
+    changed,
     check_given,
     check_sigma,
     gaussian_log_prob,
     matched_energies,
     noisy,
+    with_noise,
 )
-from dpskit.likelihoods.protocol import WarmStart
+from dpskit.likelihoods.protocol import Measurement
 
 
 @dataclass(frozen=True, eq=False)
-class CoarseGrained:
+class CoarseGrained(Measurement):
     """A low-resolution structure y (m, 3) of the cloud, without correspondence.
 
     E = 1/2 min_P |P U y - x|_F^2 / n. sigma, seed and balanced as for `Projections`. Paper: eq. (12), over 2n.
@@ -32,6 +35,7 @@ class CoarseGrained:
     seed: int = 0
     balanced: bool = False
     observation: Observation = field(init=False, repr=False)
+    memory: Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points))
@@ -51,17 +55,25 @@ class CoarseGrained:
         mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(points.numpy())
         return CoarseGrained(torch.from_numpy(mixture.means_))
 
-    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energies(self, x0: Tensor) -> Tensor:
         """The energy as the only column: (b, n, 3) -> (b, 1)."""
-        return matched_energies([self.observation], [check_points("x0", x0, batched=True)], warm)
+        return matched_energies([self.observation], check_points("x0", x0, batched=True), self.memory)
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""
-        return self.energies(x0, warm).squeeze(1)
+        return self.energies(x0).squeeze(1)
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
-        return gaussian_log_prob(self.energies(x0, warm), [len(self.points)], 3, self.sigma)
+        return gaussian_log_prob(self.energies(x0), [len(self.points)], 3, self.sigma)
+
+    def with_noise(self, variance: float) -> CoarseGrained:
+        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
+        return with_noise(self, variance)
+
+    def start(self) -> CoarseGrained:
+        """The same data for one run: each matching starts from that of the last call. Call it for the energy."""
+        return changed(self, memory=Memory())
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> CoarseGrained:
         """New data for one cloud x0 (n, 3): a random subset of it, of the same size, with noise sigma."""

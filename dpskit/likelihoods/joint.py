@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_method
+from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import Projections
-from dpskit.likelihoods.protocol import Likelihood, WarmStart
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start
 
 
 @dataclass(frozen=True, eq=False)
-class Joint:
+class Joint(Measurement):
     """Independent observations: E = sum_k weights_k E_k.
 
     parts: any likelihoods, also one's own; weights: one per observation, in the order of the parts, each projection
@@ -23,8 +24,7 @@ class Joint:
     """
 
     parts: Sequence[Likelihood]
-    weights: Sequence[float] | None = None
-    weight: Tensor = field(init=False, repr=False)
+    weights: Sequence[float] | Tensor | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.parts, Sequence):
@@ -33,35 +33,42 @@ class Joint:
         if not parts:
             raise ValueError("parts must hold at least one likelihood, got none.")
         for k, part in enumerate(parts):
-            check_method(f"parts[{k}]", part, "energy(x0, warm)")
+            check_method(f"parts[{k}]", part, "energy(x0)")
         count = sum(len(part.points) if isinstance(part, Projections) else 1 for part in parts)
         weights = [1 / count] * count if self.weights is None else self.weights
-        weight = check_array("weights", weights, f"({count},)").float()
-        if weight.shape != (count,):
+        weights = check_array("weights", weights, f"({count},)").float()
+        if weights.shape != (count,):
             raise ValueError(
-                f"weights must be one for each of the {count} observations, got shape {tuple(weight.shape)}."
+                f"weights must be one for each of the {count} observations, got shape {tuple(weights.shape)}."
             )
-        if not bool((torch.isfinite(weight) & (weight >= 0)).all()) or float(weight.sum()) == 0:
-            raise ValueError(f"weights must be at least 0 and not all 0, got {weight.tolist()}.")
+        if not bool((torch.isfinite(weights) & (weights >= 0)).all()) or float(weights.sum()) == 0:
+            raise ValueError(f"weights must be at least 0 and not all 0, got {weights.tolist()}.")
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "weights", weights)
 
-    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energies(self, x0: Tensor) -> Tensor:
         """The energy of every observation, unweighted: (b, n, 3) -> (b, |y|)."""
         columns = [
-            part.energies(x0, warm) if isinstance(part, Projections) else part.energy(x0, warm).unsqueeze(1)
-            for part in self.parts
+            part.energies(x0) if isinstance(part, Projections) else part.energy(x0).unsqueeze(1) for part in self.parts
         ]
         return torch.cat(columns, dim=1)
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """The weighted sum: (b, n, 3) -> (b,)."""
-        energies = self.energies(x0, warm)
-        return energies @ self.weight.to(energies)
+        energies = self.energies(x0)
+        return energies @ self.weights.to(energies)
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """The sum of the parts' log densities, (b,); the weights play no role, since sigma carries the precision."""
-        return torch.stack([part.log_prob(x0, warm) for part in self.parts]).sum(dim=0)
+        return torch.stack([part.log_prob(x0) for part in self.parts]).sum(dim=0)
+
+    def with_noise(self, variance: float) -> Joint:
+        """The same data with `variance` added to the noise of every part, by its method `with_noise`."""
+        return changed(self, parts=tuple(part.with_noise(variance) for part in self.parts))
+
+    def start(self) -> Joint:
+        """The same data for one run, each part started. Call it for the energy."""
+        return changed(self, parts=tuple(map(start, self.parts)))
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Joint:
         """New data for one cloud x0 (n, 3), part by part, each with a method `simulate(x0, generator)`."""

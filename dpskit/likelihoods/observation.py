@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_number
-from dpskit.likelihoods.protocol import WarmStart
-from dpskit.transport.assignment import assign_each
+from dpskit.transport.assignment import Assignment, assign_each
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +23,18 @@ class Observation:
 
     U is a function of (seed, m, n): every observed point once, and the other n - m places redrawn at random (balanced:
     every point equally often, up to one); for m > n, n of the m points. It is kept as multiplicities, because the
-    matching only needs to know how often a point occurs. Paper: eq. (10) and its footnote.
+    matching only needs to know how often a point occurs. matrix (d, e): what is seen of a point; None: all of it.
+    Paper: eq. (10) and its footnote.
     """
 
     points: Tensor
     seed: int = 0
     balanced: bool = False
+    matrix: Tensor | None = None
+
+    def predict(self, x0: Tensor) -> Tensor:
+        """What would be seen of clouds (b, n, d) without noise: (b, n, e)."""
+        return x0 if self.matrix is None else x0 @ self.matrix.to(x0)
 
     def multiplicity(self, n: int) -> Tensor:
         """How many of n model points each observed point takes: (m,) integers that sum to n."""
@@ -40,21 +49,44 @@ class Observation:
         return every + torch.bincount(drawn, minlength=m)
 
 
-def matched_energies(
-    observations: Sequence[Observation], clouds: Sequence[Tensor], warm: WarmStart | None = None
-) -> Tensor:
-    """1/2 min_P |P U y_k - x_k|_F^2 / n for K observations y_k of model points x_k (b, n, d_k) -> (b, K).
+@dataclass(eq=False)
+class Memory:
+    """What one run keeps: its last clouds, their energies, and their assignments, from which the next ones start."""
+
+    x0: Tensor | None = None
+    version: int = 0
+    energies: Tensor | None = None
+    assignments: Sequence[Assignment] = ()
+
+    def holds(self, x0: Tensor) -> bool:
+        """Whether the energies are those of `x0`, which has not been changed in place since."""
+        return self.x0 is x0 and self.version == x0._version
+
+    def starts(self, count: int, batch: int) -> Sequence[Assignment | None]:
+        """One start for each of `count` observations of `batch` clouds."""
+        fitting = len(self.assignments) == count and len(self.assignments[0].index) == batch
+        return self.assignments if fitting else [None] * count
+
+
+def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Memory | None = None) -> Tensor:
+    """1/2 min_P |P U y_k - x_k|_F^2 / n for K observations y_k and what they see, x_k, of clouds (b, n, d) -> (b, K).
 
     The assignments are solved without gradient, all at once; by the envelope theorem the gradient of the minimum is
-    that of the matched distances. Paper: eqs. (10) and (12), over 2n.
+    that of the matched distances. memory: of a run; the energies of the same clouds are then not computed again when no
+    gradient is asked for. Paper: eqs. (10) and (12), over 2n.
     """
-    pairs = list(zip(observations, clouds, strict=True))
-    starts = {} if warm is None else warm
-    found = assign_each([(x, seen.points, seen.multiplicity(x.shape[1]), starts.get(seen)) for seen, x in pairs])
-    if warm is not None:
-        warm.update(zip(observations, found, strict=True))
-    matched = (x - seen.points.to(x)[best.index] for (seen, x), best in zip(pairs, found, strict=True))
-    return torch.stack([half_mean_square(difference) for difference in matched], dim=1)
+    memory = memory or Memory()
+    if memory.holds(x0) and not torch.is_grad_enabled():
+        return memory.energies
+    clouds = [view.predict(x0) for view in observations]
+    starts = memory.starts(len(observations), len(x0))
+    triples = list(zip(observations, clouds, starts, strict=True))
+    calls = [(x, view.points, view.multiplicity(x.shape[1]), assignment) for view, x, assignment in triples]
+    best = assign_each(calls)
+    matched = (x - view.points.to(x)[b.index] for (view, x, _), b in zip(triples, best, strict=True))
+    energies = torch.stack([half_mean_square(difference) for difference in matched], dim=1)
+    memory.x0, memory.version, memory.energies, memory.assignments = x0, x0._version, energies.detach(), best
+    return energies
 
 
 def half_mean_square(difference: Tensor) -> Tensor:
@@ -84,6 +116,20 @@ def check_given(sigma: float | None) -> float:
     if sigma is None:
         raise ValueError("sigma, the noise of the observation, must be given for log_prob and simulate; got None.")
     return sigma
+
+
+def with_noise(likelihood: T, variance: float) -> T:
+    """A copy of `likelihood` with `variance` added to sigma^2. In a run it shares the memory of the assignments."""
+    sigma = math.sqrt(check_given(likelihood.sigma) ** 2 + check_number("variance", variance, least=0.0))
+    return changed(likelihood, sigma=sigma)
+
+
+def changed(part: T, **fields: object) -> T:
+    """A copy of a frozen object with other values of `fields`, which are not checked again."""
+    twin = copy.copy(part)
+    for name, value in fields.items():
+        object.__setattr__(twin, name, value)
+    return twin
 
 
 def noisy(points: Tensor, sigma: float | None, generator: torch.Generator) -> Tensor:

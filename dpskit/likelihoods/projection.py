@@ -11,14 +11,17 @@ from torch import Tensor
 from dpskit.checks import check_integer, check_points, check_rotations
 from dpskit.cloud import as_generator, random_rotations, resample
 from dpskit.likelihoods.observation import (
+    Memory,
     Observation,
+    changed,
     check_given,
     check_sigma,
     gaussian_log_prob,
     matched_energies,
     noisy,
+    with_noise,
 )
-from dpskit.likelihoods.protocol import WarmStart
+from dpskit.likelihoods.protocol import Measurement
 
 
 def project(x: Tensor, rotation: Tensor) -> Tensor:
@@ -27,7 +30,7 @@ def project(x: Tensor, rotation: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Projections:
+class Projections(Measurement):
     """K projections y_k (m_k, 2) of the cloud from orientations R_k in O(3), without correspondence.
 
     E_k = 1/2 min_P |P U y_k - (x R_k)_{:, (1, 2)}|_F^2 / n, and the energy is the mean over the views. sigma: the noise
@@ -43,6 +46,7 @@ class Projections:
     seed: int = 0
     balanced: bool = False
     views: tuple[Observation, ...] = field(init=False, repr=False)
+    memory: Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not hasattr(self.points, "__iter__"):
@@ -55,7 +59,8 @@ class Projections:
         check_integer("seed", self.seed, least=0)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
-        views = tuple(Observation(y, self.seed + k, self.balanced) for k, y in enumerate(points))
+        pairs = enumerate(zip(points, rotations, strict=True))
+        views = tuple(Observation(y, self.seed + k, self.balanced, r[:, :2]) for k, (y, r) in pairs)
         object.__setattr__(self, "views", views)
 
     @staticmethod
@@ -83,18 +88,25 @@ class Projections:
             rotations.append(rotation)
         return Projections(observed, torch.stack(rotations), sigma)
 
-    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energies(self, x0: Tensor) -> Tensor:
         """The energy of every view: (b, n, 3) -> (b, K)."""
-        x0 = check_points("x0", x0, batched=True)
-        return matched_energies(self.views, [project(x0, rotation) for rotation in self.rotations], warm)
+        return matched_energies(self.views, check_points("x0", x0, batched=True), self.memory)
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""
-        return self.energies(x0, warm).mean(dim=1)
+        return self.energies(x0).mean(dim=1)
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
-        return gaussian_log_prob(self.energies(x0, warm), [len(y) for y in self.points], 2, self.sigma)
+        return gaussian_log_prob(self.energies(x0), [len(y) for y in self.points], 2, self.sigma)
+
+    def with_noise(self, variance: float) -> Projections:
+        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
+        return with_noise(self, variance)
+
+    def start(self) -> Projections:
+        """The same data for one run: each matching starts from that of the last call. Call it for the energy."""
+        return changed(self, memory=Memory())
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Projections:
         """New data of the same sizes, orientations and noise for one cloud x0 (n, 3)."""

@@ -2,28 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
 
+import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from dpskit.transport.assignment import Assignment
-
-WarmStart = dict[Any, "Assignment"]
-"""The last assignments of a run, one per observation. It belongs to the run, speeds its next assignments up, and
-never changes a result; an empty one starts cold."""
+from dpskit.checks import check_method
 
 
 class Likelihood(Protocol):
-    """p(y | x0) for one set of observations y."""
+    """p(y | x0) for one set of observations y. Bring your own: any object with `energy(x0)` is a likelihood.
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
-        """The misfit of clouds (b, n, 3) -> (b,), differentiable in x0, without a noise level: what `DPS` uses.
+    The methods of `Measurement` are optional, and needed only where they are used.
+    """
 
-        A likelihood without assignments ignores `warm`.
+    def energy(self, x0: Tensor) -> Tensor:
+        """The misfit E of clouds (b, n, 3) -> (b,), at least 0 and differentiable in x0, without a noise level."""
+        ...
+
+
+class Measurement(Likelihood, Protocol):
+    """A likelihood with a noise level, which makes it a density in y. All of the package's own are."""
+
+    def log_prob(self, x0: Tensor) -> Tensor:
+        """log p(y | x0) for clouds (b, n, 3) -> (b,): used by `LikelihoodScore`, `twisted_smc` and calibration."""
+        ...
+
+    def with_noise(self, variance: float) -> Self:
+        """The same data with `variance` added to that of the noise: used by `LikelihoodScore(prior_std)`."""
+        ...
+
+    def simulate(self, x0: Tensor, generator: torch.Generator) -> Self:
+        """New data for one cloud x0 (n, 3), with noise: used by calibration."""
+        ...
+
+    def start(self) -> Self:
+        """The likelihood for one run, called like a function for the energy.
+
+        It may keep what makes its next call faster, such as the last assignments, but no result depends on that.
         """
-        ...
+        return self
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
-        """log p(y | x0), a density in y, (b,): what `LikelihoodScore` and calibration use. Needs a noise level."""
-        ...
+    def __call__(self, x0: Tensor) -> Tensor:
+        """The energy, (b, n, 3) -> (b,)."""
+        return self.energy(x0)
+
+
+def start(likelihood: Likelihood) -> Likelihood:
+    """The likelihood for one run: `likelihood.start()`, or the likelihood itself where it has no such method.
+
+    Raises TypeError for an object without `energy(x0)`.
+    """
+    check_method("likelihood", likelihood, "energy(x0)")
+    if not hasattr(likelihood, "start"):
+        return likelihood
+    run = likelihood.start()
+    return run if hasattr(run, "energy") else _Started(likelihood, run)
+
+
+@dataclass(frozen=True, eq=False)
+class _Started:
+    """A likelihood whose `start` returns a plain function: that one is the energy of the run."""
+
+    likelihood: Likelihood
+    energy: Callable[[Tensor], Tensor]
+
+    def log_prob(self, x0: Tensor) -> Tensor:
+        return self.likelihood.log_prob(x0)
+
+    def with_noise(self, variance: float) -> Likelihood:
+        return self.likelihood.with_noise(variance)

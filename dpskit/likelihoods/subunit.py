@@ -9,13 +9,20 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import as_generator, resample
-from dpskit.likelihoods.observation import check_given, check_sigma, gaussian_log_prob, half_mean_square, noisy
-from dpskit.likelihoods.protocol import WarmStart
+from dpskit.likelihoods.observation import (
+    check_given,
+    check_sigma,
+    gaussian_log_prob,
+    half_mean_square,
+    noisy,
+    with_noise,
+)
+from dpskit.likelihoods.protocol import Measurement
 from dpskit.transport.assignment import assign
 
 
 @dataclass(frozen=True, eq=False)
-class Subunit:
+class Subunit(Measurement):
     """A part y (L, 3) of the cloud, L <= n, without correspondence.
 
     E = 1/2 min_P |P x - y|_F^2 / L over the ways to pick L of the n points. sigma as for `Projections`. Paper: eq.
@@ -43,8 +50,8 @@ class Subunit:
         chosen = int(torch.randint(n_clusters, (1,), generator=as_generator(seed)))
         return Subunit(points[torch.from_numpy(labels == chosen)])
 
-    def energies(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
-        """The energy as the only column: (b, n, 3) -> (b, 1). A part has no use for a warm start."""
+    def energies(self, x0: Tensor) -> Tensor:
+        """The energy as the only column: (b, n, 3) -> (b, 1)."""
         x0 = check_points("x0", x0, batched=True)
         self._check_size(x0.shape[1])
         index = assign(x0, self.points).index
@@ -52,13 +59,17 @@ class Subunit:
         difference = x0[taken] - self.points.to(x0)[index[taken]]
         return half_mean_square(difference.view(len(x0), *self.points.shape)).unsqueeze(1)
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""
-        return self.energies(x0, warm).squeeze(1)
+        return self.energies(x0).squeeze(1)
 
-    def log_prob(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
+    def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
-        return gaussian_log_prob(self.energies(x0, warm), [len(self.points)], 3, self.sigma)
+        return gaussian_log_prob(self.energies(x0), [len(self.points)], 3, self.sigma)
+
+    def with_noise(self, variance: float) -> Subunit:
+        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
+        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Subunit:
         """New data for one cloud x0 (n, 3): the L points nearest to a random one of it, with noise sigma."""

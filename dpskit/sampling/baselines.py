@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_number, check_points
 from dpskit.cloud import as_generator, random_rotations, resample
-from dpskit.likelihoods.protocol import Likelihood, WarmStart
+from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.samples import Samples, describe
 from dpskit.version import __version__
@@ -25,8 +25,11 @@ class Smoothed:
     weight: float
     n_neighbours: int
 
-    def energy(self, x0: Tensor, warm: WarmStart | None = None) -> Tensor:
-        return self.likelihood.energy(x0, warm) + self.weight * roughness(x0, self.n_neighbours)
+    def energy(self, x0: Tensor) -> Tensor:
+        return self.likelihood.energy(x0) + self.weight * roughness(x0, self.n_neighbours)
+
+    def start(self) -> Smoothed:
+        return replace(self, likelihood=start(self.likelihood))
 
 
 def roughness(x: Tensor, n_neighbours: int = 8) -> Tensor:
@@ -56,7 +59,7 @@ def smooth_map(
 
     weight: at least 0; 0 is maximum likelihood. The energy of the result is E alone.
     """
-    check_method("likelihood", likelihood, "energy(x0, warm)")
+    check_method("likelihood", likelihood, "energy(x0)")
     weight = check_number("weight", weight, least=0.0)
     n_neighbours, n_points = check_integer("n_neighbours", n_neighbours), check_integer("n_points", n_points)
     if n_neighbours >= n_points:
@@ -93,7 +96,7 @@ def nearest_training_cloud(
     """
     from tqdm.auto import tqdm
 
-    check_method("likelihood", likelihood, "energy(x0, warm)")
+    check_method("likelihood", likelihood, "energy(x0)")
     clouds = check_points("clouds", clouds, batched=True)
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
     n_rotations = check_integer("n_rotations", n_rotations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,27 +11,28 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_number
-from dpskit.likelihoods.observation import check_given
-from dpskit.likelihoods.protocol import Likelihood, WarmStart
+from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior, denoise
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreEval:
-    """One evaluation: score (b, n, d) of the guided marginal, denoised E[x0 | x] (b, n, d), energy (b,) or None.
+    """One evaluation: score (b, n, d) of the guided marginal, denoised E[x0 | x] (b, n, d), its energy (b,) or None.
 
-    log_twist: (b,) the approximation of log p(y | x) whose gradient the guidance adds, if it is one: see `twisted_smc`.
+    log_twist: (b,) the approximation of log p(y | x) whose gradient the guidance adds, None if it is not a gradient;
+    see `twisted_smc`. negative_log_likelihood: (b,) -log p(y | denoised), where the guidance uses it.
     """
 
     score: Tensor
     denoised: Tensor
     energy: Tensor | None
     log_twist: Tensor | None = None
+    negative_log_likelihood: Tensor | None = None
 
 
 Score = Callable[[Tensor, Tensor], ScoreEval]
-"""score(x, t): clouds (b, n, d) at times (b,). It belongs to one run: the warm start of its assignments lives in it."""
+"""score(x, t): clouds (b, n, d) at times (b,). It belongs to one run, whose assignments it keeps."""
 
 
 class Guidance(Protocol):
@@ -70,7 +70,7 @@ class DPS:
         check_number("alpha", self.alpha, least=0.0)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        return _reconstruction_guidance(prior, likelihood.energy, partial(_paper_zeta, self.alpha))
+        return _through_denoiser(prior, start(likelihood), _energy, partial(_paper_zeta, self.alpha))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class LikelihoodScore:
     adds the variance s^2 t^2 / (s^2 + t^2), which x0 has given x for a Gaussian prior of that standard deviation, to
     sigma^2, as in Song et al. (Pseudoinverse-guided diffusion, ICLR 2023): exact for that prior if the rows of a linear
     measurement are orthonormal, and for other priors and likelihoods a rough correction. It needs equal times in a
-    batch. The likelihood must have sigma, which is checked before the first step.
+    batch, and the likelihood's method `with_noise`.
     """
 
     prior_std: float | None = None
@@ -91,22 +91,20 @@ class LikelihoodScore:
             check_number("prior_std", self.prior_std, above=0.0)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        _check_noise(likelihood)
-
-        def one(energy: Tensor, n_points: int) -> Tensor:
-            return torch.ones_like(energy)
-
-        exact = _reconstruction_guidance(prior, _surprise(likelihood), one)
+        data = _with_density(likelihood)
+        through = _through_denoiser(prior, data, self._misfit, _one)
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
-            found = exact(x, t) if self.prior_std is None else inflated(x, t)
-            return replace(found, log_twist=-found.energy)
-
-        def inflated(x: Tensor, t: Tensor) -> ScoreEval:
-            variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
-            return _reconstruction_guidance(prior, _surprise(_noisier(likelihood, variance)), one)(x, t)
+            evaluation = through(x, t)
+            return replace(evaluation, log_twist=-evaluation.negative_log_likelihood)
 
         return score
+
+    def _misfit(self, likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
+        if self.prior_std is None:
+            return _negative_log_likelihood(likelihood, denoised, t)
+        variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
+        return -likelihood.with_noise(variance).log_prob(denoised)
 
 
 @dataclass(frozen=True)
@@ -128,23 +126,34 @@ class DataSpace:
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
         if self.alpha is None:
-            _check_noise(likelihood)
-        energy_of = _surprise(likelihood) if self.alpha is None else likelihood.energy
-        warm: WarmStart = {}
+            data, misfit, zeta = _with_density(likelihood), _negative_log_likelihood, _one
+        else:
+            data, misfit, zeta = start(likelihood), _energy, partial(_paper_zeta, self.alpha)
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
             with torch.no_grad():
                 denoised = denoise(prior, x, t)
             with torch.enable_grad():
                 leaf = denoised.detach().requires_grad_()
-                energy = energy_of(leaf, warm)
-                (gradient,) = torch.autograd.grad(energy.sum(), leaf)
-            energy = energy.detach()
-            zeta = torch.ones_like(energy) if self.alpha is None else _paper_zeta(self.alpha, energy, x.shape[1])
-            pull = -zeta[:, None, None] * gradient * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
-            return ScoreEval(prior_score(denoised, x, t) + pull, denoised, energy)
+                value = misfit(data, leaf, t)
+                (gradient,) = torch.autograd.grad(value.sum(), leaf)
+            pull = -zeta(value, x.shape[1])[:, None, None] * gradient
+            pull = pull * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
+            return _evaluation(data, prior_score(denoised, x, t) + pull, leaf, value.detach(), misfit)
 
         return score
+
+
+Misfit = Callable[[Likelihood, Tensor, Tensor], Tensor]
+"""misfit(likelihood, denoised, t) -> (b,): what a guidance differentiates."""
+
+
+def _energy(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
+    return likelihood.energy(denoised)
+
+
+def _negative_log_likelihood(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
+    return -likelihood.log_prob(denoised)
 
 
 def _paper_zeta(alpha: float, energy: Tensor, n_points: int) -> Tensor:
@@ -152,41 +161,42 @@ def _paper_zeta(alpha: float, energy: Tensor, n_points: int) -> Tensor:
     return alpha * (n_points / 1024) / energy.detach().clamp_min(1e-12).sqrt()
 
 
-def _check_noise(likelihood: Likelihood) -> None:
-    """Raise ValueError for a likelihood without sigma."""
-    for part in getattr(likelihood, "parts", [likelihood]):
-        check_given(getattr(part, "sigma", 1.0))
+def _one(misfit: Tensor, n_points: int) -> Tensor:
+    return torch.ones_like(misfit)
 
 
-def _noisier(likelihood: Likelihood, variance: float) -> Likelihood:
-    """The likelihood, or each of its parts, with `variance` added to sigma^2."""
-    if hasattr(likelihood, "parts"):
-        return replace(likelihood, parts=[_noisier(part, variance) for part in likelihood.parts])
-    return replace(likelihood, sigma=math.sqrt(likelihood.sigma**2 + variance))
+def _with_density(likelihood: Likelihood) -> Likelihood:
+    """The likelihood for one run; raises ValueError for one of the package's own without sigma."""
+    run = start(likelihood)
+    if hasattr(run, "with_noise"):
+        run.with_noise(0.0)
+    return run
 
 
-def _surprise(likelihood: Likelihood) -> Callable[[Tensor, WarmStart], Tensor]:
-    """-log p(y | x0)."""
-    return lambda x0, warm: -likelihood.log_prob(x0, warm)
-
-
-def _reconstruction_guidance(
-    prior: Prior, energy_of: Callable[[Tensor, WarmStart], Tensor], zeta: Callable[[Tensor, int], Tensor]
+def _through_denoiser(
+    prior: Prior, likelihood: Likelihood, misfit: Misfit, zeta: Callable[[Tensor, int], Tensor]
 ) -> Score:
     """Score of prior and likelihood; the gradient flows through the denoiser. Paper: eqs. (7), (9) and (18)."""
-    warm: WarmStart = {}
 
     def score(x: Tensor, t: Tensor) -> ScoreEval:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             denoised = denoise(prior, x, t)
-            energy = energy_of(denoised, warm)
-            (gradient,) = torch.autograd.grad(energy.sum(), x)
-        x, denoised, energy = x.detach(), denoised.detach(), energy.detach()
-        pull = -zeta(energy, x.shape[1])[:, None, None] * gradient
-        return ScoreEval(prior_score(denoised, x, t) + pull, denoised, energy)
+            value = misfit(likelihood, denoised, t)
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        x = x.detach()
+        pull = -zeta(value, x.shape[1])[:, None, None] * gradient
+        return _evaluation(likelihood, prior_score(denoised.detach(), x, t) + pull, denoised, value.detach(), misfit)
 
     return score
+
+
+@torch.no_grad()
+def _evaluation(likelihood: Likelihood, score: Tensor, denoised: Tensor, value: Tensor, misfit: Misfit) -> ScoreEval:
+    """The evaluation with the energy, which is the `value` of the misfit or else computed."""
+    if misfit is _energy:
+        return ScoreEval(score, denoised.detach(), value)
+    return ScoreEval(score, denoised.detach(), likelihood.energy(denoised).detach(), None, value)
 
 
 def prior_score(denoised: Tensor, x: Tensor, t: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_number
-from dpskit.likelihoods.protocol import Likelihood, WarmStart
+from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.samples import Samples, describe
 from dpskit.sampling.solvers import Info
@@ -23,26 +23,24 @@ def iterate_maximum_likelihood(
     n_steps: int = 100,
     learning_rate: float = 0.01,
     seed: int = 0,
-    warm: WarmStart | None = None,
 ) -> Iterator[Info]:
     """Adam on the energy from clouds that are uniform in [-1, 1]^3, one `Info` per step: x is where the step ends, and
-    the energy that of where it began. warm: an empty one, in which the assignments of the run are left. Paper: section
-    4.2."""
-    check_method("likelihood", likelihood, "energy(x0, warm)")
+    the energy that of where it began. likelihood: `likelihood.start()` lets each step start from the assignments of the
+    last. Paper: section 4.2."""
+    check_method("likelihood", likelihood, "energy(x0)")
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
     n_steps, seed = check_integer("n_steps", n_steps), check_integer("seed", seed, least=0)
     learning_rate = check_number("learning_rate", learning_rate, above=0.0)
     normal = NoiseSource(seed, range(n_samples), (n_points, 3)).draw(0)
-    warm = {} if warm is None else warm
-    return _descend(likelihood, 2 * torch.special.ndtr(normal) - 1, n_steps, learning_rate, warm)
+    return _descend(likelihood, 2 * torch.special.ndtr(normal) - 1, n_steps, learning_rate)
 
 
-def _descend(likelihood: Likelihood, x: Tensor, n_steps: int, learning_rate: float, warm: WarmStart) -> Iterator[Info]:
+def _descend(likelihood: Likelihood, x: Tensor, n_steps: int, learning_rate: float) -> Iterator[Info]:
     x = x.requires_grad_()
     optimizer = torch.optim.Adam([x], lr=learning_rate)
     for step in range(n_steps):
         optimizer.zero_grad()
-        energy = likelihood.energy(x, warm)
+        energy = likelihood.energy(x)
         energy.sum().backward()
         optimizer.step()
         reached = x.detach().clone()
@@ -67,15 +65,14 @@ def maximum_likelihood(
     """
     from tqdm.auto import tqdm
 
-    warm: WarmStart = {}
+    run = start(likelihood)
     steps = iterate_maximum_likelihood(
-        likelihood,
+        run,
         n_samples=n_samples,
         n_points=n_points,
         n_steps=n_steps,
         learning_rate=learning_rate,
         seed=seed,
-        warm=warm,
     )
     for info in tqdm(steps, total=n_steps, desc="maximum likelihood", unit="step", disable=not progress):
         points = info.x
@@ -85,4 +82,4 @@ def maximum_likelihood(
         "n_steps": n_steps,
         "learning_rate": learning_rate,
     }
-    return Samples(points, likelihood.energy(points, warm).detach(), settings, seed, __version__)
+    return Samples(points, run.energy(points).detach(), settings, seed, __version__)

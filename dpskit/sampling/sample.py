@@ -44,7 +44,7 @@ def iterate(
     """
     check_method("prior", prior, "denoise(x, t)")
     if likelihood is not None:
-        check_method("likelihood", likelihood, "energy(x0, warm)")
+        check_method("likelihood", likelihood, "energy(x0)")
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
     dim, seed = check_integer("dim", dim), check_integer("seed", seed, least=0)
     first = check_integer("first", first, least=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -84,7 +84,7 @@ def twisted_smc(
     from tqdm.auto import tqdm
 
     check_method("prior", prior, "denoise(x, t)")
-    check_method("likelihood", likelihood, "log_prob(x0, warm)")
+    check_method("likelihood", likelihood, "log_prob(x0)")
     n_particles, n_points = check_integer("n_particles", n_particles), check_integer("n_points", n_points)
     dim, seed = check_integer("dim", dim), check_integer("seed", seed, least=0)
     prior_std = check_number("prior_std", prior_std, above=0.0)
@@ -161,4 +161,4 @@ def _transition_std(t: float, t_next: float, prior_std: float) -> float:
 def _evaluate(found: ScoreEval, likelihood: Likelihood) -> ScoreEval:
     """The evaluation with a twisting function, in double precision."""
     twist = likelihood.log_prob(found.denoised).detach() if found.log_twist is None else found.log_twist
-    return ScoreEval(found.score, found.denoised, found.energy, twist.double())
+    return replace(found, log_twist=twist.double())

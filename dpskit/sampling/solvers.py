@@ -26,10 +26,10 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Info:
-    """What a step tells: its number (from 0), the time it reached, the clouds x there, and the last evaluation.
+    """Diagnostics of one solver step: its number (from 0), the time it reached, the clouds x there, and an evaluation.
 
-    denoised (b, n, d) and energy (b,), None without a likelihood, are those of the step's first score evaluation, at
-    the time it started from.
+    denoised (b, n, d), its energy E (b,), None without a likelihood, and negative_log_likelihood (b,), None unless the
+    guidance uses it, are those of the step's first score evaluation, at the time it started from.
     """
 
     step: int
@@ -37,6 +37,7 @@ class Info:
     x: Tensor
     denoised: Tensor
     energy: Tensor | None
+    negative_log_likelihood: Tensor | None = None
 
 
 class Solver(Protocol):
@@ -125,5 +126,5 @@ def _injected(state: State, beta: float, t: float, dt: float) -> Tensor | float:
 
 
 def _finish(state: State, x: Tensor, t: float, first: ScoreEval) -> tuple[State, Info]:
-    info = Info(state.step, t, x, first.denoised, first.energy)
+    info = Info(state.step, t, x, first.denoised, first.energy, first.negative_log_likelihood)
     return State(x, state.step + 1, state.noise), info

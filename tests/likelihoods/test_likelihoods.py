@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import math
 
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from torch.distributions import Normal
 
 from dpskit import CoarseGrained, Joint, Projections, Subunit, random_rotations
+from dpskit.likelihoods import observation
 from dpskit.likelihoods.observation import Observation
 from dpskit.likelihoods.projection import project
+from dpskit.likelihoods.protocol import start
 
 seeds = st.integers(0, 10_000)
 sizes = st.integers(1, 7)
@@ -64,8 +67,8 @@ def test_multiplicities_depend_on_the_seed_and_redraw_uniformly():
 
 
 def test_downsampling_and_balancing_choose_uniformly():
-    for observation, n, expected in [(Observation, 3, 3 / 8), (lambda y, s: Observation(y, s, True), 11, 1 + 3 / 8)]:
-        counts = torch.stack([observation(torch.zeros(8, 2), seed).multiplicity(n) for seed in range(2000)])
+    for observe, n, expected in [(Observation, 3, 3 / 8), (lambda y, s: Observation(y, s, True), 11, 1 + 3 / 8)]:
+        counts = torch.stack([observe(torch.zeros(8, 2), seed).multiplicity(n) for seed in range(2000)])
         z = (counts.double().mean(dim=0) - expected) / math.sqrt(3 / 8 * 5 / 8 / 2000)
         assert z.abs().max() < 4
 
@@ -155,10 +158,10 @@ def test_joint_is_the_weighted_sum_over_all_observations(seed, given_weights):
 class Height:
     """One's own likelihood: the mean height is 0.5, with noise 0.1."""
 
-    def energy(self, x0, warm=None):
+    def energy(self, x0):
         return (x0[..., 2].mean(dim=1) - 0.5).square() / 2
 
-    def log_prob(self, x0, warm=None):
+    def log_prob(self, x0):
         return Normal(0.5, 0.1).log_prob(x0[..., 2].mean(dim=1))
 
 
@@ -166,9 +169,9 @@ def test_joint_takes_any_likelihood():
     x, kinds = clouds(1, 2, 9, 3), every_kind(2, 9)
     joint = Joint([Height(), kinds["projections"], kinds["joint"]], [2, 3, 4, 5])
     expected = 2 * Height().energy(x) + kinds["projections"].energies(x) @ clouds(0, 2).new_tensor([3.0, 4.0])
-    warm = {}
-    assert torch.allclose(joint.energy(x, warm), expected + 5 * kinds["joint"].energy(x))
-    assert len(warm) == 3  # of two views, which both share, and of a coarse structure
+    expected = expected + 5 * kinds["joint"].energy(x)
+    for data in (joint, joint.start()):
+        assert torch.allclose(data.energy(x), expected)
     densities = [Height(), kinds["projections"], kinds["joint"]]
     assert torch.allclose(joint.log_prob(x), sum(part.log_prob(x) for part in densities))
 
@@ -314,7 +317,7 @@ def test_simulate_keeps_sizes_and_settings_and_follows_the_generator(normal, kin
     assert all(torch.equal(a, b) for a, b in zip(arrays(first), arrays(again), strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(arrays(first), arrays(other), strict=True))
     if kind == "joint":
-        assert torch.equal(first.weight, data.weight)
+        assert torch.equal(first.weights, data.weights)
         assert [part.sigma for part in first.parts] == [0.2, 0.3, 0.4]
     else:
         assert first.sigma == data.sigma
@@ -353,12 +356,77 @@ def test_a_simulated_subunit_is_a_neighbourhood():
 
 @pytest.mark.parametrize("kind", ["projections", "coarse", "subunit", "joint"])
 def test_a_warm_start_never_changes_a_result(kind):
-    data, x, warm = every_kind(7, 30)[kind], clouds(8, 2, 30, 3), {}
+    data, x = every_kind(7, 30)[kind], clouds(8, 2, 30, 3)
+    energy = data.start()
     for step in range(6):
         x = x + 0.3 * clouds(20 + step, 2, 30, 3)
-        assert torch.equal(data.energy(x, warm), data.energy(x))
-        assert torch.equal(data.log_prob(x, warm), data.log_prob(x))
-    assert len(warm) == {"projections": 2, "coarse": 1, "subunit": 0, "joint": 3}[kind]
+        assert torch.equal(energy(x), data.energy(x))
+        assert torch.equal(energy.log_prob(x), data.log_prob(x))
+        with torch.no_grad():
+            assert torch.equal(energy(x), data.energy(x))
+    other = clouds(30, 3, 30, 3)  # another batch size
+    assert torch.equal(energy(other), data.energy(other))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("projections", 2), ("coarse", 1), ("joint", 3)])
+def test_a_run_keeps_its_assignments_and_its_noisier_copies_share_them(monkeypatch, kind, count):
+    starts, solve = [], observation.assign_each
+
+    def watched(calls):
+        starts.extend(call[3] is not None for call in calls)
+        return solve(calls)
+
+    monkeypatch.setattr(observation, "assign_each", watched)
+    data, x = every_kind(7, 12)[kind], clouds(8, 2, 12, 3)
+    run = data.start()
+    for _ in range(2):
+        run(x)
+        data.energy(x)  # what a run keeps, nobody else has
+    run.with_noise(0.1).log_prob(2 * x)
+    assert starts == [False] * 2 * count + ([True] * count + [False] * count) + [True] * count
+
+
+def test_a_run_computes_the_energies_of_a_cloud_once_unless_it_changes_or_a_gradient_is_asked_for(monkeypatch):
+    solved, solve = [], observation.assign_each
+    monkeypatch.setattr(observation, "assign_each", lambda calls: solved.append(1) or solve(calls))
+    run, x = every_kind(7, 12)["coarse"].start(), clouds(8, 2, 12, 3).requires_grad_()
+    for _ in range(2):  # a graph of its own for each gradient
+        torch.autograd.grad(run(x).sum(), x)
+    assert len(solved) == 2
+    with torch.no_grad():
+        before = run(x)
+        assert len(solved) == 2
+        x += 1
+        assert not torch.isclose(run(x), before).any() and len(solved) == 3
+
+
+@pytest.mark.parametrize("kind", ["projections", "coarse", "subunit", "joint"])
+def test_with_noise_adds_to_the_variance(kind):
+    data, x = every_kind(7, 9)[kind], clouds(8, 2, 9, 3)
+    noisier = data.with_noise(0.25)
+    parts = [(a, b) for a, b in zip(getattr(data, "parts", [data]), getattr(noisier, "parts", [noisier]), strict=True)]
+    expected = 0
+    for part, other in parts:
+        assert other.sigma == pytest.approx(math.sqrt(part.sigma**2 + 0.25))
+        expected = expected + dataclasses.replace(part, sigma=other.sigma).log_prob(x)
+    assert torch.allclose(noisier.log_prob(x), expected)
+    assert torch.equal(noisier.energy(x), data.energy(x))
+
+
+def test_a_function_that_a_likelihood_of_ones_own_starts_is_its_energy():
+    class Mine(Height):
+        def start(self):
+            return lambda x0: 2 * self.energy(x0)
+
+        def with_noise(self, variance):
+            return "noisier"
+
+    x = clouds(1, 2, 9, 3)
+    run = start(Mine())
+    assert torch.equal(run.energy(x), 2 * Height().energy(x))
+    assert torch.equal(run.log_prob(x), Height().log_prob(x)) and run.with_noise(1.0) == "noisier"
+    own = Height()
+    assert start(own) is own
 
 
 def test_a_likelihood_remembers_nothing():
@@ -437,8 +505,8 @@ def test_observed_subunit_is_one_cluster(normal):
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
-class OneArgument:
-    def energy(self, x0):
+class TwoArguments:
+    def energy(self, x0, warm):
         return x0.sum(dim=(1, 2))
 
 
@@ -484,8 +552,8 @@ FLAT, DEEP, EYE = torch.zeros(4, 2), torch.zeros(4, 3), torch.eye(3)[None]
         (lambda: Projections([FLAT], EYE).energy(FLAT[None]), ValueError, ["x0", "(1, 4, 2)"]),
         (lambda: Joint([]), ValueError, ["parts", "none"]),
         (lambda: Joint(Subunit(DEEP)), TypeError, ["parts", "Subunit"]),
-        (lambda: Joint([DEEP]), TypeError, ["parts[0]", "energy(x0, warm)", "Tensor"]),
-        (lambda: Joint([Subunit(DEEP), OneArgument()]), TypeError, ["parts[1]", "energy(x0, warm)", "got energy(x0)"]),
+        (lambda: Joint([DEEP]), TypeError, ["parts[0]", "energy(x0)", "Tensor"]),
+        (lambda: Joint([Subunit(DEEP), TwoArguments()]), TypeError, ["parts[1]", "energy(x0)", "got energy(x0, warm)"]),
         (lambda: Joint([Subunit(DEEP)], [1.0, 1.0]), ValueError, ["weights", "1 observations", "(2,)"]),
         (lambda: Joint([Subunit(DEEP)], [-1.0]), ValueError, ["weights", "-1.0"]),
         (lambda: Joint([Subunit(DEEP)], [math.nan]), ValueError, ["weights", "nan"]),

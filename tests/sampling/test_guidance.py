@@ -175,7 +175,8 @@ def test_likelihood_score_is_the_gradient_of_log_prob(prior):
     pull = finite_difference(lambda x: data.log_prob(prior.denoise(x, t)), x)
     prior_score = (prior.denoise(x, t) - x) / t[:, None, None] ** 2
     assert torch.allclose(found.score, prior_score + pull, rtol=1e-5, atol=1e-4)
-    assert torch.allclose(found.energy, -data.log_prob(prior.denoise(x, t)))
+    assert torch.allclose(found.negative_log_likelihood, -data.log_prob(prior.denoise(x, t)))
+    assert torch.equal(found.energy, data.energy(prior.denoise(x, t)))
 
 
 def test_likelihood_score_of_a_linear_problem_by_hand():
@@ -194,7 +195,9 @@ def test_runs_do_not_share_their_warm_starts():
     assert torch.equal(one(x, t).score, first.score)
 
 
-@pytest.mark.parametrize("guidance", [DPS(), LikelihoodScore(), DataSpace(), DataSpace(alpha=100.0)])
+@pytest.mark.parametrize(
+    "guidance", [DPS(), LikelihoodScore(), LikelihoodScore(0.4), DataSpace(), DataSpace(alpha=100.0)]
+)
 def test_an_evaluation_starts_from_the_assignments_of_the_last(monkeypatch, guidance):
     data, x, t = problem()
     starts, solve = [], observation.assign_each

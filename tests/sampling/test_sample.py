@@ -153,7 +153,7 @@ def test_anything_with_energy_is_a_likelihood():
     """One's own likelihood needs neither observations nor the base of any class."""
 
     class Height:
-        def energy(self, x0, warm=None):
+        def energy(self, x0):
             return (x0[..., 2] - 0.5).square().mean(dim=1)
 
     prior = GaussianPrior(0.0, 0.3)
@@ -250,10 +250,10 @@ def test_an_abandoned_run_leaves_no_trace(data):
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
-class OneArgument:
-    """A likelihood whose energy takes no warm start."""
+class TwoArguments:
+    """A likelihood whose energy asks for more than the clouds."""
 
-    def energy(self, x0):
+    def energy(self, x0, warm):
         raise AssertionError("work has begun")
 
 
@@ -283,7 +283,7 @@ BAD_SETTINGS = [
     ({"prior": GaussianPrior}, TypeError, ["prior", "the class GaussianPrior"]),
     ({"likelihood": [1, 2]}, TypeError, ["likelihood", "energy", "list"]),
     ({"likelihood": Subunit}, TypeError, ["likelihood", "the class Subunit"]),
-    ({"likelihood": OneArgument()}, TypeError, ["likelihood", "energy(x0, warm)", "got energy(x0)"]),
+    ({"likelihood": TwoArguments()}, TypeError, ["likelihood", "energy(x0)", "got energy(x0, warm)"]),
 ]
 
 
@@ -338,7 +338,7 @@ def test_a_run_that_overflows_is_refused(one_sentence, network_prior, data):
         run(network_prior, data, guidance=DPS(1e38))
 
     class Cliff:
-        def energy(self, x0, warm=None):
+        def energy(self, x0):
             return (1e25 * x0).square().sum(dim=(1, 2))
 
     with one_sentence(ValueError, "diverge", "lower alpha", "NaN"):
