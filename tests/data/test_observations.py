@@ -108,7 +108,7 @@ def test_round_trip_of_a_file(tmp_path, weights):
 def test_weights_default_to_equal_ones(tmp_path):
     _, data = simulated(2)
     write_observations(Observations.of(data, FRAME), tmp_path / "x.toml")
-    torch.testing.assert_close(read_observations(tmp_path / "x.toml").likelihood().weight, torch.full((4,), 0.25))
+    torch.testing.assert_close(read_observations(tmp_path / "x.toml").likelihood().weights, torch.full((4,), 0.25))
 
 
 def test_a_subunit_from_chains_of_a_structure(tmp_path):
