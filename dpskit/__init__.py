@@ -33,6 +33,7 @@ from dpskit.experiments.reconstruction import Reconstruction, reconstruct
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.image import ProjectionImages
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
@@ -78,6 +79,7 @@ __all__ = [
     "Observations",
     "Particles",
     "PointMixturePrior",
+    "ProjectionImages",
     "Projections",
     "Reconstruction",
     "Replacement",

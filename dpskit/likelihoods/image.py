@@ -1,0 +1,234 @@
+"""Images of the cloud from known orientations, pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
+from dpskit.cloud import Frame, as_generator, random_rotations
+from dpskit.likelihoods.gaussian_image import gaussian_image
+from dpskit.likelihoods.projection import project
+
+WIDTH = 1 / 16  # of a point, in units of the cube: near the spacing of 1,024 points in a complex
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionImages:
+    """K images y_k (n, n) of the cloud, whose points are seen as Gaussians.
+
+    The model f_k of image k is the projection (x R_k)_{:, (1, 2)}, every point a Gaussian, through the contrast
+    transfer function if there is one; then y_k = a_k f_k + b_k + noise with a scale a_k >= 0 and an offset b_k.
+
+    Parameters
+    ----------
+    pixels : Tensor
+        (k, n, n), rows along y and columns along x; what is looked at is bright. Pixel [n // 2, n // 2] shows the
+        origin of the physical space, not the centre of the cube.
+    rotations : Tensor
+        (k, 3, 3) in O(3), as in `Projections`.
+    pixel_size : float
+        In the unit of the frame (angstrom), as all lengths here.
+    frame : Frame
+        Where the cube of the cloud lies.
+    width : float, optional
+        Standard deviation of a point's Gaussian; None: a sixteenth of `frame.scale`, but at least a pixel.
+    sigma : float or Tensor, optional
+        Noise of a pixel, one number or one for each image (k,), in units of the pixels; `log_prob` needs it.
+    ctf : Tensor, optional
+        (k, n, n // 2 + 1), real: the transfer functions in the order of `torch.fft.rfft2`, such as
+        `Optics.transfer`. The image is taken to be periodic, so leave an empty border.
+    shifts : Tensor, optional
+        (k, 2): what is to be added to the positions in image k to centre it, as in `Poses`.
+    mask : Tensor, optional
+        (n, n) or (k, n, n): the weight of a pixel, at least 0.
+    scale, offset : Tensor, optional
+        (k,) each: a_k and b_k. None: those that fit an image best, for every cloud anew.
+
+    Notes
+    -----
+    E_k = w^2 (1 - r |r|), with w the width in units of the cube and r the correlation of image and model: for r >= 0
+    this is w^2 min_{a, b} |y - a f - b|^2 / |y - mean(y)|^2. The factor brings it to the scale of the other energies:
+    where Gaussians lie at random, moving all of them by a small d changes E by d^2 / 2, as it does for matched points.
+    With noise E stays above 0: w^2 / (1 + signal-to-noise ratio) for the true cloud.
+    """
+
+    pixels: Tensor
+    rotations: Tensor
+    pixel_size: float
+    frame: Frame
+    width: float | None = None
+    sigma: float | Tensor | None = None
+    ctf: Tensor | None = None
+    shifts: Tensor | None = None
+    mask: Tensor | None = None
+    scale: Tensor | None = None
+    offset: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        pixels = _finite("pixels", self.pixels, "(k, n, n)")
+        if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2] or pixels.numel() == 0:
+            raise ValueError(f"pixels must have shape (k, n, n), got {tuple(pixels.shape)}.")
+        (k, n, _), rotations = pixels.shape, check_rotations("rotations", self.rotations)
+        if len(rotations) != k:
+            raise ValueError(f"pixels and rotations must be equally many, got {k} and {len(rotations)}.")
+        if not isinstance(self.frame, Frame):
+            raise TypeError(f"frame must be a Frame, got {type(self.frame).__name__}.")
+        pixel_size = check_number("pixel_size", self.pixel_size, above=0.0)
+        width = max(WIDTH * self.frame.scale, pixel_size) if self.width is None else self.width
+        if (self.scale is None) != (self.offset is None):
+            raise ValueError("scale and offset must both be given, or both be None to be fitted; got only one.")
+        sizes = {"ctf": (k, n, n // 2 + 1), "shifts": (k, 2), "scale": (k,), "offset": (k,)}
+        given = {name: _shaped(name, getattr(self, name), size) for name, size in sizes.items()}
+        given["mask"] = _mask(self.mask, pixels)
+        if self.sigma is not None:
+            sigma = check_array("sigma", self.sigma, f"({k},)").float()
+            if sigma.shape not in ((), (k,)) or not bool((sigma.isfinite() & (sigma > 0)).all()):
+                raise ValueError(f"sigma must be above 0, one number or one for each of {k} images, got {self.sigma}.")
+            given["sigma"] = sigma.expand(k)
+        if bool((_centred(pixels, given["mask"]).square().mean(dim=(1, 2)) == 0).any()):
+            raise ValueError("pixels must differ within every image, got one that is constant.")
+        given |= {"pixels": pixels, "rotations": rotations, "pixel_size": pixel_size}
+        given["width"] = check_number("width", width, above=0.0)
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def observe(
+        points: Tensor,
+        frame: Frame,
+        n_views: int = 4,
+        size: int = 64,
+        seed: int = 0,
+        *,
+        snr: float | None = None,
+        pixel_size: float | None = None,
+        width: float | None = None,
+        proper: bool = True,
+    ) -> ProjectionImages:
+        """Images of `points` (n, 3) in the cube from random orientations, the same for a seed as `Projections`'.
+
+        snr: variance of the signal over that of the noise, both over all pixels (None: no noise). pixel_size: in the
+        unit of the frame (None: what leaves a border of four widths around the points).
+        """
+        points = check_points("points", points)
+        n_views, size = check_integer("n_views", n_views), check_integer("size", size, least=4)
+        width = WIDTH * frame.scale if width is None else check_number("width", width, above=0.0)
+        physical = frame.to_physical(points)
+        reach = float(physical.norm(dim=1).max()) + 4 * width
+        pixel_size = 2 * reach / size if pixel_size is None else pixel_size
+        generator = as_generator(seed)
+        rotations = torch.cat([random_rotations(1, generator, proper=proper) for _ in range(n_views)])
+        views = [gaussian_image(project(physical, r), size, pixel_size, width) for r in rotations]
+        pixels, sigma = torch.stack(views), None
+        if snr is not None:
+            sigma = pixels.std(dim=(1, 2)) / math.sqrt(check_number("snr", snr, above=0.0))
+            pixels = pixels + sigma[:, None, None] * torch.randn(pixels.shape, generator=generator)
+        return ProjectionImages(pixels, rotations, pixel_size, frame, width, sigma)
+
+    def images(self, x0: Tensor) -> Tensor:
+        """The models f of clouds (b, n, 3), before scale and offset: (b, k, n, n)."""
+        physical = self.frame.to_physical(check_points("x0", x0, batched=True))
+        seen = torch.stack([project(physical, rotation) for rotation in self.rotations], dim=1)
+        if self.shifts is not None:
+            seen = seen - self.shifts.to(seen)[:, None, :]
+        drawn = gaussian_image(seen, self.pixels.shape[-1], self.pixel_size, self.width)
+        if self.ctf is not None:
+            drawn = torch.fft.irfft2(torch.fft.rfft2(drawn) * self.ctf.to(drawn), s=self.pixels.shape[1:])
+        return drawn
+
+    def energies(self, x0: Tensor) -> Tensor:
+        """The energy of every image: (b, n, 3) -> (b, k)."""
+        drawn = self.images(x0)
+        length = (self.width / self.frame.scale) ** 2
+        pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)
+        own = (weight * _centred(pixels, weight).square()).sum(dim=(1, 2))
+        if self.scale is not None:
+            return length * self._squares(drawn) / own
+        model = _centred(drawn, weight)
+        both = (weight * model * pixels).sum(dim=(2, 3))
+        variance = (weight * model.square()).sum(dim=(2, 3)).clamp(min=torch.finfo(drawn.dtype).tiny)
+        return length * (1 - both * both.abs() / (variance * own))
+
+    def energy(self, x0: Tensor) -> Tensor:
+        """The mean over the images: (b, n, 3) -> (b,)."""
+        return self.energies(x0).mean(dim=1)
+
+    def log_prob(self, x0: Tensor) -> Tensor:
+        """log p(y | x0) with the noise sigma, (b,): of the pixels that the mask leaves, each counted by its weight.
+
+        Where scale and offset are not given, those that fit best stand in. Raises ValueError without sigma.
+        """
+        sigma = self._noise().to(x0)
+        squares, count = self._squares(self.images(x0)), self.mask.to(x0).sum(dim=(1, 2))
+        return -(squares / (2 * sigma**2) + count * (sigma.log() + math.log(2 * math.pi) / 2)).sum(dim=1)
+
+    def simulate(self, x0: Tensor, generator: torch.Generator) -> ProjectionImages:
+        """New images of one cloud x0 (n, 3), from the same orientations and with the same noise.
+
+        Scale and offset are those given, or else those with which x0 fits the present images best.
+        """
+        drawn = self.images(check_points("x0", x0)[None])
+        scale, offset = (value[0, :, None, None] for value in self._fit(drawn))
+        noise = self._noise()[:, None, None] * torch.randn(self.pixels.shape, generator=generator)
+        return replace(self, pixels=scale * drawn[0] + offset + noise)
+
+    def _noise(self) -> Tensor:
+        if self.sigma is None:
+            raise ValueError("sigma, the noise of the pixels, must be given for log_prob and simulate; got None.")
+        return self.sigma
+
+    def _fit(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and offset (b, k) each: those given, or the least squares with scale >= 0."""
+        if self.scale is not None:
+            return self.scale.to(drawn).expand(drawn.shape[:2]), self.offset.to(drawn).expand(drawn.shape[:2])
+        pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)
+        model, count = _centred(drawn, weight), weight.sum(dim=(1, 2))
+        variance = (weight * model.square()).sum(dim=(2, 3)).clamp(min=torch.finfo(drawn.dtype).tiny)
+        scale = ((weight * model * pixels).sum(dim=(2, 3)) / variance).clamp(min=0)
+        offset = ((weight * pixels).sum(dim=(1, 2)) - scale * (weight * drawn).sum(dim=(2, 3))) / count
+        return scale, offset
+
+    def _squares(self, drawn: Tensor) -> Tensor:
+        """The weighted sum of squared residuals of every image, (b, k)."""
+        scale, offset = (value[..., None, None] for value in self._fit(drawn))
+        residual = self.pixels.to(drawn) - scale * drawn - offset
+        return (self.mask.to(drawn) * residual.square()).sum(dim=(2, 3))
+
+
+def _centred(images: Tensor, weight: Tensor) -> Tensor:
+    """`images` (..., k, n, n) less the weighted mean of each."""
+    mean = (weight * images).sum(dim=(-2, -1), keepdim=True) / weight.sum(dim=(-2, -1), keepdim=True)
+    return images - mean
+
+
+def _finite(name: str, value: Tensor, shape: str) -> Tensor:
+    array = check_array(name, value, shape).float()
+    if not bool(torch.isfinite(array).all()):
+        raise ValueError(f"{name} must be finite, got NaN or infinity.")
+    return array
+
+
+def _shaped(name: str, value: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+    if value is None:
+        return None
+    array = _finite(name, value, str(shape))
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(array.shape)}.")
+    return array
+
+
+def _mask(mask: Tensor | None, pixels: Tensor) -> Tensor:
+    """Weights of the shape of the pixels; one for all without a mask."""
+    if mask is None:
+        return torch.ones(1).expand(pixels.shape)
+    weight = _finite("mask", mask, "(n, n) or (k, n, n)")
+    if weight.shape not in (pixels.shape, pixels.shape[1:]):
+        raise ValueError(f"mask must have shape (n, n) or (k, n, n), got {tuple(weight.shape)}.")
+    weight = weight.expand(pixels.shape)
+    if not bool((weight >= 0).all()) or bool((weight.sum(dim=(1, 2)) == 0).any()):
+        raise ValueError("mask must be at least 0, and above 0 in some pixels of every image.")
+    return weight
