@@ -27,7 +27,7 @@ def test_train_then_sample(clouds, tmp_path, capsys):
     for option, words in {
         "--seed 1": "seed = 1 instead of 0",
         "--clouds 48": "clouds = 48 instead of 32",
-        "--proper": "proper = True instead of False",
+        "--orientation rotated": "orientation = 'rotated' instead of 'upright'",
         "--precision bf16": "precision = 'bf16' instead of 'fp32'",
         "--minutes 5": "--minutes must be left out",
     }.items():

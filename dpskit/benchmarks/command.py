@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dpskit.commands.parser import add_command
-from dpskit.priors.transformer import PRESETS
+from dpskit.priors.networks import PRESETS
 
 
 def add(commands: Any) -> None:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from dpskit.checks import check_integer, check_number
 from dpskit.markdown import markdown_table
 from dpskit.priors.edm import DiffusionPrior, edm_loss
-from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer
+from dpskit.priors.networks import PRESETS, NetworkConfig, build
 
 EVALUATIONS = 199  # of the network per sample: 100 steps of Algorithm 1, of which the last takes one
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def forward_flops(network: NetworkConfig, n_points: int) -> int:
-    """Floating-point operations of one forward pass for one cloud; a multiplication and an addition are two.
+    """Floating-point operations of the matrix products of one forward pass for one cloud, as PyTorch counts them.
 
-    Matrix products and attention: per block 24 n w^2 + 4 n^2 w, and 12 n w at the ends, 16 w^2 for the time. A training
-    step takes three times as many (forward, and backward to the activations and to the weights).
+    A multiplication and an addition are two. A training step takes about three times as many (forward, and backward to
+    the activations and to the weights; the local features of a latent network need no backward pass there).
     """
-    n, w = n_points, network.width
-    return network.layers * (24 * n * w**2 + 4 * n**2 * w) + 12 * n * w + 16 * w**2
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # Counts without computing; the plain attention, because the fused one of the CPU is not counted.
+    with FakeTensorMode(), FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        build(replace(network, aligned=False))(torch.zeros(1, n_points, 3), torch.ones(1))
+    return counter.get_total_flops()
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def peak_flops(device: str, precision: str, seconds: float = 5.0) -> float:
 
 
 def _training(network: NetworkConfig, n_points: int, batch: int, device: str, precision: str) -> Callable[[], object]:
-    model = PointTransformer(network).to(device)
+    model = build(network).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
     x0, noise = torch.randn(2, batch, n_points, 3, device=device)
     t = torch.rand(batch, device=device) + 0.1
@@ -96,7 +102,7 @@ def _training(network: NetworkConfig, n_points: int, batch: int, device: str, pr
 
 
 def _sampling(network: NetworkConfig, n_points: int, batch: int, device: str, precision: str) -> Callable[[], object]:
-    prior = DiffusionPrior(PointTransformer(network).to(device).eval())
+    prior = DiffusionPrior(build(network).to(device).eval())
     x, t = torch.randn(batch, n_points, 3, device=device), torch.ones(batch, device=device)
 
     @torch.no_grad()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dpskit.commands.parser import add_command
-from dpskit.priors.transformer import PRESETS
+from dpskit.priors.networks import PRESETS
+from dpskit.training.augment import ORIENTATIONS
 from dpskit.training.config import CURRICULUM, Stage
 
 STAGE = "UNTIL N_POINTS BATCH [P_MEAN P_STD T_MAX], with UNTIL the share of the clouds at which the stage ends"
@@ -27,13 +28,16 @@ def add(commands: Any) -> None:
     train.add_argument("--resume", action="store_true", help="continue the run of --out in its settings: others are"
                        " refused, but for DATA, --compile and where and how long it runs")  # fmt: skip
     train.add_argument("--time-limit", type=float, help="stop after so many minutes, to be resumed later")
-    train.add_argument("--preset", choices=sorted(PRESETS), help="size of the network (default: small)")
+    train.add_argument("--preset", choices=sorted(PRESETS), help="network (default: shapes)")
     train.add_argument("--initial", help="prior to start from (fine-tuning): a shipped name, or a .safetensors file")
-    train.add_argument("--proper", action="store_true", help="augment with proper rotations only (biomolecules)")
+    train.add_argument("--orientation", choices=ORIENTATIONS, help="of the training clouds: upright, mirrored (default),"
+                       " randomly rotated (biomolecules), or rotated and reflected (as in the paper)")  # fmt: skip
+    train.add_argument("--deform", type=float, help="strength of random stretching, warping and tilting (default: 0)")
     train.add_argument(
         "--stage", nargs="+", action="append", type=float, help=f"repeatable: {STAGE} (default: {DEFAULT})"
     )
-    train.add_argument("--learning-rate", type=float, help="at its peak (default: 0.002)")
+    train.add_argument("--learning-rate", type=float, help="peak of AdamW (default: 0.001)")
+    train.add_argument("--muon-rate", type=float, help="peak of Muon, 0 for AdamW alone (default: 0.01)")
     train.add_argument("--precision", choices=["bf16", "fp32"], help="of the arithmetic (default: bf16)")
     train.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto", help="where to train")
     train.add_argument("--threads", type=int, help="CPU threads (default: all)")
@@ -83,8 +87,19 @@ def run(options: argparse.Namespace) -> None:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of a TrainConfig that the options say; the others keep their defaults, or those of a resumed run."""
-    names = ("data", "clouds", "initial", "learning_rate", "precision", "compile", "seed")
-    given = {name: getattr(options, name) for name in names} | {"proper": options.proper or None}
+    names = (
+        "data",
+        "clouds",
+        "initial",
+        "orientation",
+        "deform",
+        "learning_rate",
+        "muon_rate",
+        "precision",
+        "compile",
+        "seed",
+    )
+    given = {name: getattr(options, name) for name in names}
     given["network"] = options.preset and PRESETS[options.preset]
     given["curriculum"] = options.stage and tuple(map(_stage, options.stage))
     return {name: value for name, value in given.items() if value is not None}

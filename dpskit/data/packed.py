@@ -4,6 +4,7 @@
     size       (k,)        optional: how many rows of each cloud are distinct, which come first (default: all m)
     name       (k,)        optional text, as are category and split ("train", "val", "test")
     redundant  (k,)        optional: clouds with many near copies, to be drawn at most a quarter of the time
+    weight     (k,)        optional: how often each is drawn, relative to the others of its kind (default: evenly)
 
 Needs nothing but numpy and torch.
 """
@@ -46,6 +47,7 @@ class Packed:
     category: np.ndarray
     split: np.ndarray
     redundant: np.ndarray
+    weight: np.ndarray
 
     def clouds(self) -> list[NamedCloud]:
         """The clouds one by one, each with its distinct rows."""
@@ -82,13 +84,17 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     count, m = points.shape[:2]
     blank, names = np.full(count, ""), np.array([f"{path.stem}_{k:05d}" for k in range(count)])
     parts = {"size": np.full(count, m), "name": names, "category": blank, "split": blank}
-    parts |= {"redundant": np.zeros(count, dtype=bool)} | {k: v for k, v in arrays.items() if k != "points"}
+    parts |= {"redundant": np.zeros(count, dtype=bool), "weight": np.ones(count)}
+    parts |= {k: v for k, v in arrays.items() if k != "points"}
     for key, value in parts.items():
         if value.shape != (count,):
             raise ValueError(f"{key} of {argument} must have shape ({count},), got {value.shape}.")
     size = parts.pop("size")
     if size.dtype.kind not in "iu" or size.min() < 1 or size.max() > m:
         raise ValueError(f"size of {argument} must hold integers from 1 to {m}, got {size.min()} to {size.max()}.")
+    weight = parts["weight"]
+    if weight.dtype.kind not in "iuf" or not (np.isfinite(weight) & (weight >= 0)).all() or weight.sum() == 0:
+        raise ValueError(f"weight of {argument} must hold finite numbers of at least 0, not all 0.")
     return Packed(points, torch.from_numpy(size.astype(np.int64)), **parts)
 
 
@@ -118,4 +124,5 @@ def pack_clouds(
         np.array([cloud.category for cloud in clouds]),
         np.array([cloud.split for cloud in clouds]),
         np.array([cloud.redundant for cloud in clouds]),
+        np.ones(len(clouds)),
     )

@@ -11,22 +11,21 @@ from torch import Tensor, nn
 SIGMA_DATA = 0.5
 
 
-def precondition(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(c_skip, c_out, c_in, c_noise) at noise levels t, each of t's shape.
+def precondition(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(c_skip, c_out, c_in) at noise levels t, each of t's shape.
 
-    D(x, t) = c_skip x + c_out F(c_in x, c_noise), with sigma_data = 0.5. The paper prints c_out = 0.25 t / sqrt(t^2 +
-    0.25); EDM's 0.5 t / sqrt(t^2 + 0.25) is used here, which makes the network's target of unit variance. c_noise =
-    10 ln t: one meaning at every stage of training, and about one radian of the fastest sinusoid per 10 % of t.
-    Paper: eq. (23).
+    D(x, t) = c_skip x + c_out F(c_in x, t), with sigma_data = 0.5. The paper prints c_out = 0.25 t / sqrt(t^2 + 0.25);
+    EDM's 0.5 t / sqrt(t^2 + 0.25) is used here, which makes the network's target of unit variance. How a network
+    encodes t (the paper's c_noise) is its own business. Paper: eq. (23).
     """
     total = t.square() + SIGMA_DATA**2
-    return SIGMA_DATA**2 / total, SIGMA_DATA * t / total.sqrt(), total.rsqrt(), 10 * t.log()
+    return SIGMA_DATA**2 / total, SIGMA_DATA * t / total.sqrt(), total.rsqrt()
 
 
 def denoise(network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
     """The preconditioned network D(x, t): (b, n, 3), (b,) -> (b, n, 3). Paper: eq. (23)."""
-    c_skip, c_out, c_in, c_noise = precondition(t)
-    residual = network(c_in[:, None, None] * x, c_noise)
+    c_skip, c_out, c_in = precondition(t)
+    residual = network(c_in[:, None, None] * x, t)
     return c_skip[:, None, None] * x + c_out[:, None, None] * residual.to(x.dtype)
 
 
@@ -35,7 +34,7 @@ def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor
 
     A network that always returns zero has a loss of about 1 at every t, whatever the data of variance 0.25.
     """
-    _, c_out, _, _ = precondition(t)
+    _, c_out, _ = precondition(t)
     error = denoise(network, x0 + t[:, None, None] * noise, t) - x0
     return error.square().mean(dim=(1, 2)) / c_out.square()
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.networks import NetworkConfig, build, network_from_dict
 from dpskit.shards import load_tensors, save_tensors
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -38,7 +38,7 @@ def load_prior(prior: str | Path) -> DiffusionPrior:
     weights, metadata = load_tensors(path, "prior")
     if metadata.get("format") != FORMAT:
         raise ValueError(f"prior must be one saved by dpskit, but {str(path)!r} has no {FORMAT} header.")
-    network = PointTransformer(NetworkConfig(**json.loads(metadata["network"])))
+    network = build(network_from_dict(json.loads(metadata["network"])))
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     network.eval().requires_grad_(False)
     return DiffusionPrior(network, path.stem, json.loads(metadata["card"]))

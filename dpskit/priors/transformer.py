@@ -13,9 +13,11 @@ from dpskit.cloud import principal_axes
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class TransformerConfig:
     """Size of a point transformer: feature width, number of blocks, width of one attention head.
 
+    noise: what the network is told of the noise level, "linear": c_noise = 1000 t, as in the paper (A.2), or "log":
+    c_noise = 10 ln t.
     aligned: let the network see every cloud along its principal axes, which makes it equivariant under SO(3) (frame
     averaging with one frame; Puny et al., arXiv 2110.03336). Derivatives take the axes as constants, which would be
     exact if the network were equivariant by itself: for the trained chairs prior the derivative of the energy of a
@@ -26,29 +28,22 @@ class NetworkConfig:
     layers: int
     head_width: int = 64
     aligned: bool = False
+    noise: str = "log"
 
     def __post_init__(self) -> None:
         if self.width % self.head_width or self.width % 2 or self.layers < 1:
             raise ValueError(f"width must be even and a multiple of head_width, layers at least 1; got {self}.")
 
 
-PRESETS = {
-    "small": NetworkConfig(128, 6, aligned=True),
-    "base": NetworkConfig(256, 12, aligned=True),
-    "paper": NetworkConfig(512, 24),
-}
-"""The paper's network is not aligned: it learns from random rotations alone."""
-
-
 class PointTransformer(nn.Module):
-    """F_theta: (b, n, 3) scaled points and (b,) noise conditions to (b, n, 3).
+    """F_theta: scaled clouds (b, n, 3) and noise levels t (b,) to (b, n, 3).
 
     Pre-LN blocks of self-attention over the points and a perceptron, no positional encoding, the noise condition
     embedded and added to every point, and an output layer that starts at zero. An aligned one works along
     the principal axes of each cloud.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
@@ -61,7 +56,8 @@ class PointTransformer(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        c = 1000 * t if self.config.noise == "linear" else 10 * t.log()
         if not self.config.aligned:
             return self.in_place(x, c)
         axes = principal_axes(x)

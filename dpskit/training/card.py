@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dpskit.priors.transformer import PRESETS
+from dpskit.priors.networks import PRESETS
 
 CURVE_ROWS = 12
 
@@ -19,12 +19,11 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         "",
         f"- data: `{settings['data']}`, {settings['held_out']} clouds held out",
         f"- command: `{_command(name, settings)}`",
-        f"- network: point transformer, width {network['width']}, {network['layers']} layers"
-        + ", along the cloud's principal axes" * network["aligned"],
+        f"- network: {_network(network)}" + ", along the cloud's principal axes" * network["aligned"],
         f"- started from: {settings['initial'] or 'random weights'}",
         f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes on {card['hardware']}",
-        f"- rotations: {'SO(3)' if settings['proper'] else 'O(3)'}; arithmetic: {settings['precision']}; "
-        f"seed {settings['seed']}",
+        f"- orientation: {settings['orientation']}; deformation: {settings['deform']:g}; "
+        f"arithmetic: {settings['precision']}; seed {settings['seed']}",
         "",
         f"Noise: {settings['uniform_share']:.0%} of the draws are log-uniform from t = {settings['t_min']:g}.",
         "",
@@ -52,12 +51,19 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _network(network: dict[str, Any]) -> str:
+    if "latents" in network:
+        return f"{network['latents']} latents of width {network['width']}, {network['rounds']} rounds"
+    return f"point transformer, width {network['width']}, {network['layers']} layers"
+
+
 def _command(name: str, settings: dict[str, Any]) -> str:
     preset = next((key for key, config in PRESETS.items() if asdict(config) == settings["network"]), "custom")
     flags = [f"--clouds {settings['clouds']}", f"--preset {preset}"]
     flags += [f"--initial {settings['initial']}"] if settings["initial"] else []
-    flags += ["--proper"] * settings["proper"]
+    flags += [f"--orientation {settings['orientation']}", f"--deform {settings['deform']:g}"]
     flags += ["--stage " + " ".join(f"{value:g}" for value in stage.values()) for stage in settings["curriculum"]]
-    flags += [f"--learning-rate {settings['learning_rate']:g}", f"--precision {settings['precision']}"]
+    flags += [f"--learning-rate {settings['learning_rate']:g}", f"--muon-rate {settings['muon_rate']:g}"]
+    flags += [f"--precision {settings['precision']}"]
     flags += ["--compile"] * settings["compile"] + [f"--seed {settings['seed']}"]
     return f"dpskit train {settings['data']} --out {name} {' '.join(flags)}"

@@ -23,7 +23,7 @@ class TrainState:
 
     network: nn.Module
     average: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
@@ -59,20 +59,23 @@ def restore(state: TrainState, tensors: Mapping[str, Tensor], metadata: Mapping[
     """`state` with the weights and moments of a checkpoint, which are copied in place, and its progress."""
     state.network.load_state_dict(dict(_under("network.", tensors)))
     state.average.load_state_dict(dict(_under("average.", tensors)))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under("optimizer.", tensors):
-        index, name = key.split(".")
-        moments.setdefault(int(index), {})[name] = value
-    state.optimizer.load_state_dict({"state": moments, "param_groups": state.optimizer.state_dict()["param_groups"]})
+    for k, optimizer in enumerate(state.optimizers):
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(f"optimizer.{k}.", tensors):
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     progress = int(metadata["step"]), int(metadata["seen"]), float(metadata["seconds"])
-    return TrainState(state.network, state.average, state.optimizer, *progress)
+    return TrainState(state.network, state.average, state.optimizers, *progress)
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
     tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in state.average.state_dict().items()}
-    moments = state.optimizer.state_dict()["state"]
-    return tensors | {f"optimizer.{i}.{k}": v for i, parts in moments.items() for k, v in parts.items()}
+    for k, optimizer in enumerate(state.optimizers):
+        for i, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{k}.{i}.{name}": value for name, value in moments.items()}
+    return tensors
 
 
 def _steps(folder: Path) -> list[Path]:

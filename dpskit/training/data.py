@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_points
-from dpskit.cloud import normalise, random_rotations
+from dpskit.cloud import normalise
 from dpskit.data.packed import read_packed
 
 REDUNDANT_SHARE = 0.25
@@ -31,8 +32,14 @@ class Clouds:
         size = None if self.size is None else self.size.to(device)
         return Clouds(self.points.to(device), self.probability.to(device), size)
 
-    def draw(self, batch: int, n_points: int, proper: bool, generator: torch.Generator) -> Tensor:
-        """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each, randomly rotated.
+    def first(self, count: int) -> Clouds:
+        """The first `count` clouds, each as likely as another."""
+        size = None if self.size is None else self.size[:count]
+        points = self.points[:count]
+        return Clouds(points, torch.full((len(points),), 1 / len(points)), size)
+
+    def draw(self, batch: int, n_points: int, generator: torch.Generator) -> Tensor:
+        """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each.
 
         The generator lives on the device of the clouds.
         """
@@ -42,8 +49,7 @@ class Clouds:
         if self.size is not None:  # rows that repeat others only when no other is left
             order -= (torch.arange(m, device=order.device) >= self.size[rows].unsqueeze(1)).float()
         subset = order.topk(min(n_points, m), dim=1).indices
-        clouds = self.points[rows].gather(1, subset.unsqueeze(2).expand(-1, -1, 3)).float()
-        return clouds @ random_rotations(batch, generator, proper=proper)
+        return self.points[rows].gather(1, subset.unsqueeze(2).expand(-1, -1, 3)).float()
 
 
 def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clouds, Clouds]:
@@ -58,6 +64,7 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
     own_split = torch.from_numpy(data.split == "train") if (data.split == "train").any() else slice(None)
     points = check_points("points of data", data.points[own_split], batched=True).float()
     redundant, size = torch.from_numpy(data.redundant.astype(bool))[own_split], data.size[own_split]
+    weight = torch.from_numpy(data.weight.astype(np.float32))[own_split]
     if points.shape[1] < n_points:
         got = f"got clouds of {points.shape[1]}: give stages of fewer points (--stage)"
         raise ValueError(f"data must hold clouds of at least the {n_points} points that a stage draws, {got}.")
@@ -70,13 +77,15 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
 
     def pick(mask: Tensor) -> Clouds:
         repeated = bool((size < points.shape[1]).any())
-        return Clouds(clouds[mask].half(), draw_probability(redundant[mask]), size[mask] if repeated else None)
+        return Clouds(
+            clouds[mask].half(), draw_probability(redundant[mask], weight[mask]), size[mask] if repeated else None
+        )
 
     return pick(~test), pick(test)
 
 
-def draw_probability(redundant: Tensor) -> Tensor:
-    """The probability (k,) of each cloud: even, except that the `redundant` ones (k,) have at most a quarter."""
-    share = min(REDUNDANT_SHARE, float(redundant.float().mean()))
-    extra, own = int(redundant.sum()), int((~redundant).sum())
-    return torch.where(redundant, share / max(1, extra), (1 - share) / max(1, own))
+def draw_probability(redundant: Tensor, weight: Tensor) -> Tensor:
+    """The probability (k,) of each cloud: by `weight`, but the `redundant` ones have at most a quarter in all."""
+    own, extra = weight * ~redundant, weight * redundant
+    share = min(REDUNDANT_SHARE, float(extra.sum() / weight.sum()))
+    return (1 - share) * own / own.sum().clamp_min(1e-12) + share * extra / extra.sum().clamp_min(1e-12)

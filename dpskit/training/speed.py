@@ -25,8 +25,9 @@ def seconds_per_cloud(config: TrainConfig, accelerator: str = "auto", seconds: f
         done, start = -2, 0.0
         while done < 1 or time.perf_counter() - start < seconds:
             fabric.backward(step_loss(module, clouds, config, stage, done + 2, fabric))
-            state.optimizer.step()
-            state.optimizer.zero_grad()
+            for optimizer in state.optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
             if fabric.device.type == "cuda":
                 torch.cuda.synchronize(fabric.device)
             done += 1

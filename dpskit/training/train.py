@@ -20,15 +20,17 @@ from torch import Tensor, nn
 from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.files import replacing
 from dpskit.priors.edm import DiffusionPrior, edm_loss
+from dpskit.priors.networks import build
 from dpskit.priors.store import load_prior, save_prior
-from dpskit.priors.transformer import PointTransformer
 from dpskit.records import read_records
+from dpskit.training.augment import deform, orient
 from dpskit.training.card import model_card
 from dpskit.training.checkpoint import TrainState, load_checkpoint, restore, save_checkpoint
 from dpskit.training.config import Stage, TrainConfig
 from dpskit.training.data import Clouds, load_clouds
 from dpskit.training.ema import update_ema
 from dpskit.training.interrupt import stop_request
+from dpskit.training.optimizer import make_optimizers
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -87,6 +89,7 @@ def train(
     for stage in config.curriculum:
         if stage.batch % fabric.world_size:
             raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes, got {stage.batch}.")
+    some = clouds.first(16)
     clouds = clouds.to(fabric.device)
     module, state = set_up(config, fabric)
     log: list[dict[str, Any]] = []
@@ -105,8 +108,8 @@ def train(
         line["loss"] = round(float(torch.stack(losses).mean()), 4)
         if not math.isfinite(line["loss"]):
             raise FloatingPointError(f"The loss is not finite at step {state.step}; the last checkpoint was kept.")
-        held = held_out_losses(state.average, held_out, config)
-        line["held_out"] = {f"{t:g}": round(loss, 4) for t, loss in held.items()}
+        for name, given in (("held_out", held_out), ("seen", some)):  # the gap between them is what is memorised
+            line[name] = {f"{t:g}": round(loss, 4) for t, loss in band_losses(state.average, given, config).items()}
         log.append(line)
         losses.clear()
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
@@ -124,13 +127,15 @@ def train(
     with bar, stop_request() as request:
         while state.seen < config.clouds:
             stage = config.stage(state.seen / config.clouds)
-            for group in state.optimizer.param_groups:
-                group["lr"] = learning_rate(state.seen / config.clouds, config)
+            factor = schedule_factor(state.seen / config.clouds, config)
+            for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
+                group["lr"] = group["peak"] * factor
             loss = step_loss(module, clouds, config, stage, state.step, fabric)
             fabric.backward(loss)
             nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-            state.optimizer.step()
-            state.optimizer.zero_grad()
+            for optimizer in state.optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
             now = time.monotonic()
             state = replace(state, step=state.step + 1, seen=state.seen + stage.batch, seconds=before + now - started)
             update_ema(state.average, state.network, stage.batch, state.seen, config.ema_share)
@@ -174,18 +179,16 @@ def set_up(config: TrainConfig, fabric: Fabric) -> tuple[nn.Module, TrainState]:
     """The module to train (the network, compiled and distributed as asked) and the state at step 0."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = PointTransformer(config.network)
+        network = build(config.network)
     if config.initial is not None:
         given = load_prior(config.initial).network
-        if replace(given.config, aligned=config.network.aligned) != config.network:  # aligned or not, the weights fit
+        if given.config != config.network:
             raise ValueError(f"initial must be a prior of {config.network}, got one of {given.config}.")
         network.load_state_dict(given.state_dict())
     network = fabric.to_device(network)
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-    )
-    module, wrapped = fabric.setup(torch.compile(network) if config.compile else network, optimizer)
+    optimizers = make_optimizers(network, config.muon_rate, config.learning_rate, config.weight_decay)
+    module, *wrapped = fabric.setup(torch.compile(network) if config.compile else network, *optimizers)
     return module, TrainState(network, average, wrapped)
 
 
@@ -194,7 +197,8 @@ def step_loss(
 ) -> Tensor:
     """The mean EDM loss of this process's part of the batch of `step`, which depends on the seed and step alone."""
     generator = torch.Generator(fabric.device).manual_seed(config.seed * 1_000_003 + step)
-    x0 = clouds.draw(stage.batch, stage.n_points, config.proper, generator)
+    x0 = clouds.draw(stage.batch, stage.n_points, generator)
+    x0 = orient(deform(x0, config.deform, generator), config.orientation, generator)
     t = draw_times(stage, config, generator)
     noise = torch.randn(x0.shape, generator=generator, device=x0.device)
     mine = slice(fabric.global_rank, None, fabric.world_size)
@@ -212,21 +216,23 @@ def draw_times(stage: Stage, config: TrainConfig, generator: torch.Generator) ->
     return torch.where(spread, uniform, normal).clamp(low, high).exp()
 
 
-def learning_rate(share: float, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine to zero, over the share of the run that is done."""
+def schedule_factor(share: float, config: TrainConfig) -> float:
+    """What the peak learning rates are multiplied by: linear warm-up, then a cosine to zero, over the share done."""
     rise = min(1.0, (share + 1e-3) / config.warmup)
-    return config.learning_rate * rise * (1 + math.cos(math.pi * min(1.0, share))) / 2
+    return rise * (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 @torch.no_grad()
-def held_out_losses(network: nn.Module, clouds: Clouds, config: TrainConfig) -> dict[float, float]:
-    """EDM loss on 16 held-out clouds, of as many points as the run ends with, per noise level of `BANDS`.
+def band_losses(network: nn.Module, clouds: Clouds, config: TrainConfig) -> dict[float, float]:
+    """EDM loss on 16 of the clouds, of as many points as the run ends with, per noise level of `BANDS`.
 
-    Under fixed draws and in float32, so that losses at any two times of any runs on the same data compare.
+    Without deformation, under fixed draws and in float32, so that losses at any two times of any runs on the same
+    data compare.
     """
     device = next(network.parameters()).device
     generator = torch.Generator().manual_seed(1)
-    x0 = clouds.draw(16, config.curriculum[-1].n_points, config.proper, generator).to(device)
+    x0 = clouds.draw(16, config.curriculum[-1].n_points, generator)
+    x0 = orient(x0, config.orientation, generator).to(device)
     noise = torch.randn(x0.shape, generator=generator).to(device)
     return {t: float(edm_loss(network, x0, x0.new_full((len(x0),), t), noise).mean()) for t in BANDS}
 

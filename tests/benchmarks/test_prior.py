@@ -9,7 +9,7 @@ from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, rando
 from dpskit.cli import main
 from dpskit.experiments.prior_samples import Settings, draw_samples, is_proper, weights_digest
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
 
 def boxes(count, m=48, seed=0):
@@ -20,7 +20,7 @@ def boxes(count, m=48, seed=0):
 @pytest.fixture
 def prior():
     torch.manual_seed(0)
-    network = PointTransformer(NetworkConfig(64, 1))
+    network = PointTransformer(TransformerConfig(64, 1))
     torch.nn.init.normal_(network.output.weight, std=0.02)
     return DiffusionPrior(network.eval().requires_grad_(False), "tiny", {"settings": {"proper": False}})
 

@@ -1,21 +1,25 @@
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from dpskit.benchmarks.speed import EVALUATIONS, forward_flops, measure_speed, speed_table
 from dpskit.cli import main
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.latents import LatentConfig
+from dpskit.priors.networks import PRESETS, build
+from dpskit.priors.transformer import TransformerConfig
 from dpskit.sampling.sample import iterate
 
 
 @pytest.mark.parametrize(("width", "layers", "n"), [(64, 1, 16), (128, 3, 50), (192, 2, 7)])
-def test_flops_against_those_counted_by_torch(width, layers, n):
-    config = NetworkConfig(width, layers)
-    network, x, t = PointTransformer(config), torch.zeros(2, n, 3), torch.ones(2)
-    with FlopCounterMode(display=False) as counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        network(x, t)
-    assert counter.get_total_flops() == 2 * forward_flops(config, n)
+def test_flops_of_a_transformer_by_formula(width, layers, n):
+    """Per block 24 n w^2 + 4 n^2 w, 12 n w at the two ends, and 16 w^2 for the time."""
+    expected = layers * (24 * n * width**2 + 4 * n**2 * width) + 12 * n * width + 16 * width**2
+    assert forward_flops(TransformerConfig(width, layers), n) == expected
+
+
+def test_flops_of_a_latent_network_are_linear_in_the_points_without_local_features():
+    one, two, three = (forward_flops(LatentConfig(scales=()), n) for n in (100, 200, 300))
+    assert three - two == two - one > 0
 
 
 def test_evaluations_of_a_sample():
@@ -32,24 +36,24 @@ def test_evaluations_of_a_sample():
 
 
 def test_measured_speed():
-    training, sampling = measure_speed(["small"], n_points=64, batch=3, seconds=0.0)
+    training, sampling = measure_speed(["shapes"], n_points=64, batch=3, seconds=0.0)
     assert (training.task, training.precision, sampling.task, sampling.precision) == (
         "training", "bf16", "sampling", "fp32"
     )  # fmt: skip
-    once = forward_flops(NetworkConfig(128, 6), 64)
+    once = forward_flops(PRESETS["shapes"], 64)
     assert training.flops == pytest.approx(3 * once * training.rate)
     assert sampling.flops == pytest.approx(once * EVALUATIONS * sampling.rate)
     assert sampling.share > 0 and training.share > 0
     table = speed_table([training, sampling])
-    assert "| small | cpu | sampling | fp32 | 3 |" in table and len(table.splitlines()) == 4
+    assert "| shapes | cpu | sampling | fp32 | 3 |" in table and len(table.splitlines()) == 4
 
 
 def test_the_rate_is_that_of_the_work(monkeypatch):
     """Against a direct measurement, to a factor of 20: a sample takes ten times as many evaluations as that."""
     import time
 
-    (_, sampling) = measure_speed(["small"], n_points=256, batch=2, seconds=0.3)
-    prior = DiffusionPrior(PointTransformer(NetworkConfig(128, 6)).eval())
+    (_, sampling) = measure_speed(["shapes"], n_points=256, batch=2, seconds=0.3)
+    prior = DiffusionPrior(build(PRESETS["shapes"]).eval())
     x, t = torch.randn(2, 256, 3), torch.ones(2)
     times = []
     with torch.no_grad():
@@ -61,16 +65,16 @@ def test_the_rate_is_that_of_the_work(monkeypatch):
 
 
 def test_the_command(capsys):
-    assert main(["benchmark", "speed", "--preset", "small", "--n-points", "16", "--seconds", "0"]) == 0
+    assert main(["benchmark", "speed", "--preset", "shapes", "--n-points", "16", "--seconds", "0"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| preset | device | task |") and lines[2].startswith(
-        "| small | cpu | training | bf16 | 2"
+        "| shapes | cpu | training | bf16 | 2"
     )
 
 
 def test_bad_input(one_sentence):
     for batch in (-1, 0):
         with one_sentence(ValueError, "batch", batch):
-            measure_speed(["small"], n_points=8, batch=batch, seconds=0)
+            measure_speed(["shapes"], n_points=8, batch=batch, seconds=0)
     with one_sentence(ValueError, "n_points", "0"):
-        measure_speed(["small"], n_points=0)
+        measure_speed(["shapes"], n_points=0)

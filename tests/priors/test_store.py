@@ -4,9 +4,9 @@ from safetensors.torch import save_file
 
 from dpskit import DiffusionPrior, load_prior
 from dpskit.priors import store
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
-SIZE = NetworkConfig(32, 1, 16)
+SIZE = TransformerConfig(32, 1, 16)
 
 
 @pytest.fixture(scope="module")

@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 
 from dpskit.cloud import random_rotations
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.transformer import PRESETS, NetworkConfig, PointTransformer, sinusoids
+from dpskit.priors.transformer import PointTransformer, TransformerConfig, sinusoids
 
 
 @pytest.fixture(scope="module")
 def network():
     """A small network whose output layer is not zero."""
     torch.manual_seed(0)
-    network = PointTransformer(NetworkConfig(64, 2, 32))
+    network = PointTransformer(TransformerConfig(64, 2, 32))
     torch.nn.init.normal_(network.output.weight)
     return network.eval().requires_grad_(False)
 
 
 @given(st.integers(1, 40), st.integers(0, 1000))
 def test_permutation_equivariance_for_any_number_of_points(network, normal, n, seed):
-    x, c = normal(2, n, 3, seed=seed), torch.tensor([-3.0, 10.0])
+    x, c = normal(2, n, 3, seed=seed), torch.tensor([0.7, 2.0])
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     out = network(x, c)
     assert out.shape == (2, n, 3)
@@ -40,13 +40,13 @@ def test_points_see_each_other_but_clouds_do_not(network, normal):
 
 def test_equal_points_get_equal_outputs(network, normal):
     x = normal(1, 3, 3).repeat_interleave(2, dim=1)
-    out = network(x, torch.zeros(1))
+    out = network(x, torch.ones(1))
     assert torch.allclose(out[:, ::2], out[:, 1::2], atol=1e-5)
 
 
 def test_the_noise_condition_matters(network, normal):
     x = normal(1, 6, 3)
-    outputs = [network(x, torch.tensor([10 * math.log(t)])) for t in [0.01, 0.011, 0.1, 1.0]]
+    outputs = [network(x, torch.tensor([t])) for t in [0.01, 0.011, 0.1, 1.0]]
     for a, b in itertools.pairwise(outputs):
         assert float((a - b).abs().max()) > 1e-3
 
@@ -56,16 +56,16 @@ def test_coordinates_keep_their_digits_under_autocast(network, normal):
     seen = []
     hook = network.input.register_forward_hook(lambda module, inputs, output: seen.append(output))
     x = normal(1, 4, 3)
-    network(x, torch.zeros(1))
+    network(x, torch.ones(1))
     with torch.autocast("cpu", torch.bfloat16):
-        network(x, torch.zeros(1))
+        network(x, torch.ones(1))
     hook.remove()
     assert seen[1].dtype == torch.float32 and torch.equal(seen[0], seen[1])
 
 
 def test_output_starts_at_zero(normal):
-    network = PointTransformer(NetworkConfig(32, 2, 16))
-    assert torch.equal(network(normal(2, 5, 3), torch.zeros(2)), torch.zeros(2, 5, 3))
+    network = PointTransformer(TransformerConfig(32, 2, 16))
+    assert torch.equal(network(normal(2, 5, 3), torch.ones(2)), torch.zeros(2, 5, 3))
 
 
 def count(width, layers):
@@ -74,21 +74,21 @@ def count(width, layers):
     return layers * block + (8 * width**2 + 5 * width) + 4 * width + (3 * width + 3) + 4 * width
 
 
-@pytest.mark.parametrize(
-    ("preset", "size", "millions"),
-    [
-        ("small", NetworkConfig(128, 6, aligned=True), 1.3),
-        ("base", NetworkConfig(256, 12, aligned=True), 10),
-        ("paper", NetworkConfig(512, 24), 78),
-    ],
-)
-def test_presets(preset, size, millions):
-    assert PRESETS[preset] == size
+def test_weights_of_the_papers_size():
     with torch.device("meta"):  # counts without allocating
-        network = PointTransformer(size)
-    found = sum(weight.numel() for weight in network.parameters())
-    assert found == count(size.width, size.layers)
-    assert found / 1e6 == pytest.approx(millions, rel=0.03)
+        network = PointTransformer(TransformerConfig(512, 24, noise="linear"))
+    total = sum(weight.numel() for weight in network.parameters())
+    assert total == count(512, 24) and total / 1e6 == pytest.approx(78, rel=0.03)
+
+
+@pytest.mark.parametrize(("noise", "condition"), [("linear", 500.0), ("log", 10 * math.log(0.5))])
+def test_what_the_network_is_told_of_the_noise_level(noise, condition, normal, monkeypatch):
+    from dpskit.priors import transformer
+
+    seen = []
+    monkeypatch.setattr(transformer, "sinusoids", lambda c, width: seen.append(c) or sinusoids(c, width))
+    PointTransformer(TransformerConfig(32, 1, 32, noise=noise))(normal(1, 4, 3), torch.tensor([0.5]))
+    assert float(seen[0]) == pytest.approx(condition)
 
 
 @given(st.floats(-70, 50))
@@ -103,7 +103,7 @@ def test_sinusoids_by_formula(c):
 @pytest.mark.parametrize("size", [(100, 2, 64), (64, 0, 64), (7, 1, 7)])
 def test_bad_size(one_sentence, size):
     with one_sentence(ValueError, "width", size[0]):
-        NetworkConfig(*size)
+        TransformerConfig(*size)
 
 
 def long_tailed(count, n):
@@ -115,7 +115,7 @@ def long_tailed(count, n):
 @pytest.mark.parametrize("aligned", [True, False])
 def test_an_aligned_network_is_equivariant_under_rotations_and_another_is_not(aligned):
     torch.manual_seed(0)
-    network = PointTransformer(NetworkConfig(32, 1, 32, aligned=aligned)).eval()
+    network = PointTransformer(TransformerConfig(32, 1, 32, aligned=aligned)).eval()
     torch.nn.init.normal_(network.output.weight, std=0.3)
     prior = DiffusionPrior(network)
     x, t, turns = long_tailed(4, 100), torch.full((4,), 0.3), random_rotations(4, 2)
@@ -125,9 +125,9 @@ def test_an_aligned_network_is_equivariant_under_rotations_and_another_is_not(al
 
 def test_a_derivative_turns_with_the_cloud():
     torch.manual_seed(0)
-    network = PointTransformer(NetworkConfig(32, 1, 32, aligned=True)).eval()
+    network = PointTransformer(TransformerConfig(32, 1, 32, aligned=True)).eval()
     torch.nn.init.normal_(network.output.weight, std=0.3)
-    x, turns, c = long_tailed(2, 60), random_rotations(2, 3), torch.zeros(2)
+    x, turns, c = long_tailed(2, 60), random_rotations(2, 3), torch.ones(2)
 
     def gradient(x):
         x = x.clone().requires_grad_()

@@ -21,7 +21,7 @@ from dpskit import (
     sample,
 )
 from dpskit.likelihoods import observation
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.sampling.guidance import Unguided
 
 
@@ -101,7 +101,7 @@ def test_dps_is_the_prior_score_and_the_finite_difference_of_the_root_energy(pri
 
 def test_the_gradient_flows_through_the_network():
     torch.manual_seed(3)
-    network = PointTransformer(NetworkConfig(16, 1, 16)).double()
+    network = PointTransformer(TransformerConfig(16, 1, 16)).double()
     torch.nn.init.normal_(network.output.weight)
     prior = DiffusionPrior(network.requires_grad_(False))
     data, x, t = problem(n=5)

@@ -23,7 +23,7 @@ from dpskit import (
     karras_schedule,
     sample,
 )
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.sampling.noise import NoiseSource
 
 SCHEDULE = karras_schedule(5)
@@ -37,7 +37,7 @@ def run(prior, data, **settings):
 @pytest.fixture(scope="module")
 def network_prior():
     torch.manual_seed(2)
-    network = PointTransformer(NetworkConfig(32, 1, 32))
+    network = PointTransformer(TransformerConfig(32, 1, 32))
     torch.nn.init.normal_(network.output.weight, std=0.1)
     return DiffusionPrior(network.eval().requires_grad_(False))
 

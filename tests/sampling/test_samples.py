@@ -20,7 +20,7 @@ from dpskit import (
     load_samples,
     sample,
 )
-from dpskit.priors.transformer import NetworkConfig, PointTransformer
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.sampling.samples import describe
 
 
@@ -75,10 +75,17 @@ def test_the_file_is_plain_numpy(drawn, tmp_path):
 
 
 def test_describe():
-    network = PointTransformer(NetworkConfig(32, 1, 16))
+    network = PointTransformer(TransformerConfig(32, 1, 16))
     assert describe(DiffusionPrior(network, "chairs")) == {
         "type": "DiffusionPrior",
-        "network": {"type": "NetworkConfig", "width": 32, "layers": 1, "head_width": 16, "aligned": False},
+        "network": {
+            "type": "TransformerConfig",
+            "width": 32,
+            "layers": 1,
+            "head_width": 16,
+            "aligned": False,
+            "noise": "log",
+        },
         "name": "chairs",
     }
     assert describe([np.int64(3), np.float32(0.5), np.arange(2), torch.zeros(()), print]) == [

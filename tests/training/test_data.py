@@ -49,7 +49,7 @@ def test_redundant_clouds_are_drawn_at_most_a_quarter_of_the_time(tmp_path, own,
     assert bool((held_out.points[..., 2].abs().amax(dim=1) > 0).all())  # none of them is held out
     assert float(training.probability.sum()) == pytest.approx(1)
 
-    drawn = training.draw(4000, 20, True, torch.Generator().manual_seed(1))
+    drawn = training.draw(4000, 20, torch.Generator().manual_seed(1))
     flat = torch.linalg.svdvals(drawn - drawn.mean(dim=1, keepdim=True))[:, 2] < 1e-2
     z = (int(flat.sum()) - 4000 * share) / math.sqrt(4000 * share * (1 - share))
     assert abs(z) < 4
@@ -61,43 +61,33 @@ def clouds(tmp_path):
 
 
 def test_a_draw_depends_on_the_generator_alone(clouds):
-    one, again, other = (clouds.draw(6, 8, False, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    one, again, other = (clouds.draw(6, 8, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert one.shape == (6, 8, 3) and one.dtype == torch.float32
     assert torch.equal(one, again)
     assert not torch.isclose(one, other).all(dim=2).any()
 
 
-def test_a_draw_is_a_rotated_subset_of_a_cloud_without_repeats(clouds):
-    drawn = clouds.draw(40, 8, False, torch.Generator().manual_seed(3))
-    lengths = clouds.points.float().norm(dim=2)  # a rotation keeps them
-    handed = []
+def test_a_draw_is_a_subset_of_a_cloud_without_repeats(clouds):
+    drawn = clouds.draw(40, 8, torch.Generator().manual_seed(3))
     for cloud in drawn:
-        distance = (cloud.norm(dim=1)[None, :, None] - lengths[:, None, :]).abs()
+        distance = (cloud[:, None] - clouds.points.float()[:, None]).norm(dim=3)
         source = int(distance.amin(dim=2).amax(dim=1).argmin())
-        rows = distance[source].argmin(dim=1)
-        assert float(distance[source].amin(dim=1).max()) < 1e-4
-        assert len(rows.unique()) == 8
-        rotation = torch.linalg.lstsq(clouds.points[source, rows].float(), cloud).solution
-        assert torch.allclose(rotation @ rotation.T, torch.eye(3), atol=1e-3)
-        handed.append(round(float(torch.linalg.det(rotation))))
-    assert set(handed) == {-1, 1}
+        assert float(distance[source].amin(dim=1).max()) == 0
+        assert len(distance[source].argmin(dim=1).unique()) == 8
 
 
-@pytest.mark.parametrize("proper", [True, False])
-def test_proper_draws_keep_the_hand(tmp_path, proper):
-    corner = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 4]], dtype=np.float32)
-    training, _ = load_clouds(write(tmp_path / "a.npz", points=np.stack([corner] * 4)), held_out=2)
-    drawn = training.draw(200, 4, proper, torch.Generator().manual_seed(5))
-    # Tell the four points apart by the sums of their distances to the others, which no rotation changes.
-    lengths = torch.cdist(drawn, drawn).sort(dim=2).values[:, :, 1:].sum(dim=2)
-    ordered = drawn.gather(1, lengths.argsort(dim=1)[:, :, None].expand(-1, -1, 3))
-    volume = torch.linalg.det(ordered[:, 1:] - ordered[:, :1])
-    right = int((volume > 0).sum())
-    assert right in (0, 200) if proper else abs(right - 100) < 4 * math.sqrt(50)
+def test_clouds_are_drawn_by_their_weight(tmp_path):
+    original, weight = some_clouds(20), np.arange(20)
+    training, _ = load_clouds(write(tmp_path / "a.npz", points=original, weight=weight), held_out=2)
+    order = match(training.points, original)
+    expected = weight[order] / weight[order].sum()
+    assert np.allclose(training.probability.numpy(), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="weight of data"):
+        load_clouds(write(tmp_path / "b.npz", points=original, weight=-weight), held_out=2)
 
 
 def test_asking_for_more_points_than_there_are_gives_all(clouds):
-    assert clouds.draw(3, 500, True, torch.Generator().manual_seed(0)).shape == (3, 20, 3)
+    assert clouds.draw(3, 500, torch.Generator().manual_seed(0)).shape == (3, 20, 3)
 
 
 def test_clouds_of_too_few_points(one_sentence, tmp_path):
@@ -172,6 +162,6 @@ def test_repeated_rows_are_drawn_last(tmp_path):
     original = some_clouds(8, m=12)
     original[:, 6:] = original[:, :6]
     path = write(tmp_path / "a.npz", points=original, size=np.full(8, 6))
-    drawn = load_clouds(path, held_out=2)[0].draw(50, 6, True, torch.Generator().manual_seed(0))
+    drawn = load_clouds(path, held_out=2)[0].draw(50, 6, torch.Generator().manual_seed(0))
     assert float((torch.cdist(drawn, drawn) + torch.eye(6)).amin()) > 1e-3  # all six distinct points, each time
-    assert load_clouds(path, held_out=2)[0].draw(5, 9, True, torch.Generator().manual_seed(0)).shape == (5, 9, 3)
+    assert load_clouds(path, held_out=2)[0].draw(5, 9, torch.Generator().manual_seed(0)).shape == (5, 9, 3)
