@@ -30,8 +30,8 @@ def add(commands: Any) -> None:
     train.add_argument("--time-limit", type=float, help="stop after so many minutes, to be resumed later")
     train.add_argument("--preset", choices=sorted(PRESETS), help="network (default: shapes)")
     train.add_argument("--initial", help="prior to start from (fine-tuning): a shipped name, or a .safetensors file")
-    train.add_argument("--orientation", choices=ORIENTATIONS, help="of the training clouds: upright, mirrored (default),"
-                       " randomly rotated (biomolecules), or rotated and reflected (as in the paper)")  # fmt: skip
+    stand = "of the training clouds: upright and mirrored (default), rotated (biomolecules), or rotated and reflected"
+    train.add_argument("--orientation", choices=ORIENTATIONS, help=stand)
     train.add_argument("--deform", type=float, help="strength of random stretching, warping and tilting (default: 0)")
     train.add_argument(
         "--stage", nargs="+", action="append", type=float, help=f"repeatable: {STAGE} (default: {DEFAULT})"

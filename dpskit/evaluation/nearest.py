@@ -23,7 +23,7 @@ MIRROR = (-1.0, 1.0, 1.0)
 
 
 def nearest_distances(
-    clouds: Tensor, training: Tensor, *, proper: bool, n_candidates: int = 3, progress: bool = True
+    clouds: Tensor, training: Tensor, *, orientation: str, n_candidates: int = 3, progress: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Chamfer distance (k,) of every cloud from its nearest training cloud in the best pose, and that one's number.
 
@@ -31,11 +31,13 @@ def nearest_distances(
     1. by what no pose changes, the distances between points and from the centroid (`shape_profile`), the twentieth of
        the training clouds that is most alike is kept, at least 128;
     2. of these, the `n_candidates` that 128 points of the cloud lie nearest to when the principal axes of both are laid
-       on each other, in all 48 ways (24 when `proper`);
-    3. each of them is superposed by `superpose`, which searches 4,608 rotations, and by its mirror image too unless
-       `proper`.
-    Clouds may also shift to fit. Copies are found nearly always (of 59 ModelNet chairs, drawn again and turned, 56 have
-    the right one among the three); otherwise the result is an upper bound.
+       on each other, in all 48 ways (24 if only rotated);
+    3. each of them is superposed by `superpose`, which searches 4,608 rotations, and by its mirror image too if
+       reflected.
+    orientation: "reflected" (any pose and hand), "rotated" (any pose), or "upright": the clouds stand as those of the
+    training set do, or as their mirror images, x -> -x, and only these two poses are tried, without superposing.
+    Clouds that are not upright may also shift to fit. Copies are found nearly always (of 59 ModelNet chairs, drawn
+    again and turned, 56 have the right one among the three); otherwise the result is an upper bound.
     """
     from tqdm.auto import tqdm
 
@@ -43,26 +45,29 @@ def nearest_distances(
     n_candidates = min(check_integer("n_candidates", n_candidates), len(training))
     reading = tqdm(training, desc="profiles of the training clouds", unit="cloud", delay=2, disable=not progress)
     known = torch.stack([shape_profile(cloud) for cloud in reading])
-    turned = [on_principal_axes(cloud) for cloud in training]
+    frame = (lambda cloud: cloud) if orientation == "upright" else on_principal_axes
+    turned = [frame(cloud) for cloud in training]
     trees = [cKDTree(cloud.numpy()) for cloud in turned]
-    n_alike = max(LEAST_ALIKE, int(SHARE_ALIKE * len(training)))
-    poses = axis_poses(proper)
+    n_alike = len(training) if orientation == "upright" else max(LEAST_ALIKE, int(SHARE_ALIKE * len(training)))
+    poses = axis_poses(orientation)
     distances, numbers = [], []
     for cloud in tqdm(clouds, desc="nearest training cloud", unit="cloud", disable=not progress):
         alike = (known - shape_profile(cloud)).abs().mean(dim=1).argsort()[:n_alike].tolist()
-        probes = (on_principal_axes(cloud)[:N_PROBES] @ poses).numpy()
+        probes = (frame(cloud)[:N_PROBES] @ poses).numpy()
         gaps = [trees[k].query(probes.reshape(-1, 3))[0].reshape(len(poses), -1).mean(axis=1).min() for k in alike]
         order = [alike[k] for k in np.argsort(gaps)[:n_candidates]]
-        posed = [pose_distance(cloud, training[k], proper=proper) for k in order]
+        posed = [pose_distance(cloud, training[k], orientation=orientation) for k in order]
         distances.append(min(posed))
         numbers.append(order[posed.index(min(posed))])
     return torch.tensor(distances), torch.tensor(numbers)
 
 
-def pose_distance(a: Tensor, b: Tensor, *, proper: bool) -> float:
-    """Chamfer distance of `a` (n, 3) from `b` (m, 3) after superposing a, or its mirror image unless `proper`."""
-    images = [a] if proper else [a, a * a.new_tensor(MIRROR)]
-    return min(float(chamfer_distance(superpose(image, b), b)) for image in images)
+def pose_distance(a: Tensor, b: Tensor, *, orientation: str) -> float:
+    """Chamfer distance of `a` (n, 3) from `b` (m, 3) in the best of the poses that `orientation` leaves open."""
+    images = [a] if orientation == "rotated" else [a, a * a.new_tensor(MIRROR)]
+    if orientation != "upright":
+        images = [superpose(image, b) for image in images]
+    return min(float(chamfer_distance(image, b)) for image in images)
 
 
 def shape_profile(points: Tensor, n_quantiles: int = 64) -> Tensor:
@@ -84,12 +89,14 @@ def on_principal_axes(points: Tensor) -> Tensor:
     return centred @ principal_axes(centred[None])[0]
 
 
-def axis_poses(proper: bool) -> Tensor:
-    """The 24 rotations, or 48 orthogonal matrices unless `proper`, that map the axes x, y and z onto each other."""
+def axis_poses(orientation: str) -> Tensor:
+    """Poses (k, 3, 3) to try: that map the axes onto each other, 24 ("rotated") or 48 ("reflected"); 2 if "upright"."""
+    if orientation == "upright":
+        return torch.stack([torch.eye(3), torch.tensor(MIRROR).diag()])
     signs = itertools.product((1.0, -1.0), repeat=3)
     orders = itertools.permutations(range(3))
     poses = torch.stack([torch.tensor(s).diag()[list(order)] for s, order in itertools.product(signs, orders)])
-    return poses[torch.linalg.det(poses) > 0] if proper else poses
+    return poses[torch.linalg.det(poses) > 0] if orientation == "rotated" else poses
 
 
 def describe_nearest(samples: Sequence[float], test: Sequence[float], redrawn: Sequence[float]) -> str:

@@ -53,6 +53,12 @@ class DiffusionPrior:
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         return denoise(self.network, x, t)
 
+    @property
+    def orientation(self) -> str:
+        """How the prior's objects stand: "upright", "rotated" (any way, SO(3)) or "reflected" (O(3)); by its card."""
+        settings = self.card.get("settings", {})
+        return settings.get("orientation", "rotated" if settings.get("proper") else "reflected")
+
     def to(self, device: torch.device | str) -> DiffusionPrior:
         """The same prior on `device`; the network moves there itself, it is not copied."""
         return DiffusionPrior(self.network.to(device), self.name, self.card)

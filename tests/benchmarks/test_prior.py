@@ -7,7 +7,7 @@ import torch
 from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
 from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
 from dpskit.cli import main
-from dpskit.experiments.prior_samples import Settings, draw_samples, is_proper, weights_digest
+from dpskit.experiments.prior_samples import Settings, draw_samples, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
@@ -82,8 +82,8 @@ def test_the_file_depends_on_weights_and_settings(prior, tmp_path):
 
 
 def test_solvers():
-    assert Settings().make_solver(proper=False) == Algorithm1(InverseTime(1.0, 1.0))
-    assert Settings(solver="heun").make_solver(proper=True) == Heun(InverseTime(0.8, 1.0))
+    assert Settings().make_solver("upright") == Algorithm1(InverseTime(1.0, 1.0))
+    assert Settings(solver="heun").make_solver("rotated") == Heun(InverseTime(0.8, 1.0))
 
 
 @pytest.mark.parametrize(("solver", "spread"), [("algorithm1", 0.89), ("heun", 1.16), ("flow", 1.006)])
@@ -91,7 +91,7 @@ def test_the_spread_of_each_solver(solver, spread):
     """On the exact denoiser of a narrow Gaussian; the standard error is a third of a percent."""
     settings, prior = Settings(solver=solver), GaussianPrior(0.0, 0.1)
     schedule = karras_schedule(settings.n_steps, t_max=80.0)
-    drawn = sample(prior, None, n_samples=2, n_points=8000, schedule=schedule, solver=settings.make_solver(False))
+    drawn = sample(prior, None, n_samples=2, n_points=8000, schedule=schedule, solver=settings.make_solver("reflected"))
     assert float(drawn.points.std()) / 0.1 == pytest.approx(spread, abs=0.015)
 
 
@@ -99,7 +99,7 @@ def test_references_are_scaled_and_turned(files):
     clouds, weight = reference_clouds(files[0], "train", "train")
     assert weight.tolist() == pytest.approx([1 / 14] * 14)
     assert all(float(cloud.abs().max()) == pytest.approx(1) for cloud in clouds)
-    drawn = random_set(clouds, weight, 14, 48, True, torch.Generator().manual_seed(0))
+    drawn = random_set(clouds, weight, 14, 48, "rotated", torch.Generator().manual_seed(0))
     lengths = drawn.norm(dim=2).sort(dim=1).values
     known = torch.stack([cloud.norm(dim=1).sort().values for cloud in clouds])
     match = torch.cdist(lengths, known).argmin(dim=1)
@@ -126,14 +126,23 @@ def test_the_benchmark(prior, files, tmp_path):
     assert set(result.samples) == set(result.training) == {"CD", "EMD"}
     assert result.samples["CD"].one_nna > result.training["CD"].one_nna  # an untrained prior
     assert result.training["CD"].mmd < result.samples["CD"].mmd
+    assert result.blurred["CD"].one_nna >= result.training["CD"].one_nna
     assert min(result.nearest["samples"]) > max(result.nearest["redrawn"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "orientation"),
+    [({"orientation": "upright"}, "upright"), ({"proper": True}, "rotated"), ({}, "reflected")],
+)
+def test_how_the_objects_of_a_prior_stand(prior, settings, orientation):
+    assert DiffusionPrior(prior.network, "a", {"settings": settings}).orientation == orientation
 
 
 class Copies:
     """A prior that knows nothing but the training clouds; its samples lie on them."""
 
     name = "copies"
-    card = {"settings": {"proper": True}}
+    orientation = "rotated"
 
     def __init__(self, clouds):
         self.clouds = clouds
@@ -166,7 +175,7 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
     arguments += ["--record", str(tmp_path / "out" / "r.jsonl"), "--solver", "heun"]
     assert main(arguments) == 0
     text = capsys.readouterr().out
-    assert "| 3 test clouds, 24 points | 1-NNA (%), CD |" in text and "O(3) of seed 0" in text
+    assert "| 3 test clouds, 24 points | 1-NNA (%), CD |" in text and "reflected, by seed 0" in text
     assert "| paper: prior, ShapeNet-Chair | 78.34 |" in text and "| prior chairs, heun |" in text
     (line,) = (tmp_path / "out" / "r.jsonl").read_text().splitlines()
     record = json.loads(line)
@@ -183,6 +192,4 @@ def test_bad_input(one_sentence, prior, files, tmp_path):
         Settings(solver="euler")
     with one_sentence(FileNotFoundError, "test", "none.npz"):
         benchmark_prior(prior, files[0], tmp_path / "none.npz", SMALL, tmp_path / "out")
-    with one_sentence(ValueError, "prior", "proper", "unnamed"):
-        is_proper(DiffusionPrior(prior.network))
     assert not (tmp_path / "out").exists()

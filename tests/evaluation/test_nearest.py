@@ -41,7 +41,8 @@ def test_a_profile_by_hand():
 def test_clouds_on_their_principal_axes_agree_in_one_of_the_poses(seed, proper):
     cloud = shapes(1, 50, seed)[0]
     moved = cloud @ random_rotations(1, seed, proper=proper)[0] - 2
-    gaps = (on_principal_axes(moved) @ axis_poses(proper) - on_principal_axes(cloud)).abs().amax(dim=(1, 2))
+    poses = axis_poses("rotated" if proper else "reflected")
+    gaps = (on_principal_axes(moved) @ poses - on_principal_axes(cloud)).abs().amax(dim=(1, 2))
     assert float(gaps.min()) < 1e-3
     assert len(gaps) == (24 if proper else 48)
 
@@ -52,7 +53,7 @@ def test_memorised_clouds_show():
     copies = training[[3, 7], 200:] @ random_rotations(2, 1, proper=False)
     others = shapes(2, 200, seed=5) @ random_rotations(2, 2, proper=False)
     known = list(training[:, :200])
-    distance, number = nearest_distances(torch.cat([copies, others]), known, proper=False, n_candidates=2)
+    distance, number = nearest_distances(torch.cat([copies, others]), known, orientation="reflected", n_candidates=2)
     assert number[:2].tolist() == [3, 7]
     aligned = chamfer_distance(training[[3, 7], 200:], training[[3, 7], :200])  # the poses are known here
     assert bool((distance[:2] < 1.3 * aligned).all())
@@ -62,14 +63,24 @@ def test_memorised_clouds_show():
 def test_mirror_images_count_for_shapes_only():
     cloud = shapes(1, 200)[0]
     image = cloud * torch.tensor([1.0, -1.0, 1.0]) @ random_rotations(1, 3)[0]
-    assert pose_distance(image, cloud, proper=False) < 1e-3
-    assert pose_distance(image, cloud, proper=True) > 0.03
+    assert pose_distance(image, cloud, orientation="reflected") < 1e-3
+    assert pose_distance(image, cloud, orientation="rotated") > 0.03
+
+
+def test_upright_clouds_are_compared_as_they_stand_and_mirrored():
+    training = shapes(6, 400)
+    mirrored = training[[2], 200:] * torch.tensor([-1.0, 1.0, 1.0])
+    turned = training[[2], 200:] @ random_rotations(1, 3)
+    distance, number = nearest_distances(torch.cat([mirrored, turned]), list(training[:, :200]), orientation="upright")
+    assert int(number[0]) == 2
+    assert float(distance[0]) == pytest.approx(float(chamfer_distance(training[[2], 200:], training[[2], :200])))
+    assert float(distance[1]) > 2 * float(distance[0])  # another pose is another cloud
 
 
 def test_a_search_of_all_candidates_finds_the_nearest():
     training, cloud = shapes(3, 60), shapes(1, 60, seed=9)
-    distance, number = nearest_distances(cloud, training, proper=True, n_candidates=99, progress=False)
-    every = [pose_distance(cloud[0], other, proper=True) for other in training]
+    distance, number = nearest_distances(cloud, training, orientation="rotated", n_candidates=99, progress=False)
+    every = [pose_distance(cloud[0], other, orientation="rotated") for other in training]
     assert float(distance[0]) == pytest.approx(min(every)) and int(number[0]) == every.index(min(every))
 
 
@@ -82,6 +93,6 @@ def test_the_words():
 
 def test_bad_input(one_sentence):
     with one_sentence(ValueError, "n_candidates", "0"):
-        nearest_distances(torch.ones(1, 3, 3), torch.ones(1, 3, 3), proper=True, n_candidates=0)
+        nearest_distances(torch.ones(1, 3, 3), torch.ones(1, 3, 3), orientation="rotated", n_candidates=0)
     with one_sentence(ValueError, "training", "NaN"):
-        nearest_distances(torch.ones(1, 3, 3), torch.ones(1, 3, 3) / 0 * 0, proper=True)
+        nearest_distances(torch.ones(1, 3, 3), torch.ones(1, 3, 3) / 0 * 0, orientation="rotated")
