@@ -1,14 +1,13 @@
-"""Read an atomic structure: heavy polymer atoms of a PDB or mmCIF file, or of a PDB entry downloaded once."""
+"""Read an atomic structure: heavy polymer atoms of an mmCIF, BinaryCIF or PDB file, or of a downloaded PDB entry."""
 
 from __future__ import annotations
 
 import gzip
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,14 +15,35 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_points
+from dpskit.data.atomic.assemblies import Assembly, build
+from dpskit.data.atomic.binary_cif import read_binary_cif
+from dpskit.data.atomic.cif_block import CifBlock, atom_table, entity_types, first_assembly
+from dpskit.data.atomic.mmcif import read_mmcif
+from dpskit.data.atomic.pdb import assembly_of_remarks, read_pdb
+from dpskit.data.atomic.polymer import (
+    NUCLEIC,
+    PROTEIN,
+    atom_kinds,
+    composition,
+    count_left_out,
+    is_hydrogen,
+    other_locations,
+)
+from dpskit.data.atomic.table import AtomTable
 from dpskit.data.cache import GZIP, fetch_entry
+from dpskit.data.text import plain_lines
 
-if TYPE_CHECKING:
-    import gemmi
-
-SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".pdb": "PDB", ".ent": "PDB"}
-MAX_RESIDUE = 10_000  # atoms: alternate locations are sought among all pairs of them
-MAX_BYTES = 1 << 28  # of text, unpacked: gemmi needs several times as much memory
+SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".bcif": "BinaryCIF", ".pdb": "PDB", ".ent": "PDB"}
+MAX_BYTES = 1 << 28  # unpacked
+MAX_RATIO = 50  # of the size unpacked to that of the file: coordinates pack to a fifth
+COUNTED = {  # what was left out, in words for one and for several
+    "models": ("model", "models"),
+    "alternate locations": ("alternate location", "alternate locations"),
+    "hydrogens": ("hydrogen", "hydrogens"),
+    "water": ("water", "waters"),
+    "ions": ("ion", "ions"),
+    "ligands": ("atom of ligands", "atoms of ligands"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +53,8 @@ class Structure:
     atoms: (N, 3) float32, in angstrom. chains: (N,) array of author chain names; the second copy that a biological
     assembly makes of chain A is "A-2". name: the PDB code or the file's name without suffixes. assembly: name of the
     biological assembly, or None for the coordinates as deposited. left_out: what the file holds besides, as counts of
-    models and, in the first of them, of atoms: in alternate locations, of hydrogen, water, and ligands. path: of the
-    file. `print` it to read all this.
+    models and, in the first of them, of atoms in alternate locations, hydrogens, molecules of water, ions and heavy
+    atoms of ligands. contents: what the atoms are, in words. path: of the file. `print` it to read all this.
     """
 
     atoms: Tensor
@@ -43,13 +63,15 @@ class Structure:
     assembly: str | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     path: Path | None = None
+    contents: str = ""
 
     def __str__(self) -> str:
         kind = "as deposited" if self.assembly is None else f"biological assembly {self.assembly}"
         chains = len(np.unique(self.chains))
-        text = f"{self.name}: {len(self.atoms):,} heavy polymer atoms in {chains} chains, {kind}"
-        left_out = ", ".join(f"{name}: {count:,}" for name, count in self.left_out.items() if count)
-        return f"{text} (left out: {left_out})" if left_out else text
+        text = f"{self.name}, {kind}, {chains} chain{'s' * (chains > 1)}: "
+        text += self.contents or f"{len(self.atoms):,} heavy polymer atoms"
+        left_out = ", ".join(f"{n:,} {COUNTED[name][n > 1]}" for name, n in self.left_out.items() if n)
+        return f"{text}; left out: {left_out}" if left_out else text
 
     def chain_atoms(self, chains: Sequence[str]) -> Tensor:
         """The atoms (n, 3) of the named chains; raises ValueError naming those that are not there."""
@@ -75,33 +97,45 @@ class Structure:
 
 
 def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
-    """Read the heavy polymer atoms of `source`: a file (.cif, .mmcif, .pdb, .ent, also .gz) or a PDB code like "7pbl".
+    """Read the heavy polymer atoms of `source`: a .cif, .mmcif, .bcif, .pdb or .ent file (also .gz), or a PDB code.
 
-    Only the first model counts, of alternate locations the first one listed, and of these the atoms of proteins and
-    nucleic acids: no hydrogen or deuterium, water, ion or ligand. `assembly` builds the first biological assembly of
-    the file; a file that describes none, and assembly=False, give the model as deposited.
+    Only the first model counts, and of alternate locations the first one listed. Data blocks of an mmCIF file that hold
+    atoms are read together. `assembly` builds the first biological assembly of the file; a file that describes none,
+    and assembly=False, give the model as deposited.
+
+    Of the heavy atoms those of proteins and nucleic acids are kept, whatever their records are called: where mmCIF
+    tells entities, all of a polymer's that are in its sequence or look like an amino acid or nucleotide; elsewhere the
+    twenty amino acids and eight nucleotides, and others that have their backbone and are bonded to a neighbour in the
+    chain or stand between two, or are bonded to the end of one. Left out are water (by its many names), ions, ligands
+    (a free amino acid too), lipids, sugars and polysaccharides. `print` the result to see the counts.
 
     A PDB code is downloaded from the RCSB once, and kept in the folder that the environment variable DPSKIT_CACHE names
     (default: the user's cache folder).
     Raises TypeError when `source` is neither, FileNotFoundError for a missing file, ConnectionError without network,
-    and ValueError for an unknown suffix, a truncated or otherwise unreadable file, one above 256 MB of text, and one
-    without polymer atoms.
+    and ValueError for an unknown suffix, a truncated or otherwise unreadable file, coordinates that are no numbers, an
+    assembly by operators that are not described, one above 256 MB unpacked, and one without polymer atoms.
     """
     if not isinstance(source, str | Path):
         raise TypeError(f"source must be a path or a PDB code, got {type(source).__name__}.")
-    path = fetch_entry(str(source)) if is_pdb_code(source) else Path(source)
+    path = fetch_entry(str(source)) if is_pdb_code(source) else Path(source).expanduser()
     kind = _kind(path)
-    structure, left_out = _parse(_read_text(path), kind, path)
-    atoms, chains, subchains = _polymer(structure)
-    if len(atoms) == 0:
-        raise ValueError(f"{path} must hold heavy atoms of a protein or nucleic acid, but none were found.")
-    if not np.isfinite(atoms).all():
-        raise ValueError(f"{path} must hold finite coordinates, got NaN or infinity.")
+    content = _read_content(path)
     name = path.name.split(".")[0]
-    made = _first_assembly(structure, atoms, chains, subchains) if assembly else None
-    atoms, chains = made or (atoms, chains)
-    built = structure.assemblies[0].name if made else None
-    return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out, path)
+    left_out = dict.fromkeys(COUNTED, 0)
+    parts = []
+    try:
+        for table, made, entities, models in _tables(content, kind, assembly):
+            left_out["models"] += models - 1
+            parts.append(_polymer(table, made, entities, left_out))
+    except (ValueError, RuntimeError, IndexError) as error:
+        reason = (str(error).splitlines() or [""])[0].rstrip(".:")
+        raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
+    if not sum(len(part[0]) for part in parts):
+        raise ValueError(f"{path} must hold heavy atoms of a protein or nucleic acid, but none were found.")
+    atoms, chains, kinds = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    built = next((part[3] for part in parts if part[3] is not None), None)
+    contents = composition(kinds)
+    return Structure(torch.from_numpy(atoms).float(), chains, name, built, left_out, path, contents)
 
 
 def is_pdb_code(source: str | Path) -> bool:
@@ -122,110 +156,74 @@ def _check_file(path: Path) -> None:
 
 
 def _kind(path: Path) -> str:
-    """The format, "mmCIF" or "PDB", from the suffix before .gz."""
+    """The format, "mmCIF", "BinaryCIF" or "PDB", from the suffix before .gz."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
-    if suffix == ".bcif":
-        raise ValueError(f"{path} is BinaryCIF, which gemmi does not read: bring the entry as .cif or .cif.gz.")
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise ValueError(f"source must be a PDB code or a file ending in {known} (or these with .gz), got {path}.")
     return SUFFIXES[suffix]
 
 
-def _read_text(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     """The bytes of the file, unpacked if they are gzipped whatever the name says."""
     _check_file(path)
+    size = path.stat().st_size
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
-    if not packed and path.stat().st_size > MAX_BYTES:
-        raise _too_long(path)
+    limit = min(MAX_BYTES, max(MAX_RATIO * size, 1 << 24)) if packed else MAX_BYTES
+    if not packed and size > limit:
+        raise _too_long(path, limit)
     try:
         with (gzip.open if packed else open)(path, "rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            content = file.read(limit + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise ValueError(f"{path} is truncated or damaged: it could not be unpacked.") from None
-    if len(text) > MAX_BYTES:
-        raise _too_long(path)
-    if not text.strip():
+    if len(content) > limit:
+        raise _too_long(path, limit)
+    if not content.strip():
         raise ValueError(f"{path} is empty.")
-    return text
+    return content
 
 
-def _too_long(path: Path) -> ValueError:
-    return ValueError(f"{path} must hold at most {MAX_BYTES >> 20} MB of text.")
+def _too_long(path: Path, limit: int) -> ValueError:
+    return ValueError(f"{path} must hold at most {limit >> 20} MB of text.")
 
 
-def _parse(text: bytes, kind: str, path: Path) -> tuple[gemmi.Structure, dict[str, int]]:
-    """The structure in `text` with one model, one conformation and no hydrogens, and what was left out of it."""
-    import gemmi
-
-    try:
-        if kind == "mmCIF":
-            structure = gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
-        else:
-            structure = gemmi.read_pdb_string(text.decode("latin-1"))
-            if text.startswith(b"HEADER") and not text.rstrip().endswith(b"END"):
-                raise ValueError("it has a HEADER, but no END")
-    except (ValueError, RuntimeError, IndexError) as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".:")
-        raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
-    left_out = {"models": max(0, len(structure) - 1)}
-    while len(structure) > 1:
-        del structure[-1]
-    largest = max((len(residue) for model in structure for chain in model for residue in chain), default=0)
-    if largest > MAX_RESIDUE:
-        raise ValueError(f"{path} must hold residues of at most {MAX_RESIDUE:,} atoms, got one of {largest:,}.")
-    before = _count(structure)
-    structure.remove_alternative_conformations()
-    single = _count(structure)
-    structure.remove_hydrogens()
-    left_out |= {"alternate locations": before - single, "hydrogens": single - _count(structure)}
-    structure.setup_entities()
-    kinds = [(part.entity_type, len(part)) for chain in (structure[0] if len(structure) else []) for part in chain]
-    left_out["water"] = sum(size for kind, size in kinds if kind == gemmi.EntityType.Water)
-    kept = (gemmi.EntityType.Water, gemmi.EntityType.Polymer)
-    left_out["ligands"] = sum(size for kind, size in kinds if kind not in kept)
-    return structure, left_out
+def _tables(
+    content: bytes, kind: str, assembly: bool
+) -> Iterator[tuple[AtomTable, Assembly | None, dict[str, str], int]]:
+    """The atoms of the first model of each data block, its first assembly, its entities and the number of models."""
+    if kind == "PDB":
+        table, remarks, models = read_pdb(plain_lines(content))
+        yield table, assembly_of_remarks(remarks) if assembly else None, {}, max(models, 1)
+        return
+    blocks: Iterator[CifBlock] = read_binary_cif(content) if kind == "BinaryCIF" else read_mmcif(plain_lines(content))
+    for block in blocks:
+        if block.atoms is not None:
+            table, models = atom_table(block)
+            yield table, first_assembly(block) if assembly else None, entity_types(block), models
 
 
-def _count(structure: gemmi.Structure) -> int:
-    return structure[0].count_atom_sites() if len(structure) else 0
+def _polymer(
+    table: AtomTable, made: Assembly | None, entities: dict[str, str], left_out: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
+    """Positions, chain names and kinds of the polymer atoms, and the name of the assembly that they are.
 
-
-def _polymer(structure: gemmi.Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions (N, 3), chain names (N,) and subchain names (N,) of the polymer atoms."""
-    import gemmi
-
-    positions, chains, subchains = [], [], []
-    for chain in structure[0] if len(structure) else []:
-        for residue in chain:
-            if residue.entity_type == gemmi.EntityType.Polymer:
-                positions += [atom.pos.tolist() for atom in residue]
-                chains += [chain.name] * len(residue)
-                subchains += [residue.subchain] * len(residue)
-    atoms = np.array(positions, dtype=np.float64).reshape(-1, 3)
-    return atoms, np.array(chains, dtype=str), np.array(subchains, dtype=str)
-
-
-def _first_assembly(
-    structure: gemmi.Structure, atoms: np.ndarray, chains: np.ndarray, subchains: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Positions and chain names of the first biological assembly; None if the file describes none of these chains.
-
-    PDB files list chains to be copied, mmCIF files subchains (label_asym_id).
+    What is left out of the model is added to `left_out`.
     """
-    pieces, names, copies = [], [], dict.fromkeys(chains.tolist(), 0)
-    for generator in structure.assemblies[0].generators if len(structure.assemblies) else []:
-        chosen = np.isin(chains, list(generator.chains)) | np.isin(subchains, list(generator.subchains))
-        if not chosen.any():
-            continue
-        for operator in generator.operators:
-            rotation = np.array(operator.transform.mat.tolist())
-            pieces.append(atoms[chosen] @ rotation.T + np.array(operator.transform.vec.tolist()))
-            label = {}
-            for chain in dict.fromkeys(chains[chosen].tolist()):
-                copies[chain] += 1
-                label[chain] = chain if copies[chain] == 1 else f"{chain}-{copies[chain]}"
-            names.append(np.array([label[chain] for chain in chains[chosen].tolist()], dtype=str))
-    return (np.concatenate(pieces), np.concatenate(names)) if pieces else None
+    whole = len(table)
+    table = table.take(~other_locations(table))
+    single = len(table)
+    table = table.take(~is_hydrogen(table))
+    left_out["alternate locations"] += whole - single
+    left_out["hydrogens"] += single - len(table)
+    kinds = atom_kinds(table, entities)
+    for name, count in count_left_out(table, kinds).items():
+        left_out[name] += count
+    polymer = (kinds == PROTEIN) | (kinds == NUCLEIC)
+    table, kinds = table.take(polymer), kinds[polymer]
+    built = build(made, table, kinds) if made else None
+    if made and built:
+        return *built, made.name
+    return table.xyz, table.chain.values(), kinds, None

@@ -1,0 +1,138 @@
+"""Read BinaryCIF: the same tables as mmCIF, as packed arrays (Sehnal et al., PLOS Comput. Biol. 16, e1008247, 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dpskit.data.atomic.cif_block import CifBlock
+from dpskit.data.atomic.table import Labels
+
+TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
+MAX_ROWS = 20_000_000
+ERRORS = (KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError, ValueError, MemoryError)
+
+
+@dataclass(frozen=True, eq=False)
+class _Category:
+    """One table; columns by name."""
+
+    size: int
+    columns: dict[str, Any]
+
+    def labels(self, name: str) -> Labels | None:
+        if name not in self.columns:
+            return None
+        values, given = self._column(name)
+        names, codes = np.unique(values, return_inverse=True)
+        texts = [_text(value) for value in names.tolist()]
+        codes = np.where(given, codes, len(texts))
+        return Labels(codes.astype(np.int32), np.array([*texts, ""], dtype=str))
+
+    def floats(self, name: str) -> np.ndarray | None:
+        if name not in self.columns:
+            return None
+        values, given = self._column(name)
+        found = np.where(given, values.astype(np.float64), np.nan)
+        if not np.isfinite(found).all():
+            row = int((~np.isfinite(found)).argmax())
+            raise ValueError(f"atom {row + 1} must have a finite number in _atom_site.{name}")
+        return found
+
+    def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        column = self.columns[name]
+        values = _decode(column["data"], self.size)
+        given = np.ones(self.size, bool) if column.get("mask") is None else _decode(column["mask"], self.size) == 0
+        if len(values) != self.size or len(given) != self.size:
+            raise ValueError(f"column {name} must have {self.size} rows")
+        return values, given
+
+
+def read_binary_cif(content: bytes) -> Iterator[CifBlock]:
+    """The blocks of a file one after another. Raises ValueError for what is no BinaryCIF, or damaged."""
+    import msgpack
+
+    try:
+        blocks = msgpack.unpackb(content, strict_map_key=False)["dataBlocks"]
+        found = [_block(block) for block in blocks]
+    except (msgpack.UnpackException, *ERRORS) as error:
+        reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+        raise ValueError(f"its tables cannot be read ({reason})") from None
+    yield from found
+
+
+def _block(block: dict[str, Any]) -> CifBlock:
+    categories = {
+        category["name"].lstrip("_"): _Category(
+            int(category["rowCount"]), {column["name"]: column for column in category["columns"]}
+        )
+        for category in block["categories"]
+    }
+    if any(not 0 <= category.size <= MAX_ROWS for category in categories.values()):
+        raise ValueError(f"a table must have at most {MAX_ROWS:,} rows")
+
+    def rows(category: str, names: Sequence[str]) -> list[tuple[str, ...]]:
+        found = categories.get(category)
+        if found is None:
+            return []
+        columns = [found.labels(name) for name in names]
+        texts = [column.values().tolist() if column else [""] * found.size for column in columns]
+        return list(zip(*texts, strict=True))
+
+    atoms = categories.get("atom_site")
+    return CifBlock(str(block["header"]), atoms if atoms and atoms.size else None, rows)
+
+
+def _decode(data: dict[str, Any], size: int) -> np.ndarray:
+    """The array that was packed by the steps of `encoding`, undone from the last to the first."""
+    try:
+        values: Any = data["data"]
+        for step in reversed(data["encoding"]):
+            values = _undo(step, values, size)
+        return np.asarray(values)
+    except ERRORS as error:
+        raise ValueError(f"a table is damaged ({type(error).__name__})") from None
+
+
+def _undo(step: dict[str, Any], values: Any, size: int) -> np.ndarray:
+    kind = step["kind"]
+    if kind == "ByteArray":
+        return np.frombuffer(values, TYPES[step["type"]])
+    if kind == "FixedPoint":
+        return values / step["factor"]
+    if kind == "IntervalQuantization":
+        return step["min"] + values * ((step["max"] - step["min"]) / (step["numSteps"] - 1))
+    if kind == "RunLength":
+        pairs = values.reshape(-1, 2)
+        if not 0 <= pairs[:, 1].astype(np.int64).sum() <= MAX_ROWS or (pairs[:, 1] < 0).any():
+            raise ValueError("a run is too long")
+        return np.repeat(pairs[:, 0], pairs[:, 1])
+    if kind == "Delta":
+        return step["origin"] + np.cumsum(values, dtype=np.int64)
+    if kind == "IntegerPacking":
+        return _unpack(values.astype(np.int64), step["byteCount"], step["isUnsigned"])
+    if kind == "StringArray":
+        offsets = _decode({"data": step["offsets"], "encoding": step["offsetEncoding"]}, size)
+        codes = _decode({"data": values, "encoding": step["dataEncoding"]}, size)
+        pairs = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        texts = np.array([*(step["stringData"][a:b] for a, b in pairs), ""], dtype=str)
+        return texts[codes]  # -1, no text, is the last
+    raise ValueError(f"the encoding {kind} is not known")
+
+
+def _unpack(values: np.ndarray, width: int, unsigned: bool) -> np.ndarray:
+    """Integers of which each is the sum of packed ones up to the first that is not at an end of their range."""
+    top = (1 << 8 * width) - 1 if unsigned else (1 << 8 * width - 1) - 1
+    last = values != top
+    if not unsigned:
+        last &= values != -top - 1
+    ends = np.flatnonzero(last)
+    totals = np.cumsum(values)[ends]
+    return np.diff(totals, prepend=0)
+
+
+def _text(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
