@@ -22,6 +22,9 @@ class ScoreEval:
 
     log_twist: (b,) the approximation of log p(y | x) whose gradient the guidance adds, None if it is not a gradient;
     see `twisted_smc`. negative_log_likelihood: (b,) -log p(y | denoised), where the guidance uses it.
+
+    prior_score (b, n, d): the prior's part of the score. longest (b,): how far the rest, the pull of the data, may move
+    a cloud in one step (length of all n d coordinates); None: any distance.
     """
 
     score: Tensor
@@ -29,6 +32,17 @@ class ScoreEval:
     energy: Tensor | None
     log_twist: Tensor | None = None
     negative_log_likelihood: Tensor | None = None
+    prior_score: Tensor | None = None
+    longest: Tensor | None = None
+
+    def for_step(self, coefficient: float) -> Tensor:
+        """The score for a step that moves x by `coefficient` times it: with the pull shortened where it is too long."""
+        if self.prior_score is None or self.longest is None:
+            return self.score
+        pull = self.score - self.prior_score
+        way = coefficient * pull.flatten(1).norm(dim=1)
+        factor = (self.longest / way.clamp_min(torch.finfo(way.dtype).tiny))[:, None, None]
+        return torch.where(factor < 1, self.prior_score + factor * pull, self.score)
 
 
 Score = Callable[[Tensor, Tensor], ScoreEval]
@@ -62,15 +76,22 @@ class DPS:
     over the points, falls with it. alpha / sqrt(E) of a squared residual makes the pull independent of the noise in
     the data: the spread of the samples is set by alpha, not by the data. Paper: eq. (9), with sqrt(E) for its
     sqrt(log p), whose argument is negative as printed.
+
+    reach: in one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which
+    takes E to zero if it is linear; 2 takes a quadratic E to its minimum. At large t the rule as printed moves x by a
+    length that does not depend on E, throws points far out of the cube, and diverges with a sharp prior; None leaves it
+    so. Where the limit is not reached, nothing changes.
     """
 
     alpha: float = 10_000.0
+    reach: float | None = 2.0
 
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, least=0.0)
+        check_reach(self.reach)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        return _through_denoiser(prior, start(likelihood), _energy, partial(_paper_zeta, self.alpha))
+        return _through_denoiser(prior, start(likelihood), _energy, partial(_paper_zeta, self.alpha), self.reach)
 
 
 @dataclass(frozen=True)
@@ -114,21 +135,25 @@ class DataSpace:
     The gradient is taken in the space of the data, at D(x, t), and the Jacobian of the denoiser is replaced by that of
     a Gaussian prior of standard deviation `std`, std^2 / (std^2 + t^2): exact for that prior, and a forward pass
     instead of a forward and a backward one. As in Zhu et al. (DiffPIR), arXiv 2305.08995, with one gradient step.
+    reach: with alpha, as that of `DPS`.
     """
 
     alpha: float | None = None
     std: float = SIGMA_DATA
+    reach: float | None = 2.0
 
     def __post_init__(self) -> None:
         if self.alpha is not None:
             check_number("alpha", self.alpha, least=0.0)
         check_number("std", self.std, above=0.0)
+        check_reach(self.reach)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
         if self.alpha is None:
-            data, misfit, zeta = _with_density(likelihood), _negative_log_likelihood, _one
+            data, misfit, zeta, reach = _with_density(likelihood), _negative_log_likelihood, _one, None
         else:
             data, misfit, zeta = start(likelihood), _energy, partial(_paper_zeta, self.alpha)
+            reach = self.reach
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
             with torch.no_grad():
@@ -137,15 +162,18 @@ class DataSpace:
                 leaf = denoised.detach().requires_grad_()
                 value = misfit(data, leaf, t)
                 (gradient,) = torch.autograd.grad(value.sum(), leaf)
-            pull = -zeta(value, x.shape[1])[:, None, None] * gradient
-            pull = pull * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
-            return _evaluation(data, prior_score(denoised, x, t) + pull, leaf, value.detach(), misfit)
+            gradient = gradient * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
+            own = prior_score(denoised, x, t)
+            return _evaluation(data, misfit, value.detach(), leaf, own, gradient, zeta, reach)
 
         return score
 
 
 Misfit = Callable[[Likelihood, Tensor, Tensor], Tensor]
 """misfit(likelihood, denoised, t) -> (b,): what a guidance differentiates."""
+
+Zeta = Callable[[Tensor, int], Tensor]
+"""zeta(misfit, n_points) -> (b,): what its gradient is multiplied with."""
 
 
 def _energy(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
@@ -174,7 +202,7 @@ def _with_density(likelihood: Likelihood) -> Likelihood:
 
 
 def _through_denoiser(
-    prior: Prior, likelihood: Likelihood, misfit: Misfit, zeta: Callable[[Tensor, int], Tensor]
+    prior: Prior, likelihood: Likelihood, misfit: Misfit, zeta: Zeta, reach: float | None = None
 ) -> Score:
     """Score of prior and likelihood; the gradient flows through the denoiser. Paper: eqs. (7), (9) and (18)."""
 
@@ -184,19 +212,35 @@ def _through_denoiser(
             denoised = denoise(prior, x, t)
             value = misfit(likelihood, denoised, t)
             (gradient,) = torch.autograd.grad(value.sum(), x)
-        x = x.detach()
-        pull = -zeta(value, x.shape[1])[:, None, None] * gradient
-        return _evaluation(likelihood, prior_score(denoised.detach(), x, t) + pull, denoised, value.detach(), misfit)
+        own = prior_score(denoised.detach(), x.detach(), t)
+        return _evaluation(likelihood, misfit, value.detach(), denoised, own, gradient, zeta, reach)
 
     return score
 
 
 @torch.no_grad()
-def _evaluation(likelihood: Likelihood, score: Tensor, denoised: Tensor, value: Tensor, misfit: Misfit) -> ScoreEval:
-    """The evaluation with the energy, which is the `value` of the misfit or else computed."""
-    if misfit is _energy:
-        return ScoreEval(score, denoised.detach(), value)
-    return ScoreEval(score, denoised.detach(), likelihood.energy(denoised).detach(), None, value)
+def _evaluation(
+    likelihood: Likelihood,
+    misfit: Misfit,
+    value: Tensor,
+    denoised: Tensor,
+    own: Tensor,
+    gradient: Tensor,
+    zeta: Zeta,
+    reach: float | None,
+) -> ScoreEval:
+    """The evaluation of a pull of -zeta times the `gradient` of the misfit, whose `value` (b,) is the energy or not."""
+    score = own - zeta(value, own.shape[1])[:, None, None] * gradient
+    if misfit is not _energy:
+        return ScoreEval(score, denoised.detach(), likelihood.energy(denoised).detach(), None, value)
+    longest = None if reach is None else reach * value / gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
+    return ScoreEval(score, denoised.detach(), value, prior_score=own, longest=longest)
+
+
+def check_reach(reach: float | None) -> None:
+    """Raise ValueError or TypeError unless `reach` is None or a number above 0."""
+    if reach is not None:
+        check_number("reach", reach, above=0.0)
 
 
 def prior_score(denoised: Tensor, x: Tensor, t: Tensor) -> Tensor:

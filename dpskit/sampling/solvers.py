@@ -1,6 +1,8 @@
 """Solvers of the reverse SDE dx = -[t + beta(t) t^2] score dt + sqrt(2 beta(t) t^2) dw (paper: eq. 8), one step each.
 
-A solver sees a score function and two times, never a likelihood. The last step, to t = 0, is a noise-free Euler step.
+A solver sees a score function and two times, never a likelihood. It tells an evaluation what its score will be
+multiplied by (`ScoreEval.for_step`), so that a pull too long for the step is shortened. The last step, to t = 0, is a
+noise-free Euler step.
 """
 
 from __future__ import annotations
@@ -60,11 +62,12 @@ class Algorithm1:
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
-        x_next = x + t * first.score * dt
+        x_next = x + t * first.for_step(t * dt) * dt
         if t_next > 0:
             beta = self.noise(t)
             second = score(x_next, _times(x, t_next))
-            d = (t + beta * t**2) * (first.score + second.score) * dt / 2
+            c = t + beta * t**2
+            d = c * (first.for_step(c * dt) + second.for_step(c * dt)) * dt / 2
             x_next = x + d + _injected(state, beta, t, dt)
         return _finish(state, x_next, t_next, first)
 
@@ -82,11 +85,12 @@ class Heun:
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
-        x_next = x + t * first.score * dt
+        x_next = x + t * first.for_step(t * dt) * dt
         if t_next > 0:
             beta, beta_next = self.noise(t), self.noise(t_next)
             second = score(x_next, _times(x, t_next))
-            d = (t + beta * t**2) * first.score + (t_next + beta_next * t_next**2) * second.score
+            c, c_next = t + beta * t**2, t_next + beta_next * t_next**2
+            d = c * first.for_step(c * dt) + c_next * second.for_step(c_next * dt)
             x_next = x + d * dt / 2 + _injected(state, beta, t, dt)
         return _finish(state, x_next, t_next, first)
 
@@ -101,7 +105,8 @@ class EulerMaruyama:
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
         beta = self.noise(t) if t_next > 0 else 0.0
-        x_next = x + (t + beta * t**2) * first.score * dt + _injected(state, beta, t, dt)
+        c = t + beta * t**2
+        x_next = x + c * first.for_step(c * dt) * dt + _injected(state, beta, t, dt)
         return _finish(state, x_next, t_next, first)
 
 
@@ -110,8 +115,9 @@ class EulerODE:
     """The first-order step of the flow ODE, beta = 0; one score evaluation, no noise."""
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        dt = t - t_next
         first = score(state.x, _times(state.x, t))
-        return _finish(state, state.x + t * first.score * (t - t_next), t_next, first)
+        return _finish(state, state.x + t * first.for_step(t * dt) * dt, t_next, first)
 
 
 def _times(x: Tensor, t: float) -> Tensor:

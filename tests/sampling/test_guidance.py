@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from dpskit import (
 )
 from dpskit.likelihoods import observation
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
-from dpskit.sampling.guidance import Unguided
+from dpskit.sampling.guidance import Unguided, prior_score
 
 
 class Counting:
@@ -208,6 +209,62 @@ def test_an_evaluation_starts_from_the_assignments_of_the_last(monkeypatch, guid
     assert [len(one) for one in starts] == [2, 1, 2, 1]  # two projections and a coarse structure
     assert all(start is None for one in starts[:2] for start in one)
     assert all(start is not None for one in starts[2:] for start in one)
+
+
+@pytest.mark.parametrize("guidance", [DPS(1e5), DataSpace(alpha=1e5)])
+def test_the_pull_moves_a_cloud_by_a_multiple_of_polyaks_step_at_the_most(guidance):
+    """Where it would go farther it goes in the same direction, to that length; the prior's part stays as it is."""
+    data, x, t = problem()
+    prior = PRIORS["gaussian"]
+    for reach in (0.5, 2.0):
+        evaluation = replace(guidance, reach=reach)(prior, data)(x, t)
+        free = replace(guidance, reach=None)(prior, data)(x, t)
+        own = prior_score(prior.denoise(x, t), x, t)
+        torch.testing.assert_close(evaluation.prior_score, own)
+        assert torch.equal(evaluation.score, free.score)
+        pull = free.score - own
+        zeta = 1e5 * 6 / 1024 / free.energy.sqrt()
+        gradient = pull.flatten(1).norm(dim=1) / zeta
+        for coefficient in (1e2, 1e4):
+            moved = coefficient * (evaluation.for_step(coefficient) - own)
+            torch.testing.assert_close(moved.flatten(1).norm(dim=1), reach * free.energy / gradient)
+            cosine = torch.cosine_similarity(moved.flatten(1), pull.flatten(1))
+            assert float(cosine.min()) == pytest.approx(1)
+
+
+@given(st.floats(0, 1e6), st.floats(1e-6, 1.0), st.integers(0, 50))
+def test_a_pull_that_is_short_enough_keeps_its_bits(alpha, coefficient, seed):
+    data, x, t = problem(seed=seed)
+    limited, free = (DPS(alpha, reach)(PRIORS["gaussian"], data)(x, t) for reach in (2.0, None))
+    assert torch.equal(free.for_step(coefficient), free.score)
+    way = coefficient * (limited.score - limited.prior_score).flatten(1).norm(dim=1)
+    same = (limited.for_step(coefficient) == free.score).flatten(1).all(dim=1)
+    assert bool(same[way < 0.999 * limited.longest].all())
+    assert not bool(same[way > 1.001 * limited.longest].any())
+
+
+def test_one_full_step_of_the_pull_takes_a_quadratic_to_its_least(normal):
+    """E = |x - a|^2 and D(x) = x: Polyak's step E / |grad E| is half of the way to a, reach 2 the whole."""
+
+    class Identity:
+        def denoise(self, x, t):
+            return x * 1.0
+
+    class Quadratic:
+        def energy(self, x0):
+            return (x0 - 0.3).square().sum(dim=(1, 2))
+
+    x, t = normal(2, 5, 3).double(), torch.full((2,), 0.5, dtype=torch.float64)
+    for reach, left in [(2.0, 0.0), (1.0, 0.5)]:
+        moved = x + 7.0 * DPS(1e9, reach)(Identity(), Quadratic())(x, t).for_step(7.0)
+        torch.testing.assert_close(moved - 0.3, left * (x - 0.3))
+
+
+@pytest.mark.parametrize("reach", [0.0, -1.0, math.nan, "2"])
+def test_bad_reach(one_sentence, reach):
+    for guidance in (DPS, DataSpace):
+        with one_sentence(ValueError, "reach", repr(reach)):
+            guidance(reach=reach)
 
 
 @pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])

@@ -125,7 +125,7 @@ def test_defaults_are_the_documented_ones():
     prior, data = GaussianPrior(0.0, 0.4), CoarseGrained([[0.0, 0.0, 0.0]])
     guided = sample(prior, data, n_samples=1, n_points=2, progress=False)
     assert guided.settings["schedule"] == karras_schedule(40, t_max=1.0, t_min=0.002, rho=3.0).tolist()
-    assert guided.settings["guidance"] == {"type": "DPS", "alpha": 10_000.0}
+    assert guided.settings["guidance"] == {"type": "DPS", "alpha": 10_000.0, "reach": 2.0}
     assert guided.settings["solver"]["type"] == "Algorithm1"
     assert guided.settings["solver"]["noise"] == {"type": "InverseTime", "cutoff": 0.0, "below": 0.0}
     free = sample(prior, None, n_samples=1, n_points=2, progress=False)
@@ -326,16 +326,18 @@ def test_a_run_that_diverges_says_so(recwarn, data):
     prior = GaussianPrior(0.0, 0.4)
     calm = run(prior, data, guidance=DPS(10_000))
     assert not recwarn.list and float(calm.energy.max()) < 0.3
+    bounded = run(prior, data, guidance=DPS(1e12))
+    assert not recwarn.list and float(bounded.energy.max()) < 0.3 and float(bounded.points.abs().max()) < 3
     with pytest.warns(RuntimeWarning, match="3 of 3 samples .* diverged: a lower alpha, more steps"):
-        absurd = run(prior, data, guidance=DPS(1e12))
+        absurd = run(prior, data, guidance=DPS(1e12, reach=None))
     assert float(absurd.energy.min()) > 10 and bool(torch.isfinite(absurd.points).all())
 
 
 def test_a_run_that_overflows_is_refused(one_sentence, network_prior, data):
     with one_sentence(ValueError, "diverge", "lower alpha", "energy"):
-        run(GaussianPrior(0.0, 0.4), data, guidance=DPS(1e30))
+        run(GaussianPrior(0.0, 0.4), data, guidance=DPS(1e30, reach=None))
     with one_sentence(ValueError, "diverge", "lower alpha", "prior.denoise"):
-        run(network_prior, data, guidance=DPS(1e38))
+        run(network_prior, data, guidance=DPS(1e38, reach=None))
 
     class Cliff:
         def energy(self, x0):
