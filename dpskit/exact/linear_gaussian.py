@@ -36,6 +36,12 @@ class LinearGaussian(Measurement):
         object.__setattr__(self, "y", y)
         object.__setattr__(self, "sigma", check_number("sigma", self.sigma, above=0.0))
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d) of the clouds: d is 3 if the columns of A are a multiple of 3, else they are one point."""
+        size = self.A.shape[1]
+        return (size // 3, 3) if size % 3 == 0 else (1, size)
+
     def residual(self, x0: Tensor) -> Tensor:
         """y - A vec(x0) for clouds (b, n, d) -> (b, m)."""
         if x0.ndim != 3 or x0[0].numel() != self.A.shape[1]:
@@ -79,7 +85,7 @@ class LinearGaussian(Measurement):
 
     def condition(self, prior: Prior, dim: int | None = None) -> tuple[FullGaussianMixture, float]:
         """`posterior` and `log_evidence` together."""
-        mixture = FullGaussianMixture.of(prior, *_cloud_shape(prior, self.A.shape[1], dim))
+        mixture = FullGaussianMixture.of(prior, *_cloud_shape(prior, self, dim))
         matrix, y = self.A.double(), self.y.double()
         cross = mixture.covariances @ matrix.T  # C A^T
         total = matrix @ cross + self.sigma**2 * torch.eye(len(y), dtype=torch.float64)
@@ -93,13 +99,10 @@ class LinearGaussian(Measurement):
         return posterior, float(torch.logsumexp(log_joint, 0))
 
 
-def _cloud_shape(prior: Prior, size: int, dim: int | None) -> tuple[int, int]:
-    """(n, d) of the clouds that have `size` numbers."""
-    known = getattr(prior, "points", getattr(prior, "means", getattr(prior, "mean", None)))
-    for part in (known, getattr(prior, "std", None)):
-        if dim is None and isinstance(part, Tensor) and part.ndim >= 2:
-            dim = part.shape[-1]
-    dim = (3 if size % 3 == 0 else size) if dim is None else check_integer("dim", dim)
-    if size % dim:
+def _cloud_shape(prior: Prior, data: LinearGaussian, dim: int | None) -> tuple[int, int]:
+    """(n, d) of the clouds that A acts on."""
+    size = data.A.shape[1]
+    dim = dim if dim is not None else getattr(prior, "shape", (None, None))[1] or data.shape[1]
+    if size % check_integer("dim", dim):
         raise ValueError(f"dim must divide the {size} columns of A, got {dim}.")
     return size // dim, dim

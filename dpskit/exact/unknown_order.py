@@ -51,6 +51,11 @@ class UnknownOrder(Measurement):
         """Coordinates of a point of the cloud, d."""
         return self.points.shape[1] if self.matrix is None else len(self.matrix)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d) of the clouds."""
+        return len(self.points), self.dim
+
     def squares(self, x0: Tensor) -> Tensor:
         """|P y - x M|^2 for every permutation: (b, n, d) -> (b, n!)."""
         n = len(self.points)

@@ -25,6 +25,20 @@ class GaussianPrior:
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "std", _positive("std", self.std))
 
+    @property
+    def shape(self) -> tuple[int | None, int | None]:
+        """(n, d) of its clouds, None where mean and std hold for any number; (1, 1): one number."""
+        own = torch.broadcast_shapes((1, 1), self.mean.shape, self.std.shape)[-2:]
+        if own == (1, 1) and max(self.mean.ndim, self.std.ndim) == 2:
+            return 1, 1
+        n, d = (None if size == 1 else size for size in own)
+        return n, d
+
+    @property
+    def scale(self) -> float:
+        """The root mean square of the coordinates of its clouds."""
+        return float((self.mean.square() + self.std.square()).mean().sqrt())
+
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """(std^2 x + t^2 mean) / (std^2 + t^2)."""
         prior, noise = self.std.to(x).square(), t[:, None, None].square()
@@ -60,6 +74,16 @@ class GaussianMixturePrior:
         object.__setattr__(self, "means", means)
         object.__setattr__(self, "stds", stds)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d) of its clouds."""
+        return tuple(self.means.shape[1:])
+
+    @property
+    def scale(self) -> float:
+        """The root mean square of the coordinates of its clouds."""
+        return float((self.weights * (self.means.square().mean(dim=(1, 2)) + self.stds.square())).sum().sqrt())
+
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """Each component's denoised cloud, averaged with the components' posterior probabilities given x."""
         means, weights = self.means.to(x), self.weights.to(x)
@@ -90,6 +114,16 @@ class PointMixturePrior:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points, dim=None))
         object.__setattr__(self, "bandwidth", float(_positive("bandwidth", self.bandwidth)))
+
+    @property
+    def shape(self) -> tuple[None, int]:
+        """(None, d): clouds of any number of points."""
+        return None, self.points.shape[1]
+
+    @property
+    def scale(self) -> float:
+        """The root mean square of the coordinates of its clouds."""
+        return float((self.points.square().mean() + self.bandwidth**2).sqrt())
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """Per point: the centres weighted by their responsibility for x, each shrunk towards x by the bandwidth."""

@@ -88,6 +88,16 @@ class FullGaussianMixture:
         return prior if variances is None else FullGaussianMixture(weights, means, variances.flatten(1).diag_embed())
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d) of its clouds."""
+        return tuple(self.means.shape[1:])
+
+    @property
+    def scale(self) -> float:
+        """The root mean square of the coordinates of its clouds."""
+        return float((self.mean.square() + self.std.square()).mean().sqrt())
+
+    @property
     def mean(self) -> Tensor:
         """(n, d)."""
         return torch.einsum("k,knd->nd", self.weights, self.means)

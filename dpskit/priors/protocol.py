@@ -12,7 +12,12 @@ REMEDY = "a lower alpha, more steps, or noise until a smaller t (the cutoff)"
 
 
 class Prior(Protocol):
-    """p(x0), known through its denoiser. Bring your own: any object with this method is a prior."""
+    """p(x0), known through its denoiser. Bring your own: any object with this method is a prior.
+
+    Two attributes are optional. `shape`: (n, d) of its clouds, which runs then default to, with None for a number that
+    is free. `scale`: the root mean square of the coordinates of its clouds, which the noise has to exceed where a run
+    starts; it is measured where it is missing.
+    """
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         """E[x0 | x_t = x] for x_t = x0 + t z, z standard normal: x (b, n, d), t (b,) > 0 -> (b, n, d).

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_number
+from dpskit.checks import check_method, check_number
 from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior, denoise
@@ -50,7 +50,11 @@ Score = Callable[[Tensor, Tensor], ScoreEval]
 
 
 class Guidance(Protocol):
-    """How the likelihood steers the prior. It never knows a step size."""
+    """How the likelihood steers the prior. It never knows a step size.
+
+    An attribute `uses_log_prob`, if it has one, says whether it calls `likelihood.log_prob`, which is then tried before
+    a run.
+    """
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score: ...
 
@@ -112,6 +116,8 @@ class LikelihoodScore:
             check_number("prior_std", self.prior_std, above=0.0)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        if self.prior_std is not None:
+            check_method("likelihood", likelihood, "with_noise(variance)")
         data = _with_density(likelihood)
         through = _through_denoiser(prior, data, self._misfit, _one)
 
@@ -120,6 +126,10 @@ class LikelihoodScore:
             return replace(evaluation, log_twist=-evaluation.negative_log_likelihood)
 
         return score
+
+    @property
+    def uses_log_prob(self) -> bool:
+        return True
 
     def _misfit(self, likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
         if self.prior_std is None:
@@ -147,6 +157,10 @@ class DataSpace:
             check_number("alpha", self.alpha, least=0.0)
         check_number("std", self.std, above=0.0)
         check_reach(self.reach)
+
+    @property
+    def uses_log_prob(self) -> bool:
+        return self.alpha is None
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
         if self.alpha is None:
@@ -195,6 +209,7 @@ def _one(misfit: Tensor, n_points: int) -> Tensor:
 
 def _with_density(likelihood: Likelihood) -> Likelihood:
     """The likelihood for one run; raises ValueError for one of the package's own without sigma."""
+    check_method("likelihood", likelihood, "log_prob(x0)")
     run = start(likelihood)
     if hasattr(run, "with_noise"):
         run.with_noise(0.0)

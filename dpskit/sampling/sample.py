@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,11 +13,11 @@ from torch import Tensor
 from dpskit.checks import check_integer, check_method
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import REMEDY, Prior
-from dpskit.sampling.guidance import DPS, Guidance, Score, Unguided
+from dpskit.sampling.guidance import DPS, Guidance, Unguided
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.samples import Samples, describe
-from dpskit.sampling.schedule import check_schedule, karras_schedule
 from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
+from dpskit.sampling.trial import prepare
 from dpskit.version import __version__
 
 
@@ -25,8 +26,8 @@ def iterate(
     likelihood: Likelihood | None,
     *,
     n_samples: int = 10,
-    n_points: int = 1024,
-    dim: int = 3,
+    n_points: int | None = None,
+    dim: int | None = None,
     schedule: Tensor | None = None,
     guidance: Guidance | None = None,
     solver: Solver | None = None,
@@ -36,32 +37,64 @@ def iterate(
 ) -> Iterator[Info]:
     """Run Algorithm 1, or another solver, and yield one `Info` per step; the last one holds the samples in `x`.
 
-    prior: anything with `denoise`. likelihood: None samples the prior. schedule: falling times that end at 0
-    (default: 40 steps from 1, or without a likelihood 100 steps from 80). guidance: default `DPS()`. solver: default
-    `Algorithm1()`. seed: sample k of a seed is the same whatever n_samples. first: number of the first sample, so that
-    a run can be split. device: where the clouds live, the prior's own (`prior.to(device)`); the numbers drawn are the
-    same everywhere. Paper: Algorithm 1. Raises ValueError on bad settings, before any work starts.
+    prior: anything with `denoise`. likelihood: None samples the prior. n_points, dim: of a cloud (default: those of the
+    attribute `shape` of prior or likelihood, else 1024 and 3). schedule: falling times that end at 0 (default: 40 steps
+    from 1, or without a likelihood 100 steps from 80, from more for a prior wider than the cube). guidance: default
+    `DPS()`. solver: default `Algorithm1()`. seed: sample k of a seed is the same whatever n_samples. first: number of
+    the first sample, so that a run can be split. device: where the clouds live, the prior's own (`prior.to(device)`);
+    the numbers drawn are the same everywhere. Paper: Algorithm 1. Raises ValueError or TypeError on bad settings and
+    for parts that a trial on two clouds finds unusable, before the run starts.
     """
-    check_method("prior", prior, "denoise(x, t)")
-    if likelihood is not None:
-        check_method("likelihood", likelihood, "energy(x0)")
-    n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
-    dim, seed = check_integer("dim", dim), check_integer("seed", seed, least=0)
-    first = check_integer("first", first, least=0)
-    times = check_schedule(default_schedule(likelihood) if schedule is None else schedule).tolist()
-    guidance, solver = guidance or DPS(), solver or Algorithm1()
-    check_method("guidance", guidance, "__call__(prior, likelihood)")
-    check_method("solver", solver, "step(score, state, t, t_next)")
-    rule = Unguided() if likelihood is None else guidance
-    noise = NoiseSource(seed, range(first, first + n_samples), (n_points, dim))
-    return _run(rule(prior, likelihood), solver, times, noise, torch.device(device))
+    n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
+    seed = check_integer("seed", seed, least=0)
+    run = _Run.of(prior, likelihood, n_points, dim, schedule, guidance, solver, device)
+    return run.steps(seed, range(first, first + n_samples))
 
 
-def _run(score: Score, solver: Solver, times: list[float], noise: NoiseSource, device: torch.device) -> Iterator[Info]:
-    state = State(times[0] * noise.draw(0).to(device), 0, noise)
-    for t, t_next in itertools.pairwise(times):
-        state, info = solver.step(score, state, t, t_next)
-        yield info
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What a run is made of, checked and tried."""
+
+    prior: Prior
+    likelihood: Likelihood | None
+    guidance: Guidance
+    solver: Solver
+    times: list[float]
+    shape: tuple[int, int]
+    device: torch.device
+
+    @staticmethod
+    def of(
+        prior: Prior,
+        likelihood: Likelihood | None,
+        n_points: int | None,
+        dim: int | None,
+        schedule: Tensor | None,
+        guidance: Guidance | None,
+        solver: Solver | None,
+        device: torch.device | str,
+    ) -> _Run:
+        check_method("prior", prior, "denoise(x, t)")
+        if likelihood is not None:
+            check_method("likelihood", likelihood, "energy(x0)")
+        guidance = DPS() if guidance is None else guidance
+        solver = Algorithm1() if solver is None else solver
+        check_method("guidance", guidance, "__call__(prior, likelihood)")
+        check_method("solver", solver, "step(score, state, t, t_next)")
+        rule = Unguided() if likelihood is None else guidance
+        rule(prior, likelihood)  # what it refuses, it refuses here
+        density = getattr(rule, "uses_log_prob", False)
+        shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
+        return _Run(prior, likelihood, rule, solver, times, shape, torch.device(device))
+
+    def steps(self, seed: int, samples: range) -> Iterator[Info]:
+        """The steps of the samples with these numbers."""
+        score = self.guidance(self.prior, self.likelihood)
+        noise = NoiseSource(seed, samples, self.shape)
+        state = State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
+        for t, t_next in itertools.pairwise(self.times):
+            state, info = self.solver.step(score, state, t, t_next)
+            yield info
 
 
 def sample(
@@ -69,8 +102,8 @@ def sample(
     likelihood: Likelihood | None,
     *,
     n_samples: int = 10,
-    n_points: int = 1024,
-    dim: int = 3,
+    n_points: int | None = None,
+    dim: int | None = None,
     schedule: Tensor | None = None,
     guidance: Guidance | None = None,
     solver: Solver | None = None,
@@ -92,27 +125,12 @@ def sample(
 
     n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
-    schedule = check_schedule(default_schedule(likelihood) if schedule is None else schedule)
-    runs = [
-        iterate(
-            prior,
-            likelihood,
-            n_samples=min(batch_size, n_samples - first),
-            n_points=n_points,
-            dim=dim,
-            schedule=schedule,
-            guidance=guidance,
-            solver=solver,
-            seed=seed,
-            first=first,
-            device=device,
-        )
-        for first in range(0, n_samples, batch_size)
-    ]
+    run = _Run.of(prior, likelihood, n_points, dim, schedule, guidance, solver, device)
+    firsts = range(0, n_samples, batch_size)
     batches = []
-    with tqdm(total=len(runs) * (len(schedule) - 1), desc="sampling", unit="step", disable=not progress) as bar:
-        for run in runs:
-            for info in run:
+    with tqdm(total=len(firsts) * (len(run.times) - 1), desc="sampling", unit="step", disable=not progress) as bar:
+        for first in firsts:
+            for info in run.steps(seed, range(first, min(first + batch_size, n_samples))):
                 reached = info.x
                 bar.update()
             batches.append(reached)
@@ -121,14 +139,14 @@ def sample(
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
     energy = None if likelihood is None else likelihood.energy(points).detach()
     if likelihood is not None:
-        start = float(schedule[0]) * NoiseSource(seed, range(n_samples), (n_points, dim)).draw(0).to(points)
+        start = run.times[0] * NoiseSource(seed, range(n_samples), run.shape).draw(0).to(points)
         _check_fit(energy, float(likelihood.energy(start).detach().mean()))
     settings = {
         "prior": describe(prior),
         "likelihood": describe(likelihood),
-        "guidance": describe(None if likelihood is None else guidance or DPS()),
-        "solver": describe(solver or Algorithm1()),
-        "schedule": schedule.tolist(),
+        "guidance": describe(None if likelihood is None else run.guidance),
+        "solver": describe(run.solver),
+        "schedule": run.times,
     }
     return Samples(points, energy, settings, seed, __version__)
 
@@ -144,8 +162,3 @@ def _check_fit(energy: Tensor, start: float) -> None:
             f"{float(energy.max()):.3g}, of the noise {start:.3g}), so it has probably diverged: {REMEDY} helps."
         )
         warnings.warn(message, RuntimeWarning, stacklevel=3)
-
-
-def default_schedule(likelihood: Likelihood | None) -> Tensor:
-    """40 steps from t = 1 with guidance, 100 steps from t = 80 without. Paper: A.3 and figures 3 to 5."""
-    return karras_schedule(100, t_max=80.0) if likelihood is None else karras_schedule(40)

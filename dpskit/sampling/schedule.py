@@ -31,3 +31,14 @@ def check_schedule(schedule: Tensor) -> Tensor:
     if not bool(torch.isfinite(schedule).all() and (schedule.diff() < 0).all()) or schedule[-1] != 0:
         raise ValueError(f"schedule must be finite, fall at every step and end at 0, got {schedule.tolist()}.")
     return schedule
+
+
+def default_schedule(guided: bool, scale: float = 0.5) -> Tensor:
+    """40 steps from t = 1 with guidance, 100 steps from t = 80 without. Paper: A.3 and figures 3 to 5.
+
+    For a prior wider than the cube, of a scale above 1, they start at 10 and at 160 times the scale.
+    """
+    wide = scale > 1
+    if guided:
+        return karras_schedule(40, t_max=10 * scale if wide else 1.0)
+    return karras_schedule(100, t_max=160 * scale if wide else 80.0)

@@ -15,8 +15,7 @@ from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import Guidance, LikelihoodScore, ScoreEval, prior_score
-from dpskit.sampling.sample import default_schedule
-from dpskit.sampling.schedule import check_schedule
+from dpskit.sampling.trial import prepare
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +57,8 @@ def twisted_smc(
     likelihood: Likelihood,
     *,
     n_particles: int = 256,
-    n_points: int = 1024,
-    dim: int = 3,
+    n_points: int | None = None,
+    dim: int | None = None,
     schedule: Tensor | None = None,
     guidance: Guidance | None = None,
     prior_std: float = SIGMA_DATA,
@@ -85,16 +84,15 @@ def twisted_smc(
 
     check_method("prior", prior, "denoise(x, t)")
     check_method("likelihood", likelihood, "log_prob(x0)")
-    n_particles, n_points = check_integer("n_particles", n_particles), check_integer("n_points", n_points)
-    dim, seed = check_integer("dim", dim), check_integer("seed", seed, least=0)
+    n_particles, seed = check_integer("n_particles", n_particles), check_integer("seed", seed, least=0)
     prior_std = check_number("prior_std", prior_std, above=0.0)
     if not 0 <= check_number("threshold", threshold) <= 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}.")
-    times = check_schedule(default_schedule(likelihood) if schedule is None else schedule).tolist()
-    score = (guidance or LikelihoodScore(prior_std))(prior, likelihood)
+    score = (LikelihoodScore(prior_std) if guidance is None else guidance)(prior, likelihood)
+    shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True)
     generator = as_generator(seed)
 
-    x = times[0] * torch.randn(n_particles, n_points, dim, generator=generator)
+    x = times[0] * torch.randn(n_particles, *shape, generator=generator)
     found = _evaluate(score(x, torch.full((n_particles,), times[0])), likelihood)
     log_weights = found.log_twist - math.log(n_particles)
     ess, resampled = [], []

@@ -47,7 +47,8 @@ def test_samples_are_those_of_sample_and_are_kept(prior, tmp_path, monkeypatch):
     again, same = draw_samples(prior, SMALL, tmp_path)
     assert same == path and torch.equal(again, points) and not calls
     more, same = draw_samples(prior, Settings(5, 24, 12), tmp_path)
-    assert same == path and torch.equal(more[:4], points) and calls == [1] * 23  # one more sample, of its own
+    assert same == path and torch.equal(more[:4], points)
+    assert calls == [2] + [1] * 23  # a trial, and one more sample, of its own
     assert torch.equal(draw_samples(prior, SMALL, tmp_path)[0], points)
 
 
@@ -66,7 +67,7 @@ def test_an_interrupted_run_is_continued(prior, tmp_path, monkeypatch):
         draw_samples(prior, SMALL, tmp_path / "part")
     points, _ = draw_samples(prior, SMALL, tmp_path / "part")
     assert torch.equal(points, whole)
-    assert count[0] == 30 + 23  # the first batch was not drawn again
+    assert count[0] == 30 + 1 + 23  # with a trial; the first batch was not drawn again
 
 
 def test_the_file_depends_on_weights_and_settings(prior, tmp_path):

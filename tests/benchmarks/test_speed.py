@@ -30,7 +30,9 @@ def test_evaluations_of_a_sample():
             calls.append(t)
             return x
 
-    for _ in iterate(Counting(), None, n_samples=1, n_points=2):
+    run = iterate(Counting(), None, n_samples=1, n_points=2)
+    calls.clear()  # of the trial
+    for _ in run:
         pass
     assert len(calls) == EVALUATIONS
 

@@ -205,4 +205,4 @@ def test_number_of_network_calls_in_40_steps(solver, calls):
 
     prior = Counting()
     sample(prior, None, n_samples=2, n_points=3, schedule=karras_schedule(40), solver=solver, progress=False)
-    assert prior.count == calls
+    assert prior.count == calls + 1  # a trial
