@@ -346,7 +346,7 @@ def test_a_run_that_overflows_is_refused(one_sentence, network_prior, data):
             return (1e18 * x0).square().sum(dim=(1, 2))
 
     with one_sentence(ValueError, "diverge", "lower alpha", "NaN"):
-        run(GaussianPrior(0.0, 0.4), Cliff(), schedule=karras_schedule(1))
+        run(GaussianPrior(0.0, 0.4), Cliff(), guidance=DPS(reach=None), schedule=karras_schedule(1))
 
 
 def test_progress_bar_can_be_switched_off(capfd):
