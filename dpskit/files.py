@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import platform
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NPZ_ERRORS = (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What `np.load` and the arrays of its result raise on a truncated or foreign file."""
+NPZ_ERRORS = (OSError, KeyError, TypeError, ValueError, EOFError, RuntimeError, OverflowError, zipfile.BadZipFile,
+              zlib.error, lzma.LZMAError)  # fmt: skip
+"""What opening an npz file and reading its arrays raises on a truncated or foreign file."""
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it goes."""
-    path = Path(path)
+    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it goes.
+
+    What was written is on the disk before the name changes. The temporary files of processes of this machine that were
+    killed in between are removed by the next one that writes into the folder.
+    """
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    _remove_stale(path.parent)
+    temporary = path.with_name(f".{os.getpid()}@{platform.node()}.{path.name}")
     try:
         yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())  # a full disk may only show here
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def why_unreadable(error: Exception) -> str:
+    """What `error`, of NPZ_ERRORS, says of a file, to end a sentence that names it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror.lower()})"
+    if isinstance(error, ValueError) and str(error).startswith("it "):
+        return f"cannot be read: {error}"
+    return "is truncated or another file"
+
+
+def _remove_stale(folder: Path) -> None:
+    for found in folder.glob(f".*@{platform.node()}.*"):
+        number = found.name[1:].partition("@")[0]
+        if number.isdigit() and not _is_alive(int(number)):
+            found.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,3 +1,8 @@
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from dpskit.files import replacing
@@ -38,3 +43,38 @@ def test_replacing_without_a_file_to_begin_with(tmp_path):
     with pytest.raises(OSError, match="full"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    """Of this machine, and no other's; not of processes that live."""
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    node, number = platform.node(), dead.stdout.strip()
+    stale, foreign = tmp_path / f".{number}@{node}.b.txt", tmp_path / f".{number}@elsewhere.b.txt"
+    own, alive = tmp_path / f".{os.getpid()}@{node}.c.txt", tmp_path / ".1@x.y"
+    for path in (stale, foreign, own, alive):
+        path.write_text("part")
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert not stale.exists() and foreign.exists() and own.exists() and alive.exists()
+
+
+def test_a_process_that_is_killed_leaves_the_file_before(tmp_path):
+    code = (
+        "import os, signal, sys; from dpskit.files import replacing\n"
+        "with replacing(sys.argv[1]) as part:\n"
+        "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    target = tmp_path / "a.txt"
+    target.write_text("before")
+    assert subprocess.run([sys.executable, "-c", code, target]).returncode == -9
+    assert target.read_text() == "before" and len(list(tmp_path.iterdir())) == 2
+    with replacing(target) as part:
+        part.write_text("after")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["after"]
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with replacing("~/sub/a.txt") as part:
+        part.write_text("x")
+    assert (tmp_path / "sub" / "a.txt").read_text() == "x"

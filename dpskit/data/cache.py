@@ -13,7 +13,7 @@ def cache_folder() -> Path:
     """The folder named by the environment variable DPSKIT_CACHE, or else the user's cache folder for dpskit."""
     import pooch
 
-    return Path(os.environ.get("DPSKIT_CACHE") or pooch.os_cache("dpskit"))
+    return Path(os.environ.get("DPSKIT_CACHE") or pooch.os_cache("dpskit")).expanduser()
 
 
 def fetch_entry(code: str) -> Path:

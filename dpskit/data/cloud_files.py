@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import io
-import re
 import zlib
 from pathlib import Path
 
@@ -12,9 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.arrays import read_npy
+from dpskit.data.meshes import read_off, read_ply
+from dpskit.data.text import decode
+
 TABLES = (".xyz", ".pts", ".txt")
-MESHES = (".off", ".ply")
+MESHES = {".off": read_off, ".ply": read_ply}
 SUFFIXES = (".npy", *TABLES, *MESHES)
+MAX_BYTES = 1 << 30
+MAX_COLUMNS = 16  # of a table with a row per point: place, normal, colour, labels
 
 
 def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor:
@@ -22,77 +25,69 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
 
     .npy: an array (m, 3 or more); .xyz, .pts and .txt: a row of numbers per point (see `read_rows`); of both the first
     three columns count. .off and .ply: the vertices, or, if there are faces, `n_points` points drawn uniformly by area,
-    which depend on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file.
+    which depend on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file, and
+    for an array (3, m).
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"it must end in one of {', '.join(SUFFIXES)}")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"it must have at most {MAX_BYTES >> 20} MB")
     content = path.read_bytes()
     if not content.strip():
         raise ValueError("it is empty")
-    if suffix == ".npy":
-        points = np.load(io.BytesIO(content), allow_pickle=False)
-    elif suffix in TABLES:
-        points = read_rows(content)
-    elif suffix in MESHES:
-        points = _read_mesh(content, suffix, n_points, (seed << 32) + zlib.crc32(path.name.encode()))
+    if suffix in MESHES:
+        vertices, faces = MESHES[suffix](content)
+        points = _sample(vertices, faces, n_points, (seed << 32) + zlib.crc32(path.name.encode()))
     else:
-        raise ValueError(f"it must end in one of {', '.join(SUFFIXES)}")
+        points = read_npy(content) if suffix == ".npy" else read_rows(content)
     if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in "fiu":
         raise ValueError(f"it must hold rows of at least three numbers, got an array of shape {points.shape}")
+    if len(points) == 3 and points.shape[1] > (3 if suffix == ".npy" else MAX_COLUMNS):
+        raise ValueError(f"it must hold a row for each point, got an array of shape {points.shape}: transpose it")
     return torch.from_numpy(points[:, :3].astype(np.float32))
 
 
 def read_rows(content: bytes) -> np.ndarray:
-    """The rows (m, k) of a text: numbers with spaces, or commas, between them; # begins a comment. ValueError."""
-    lines = content.removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
+    """The rows (m, k) of a text: numbers with spaces, or commas, between them; # begins a comment.
+
+    Raises ValueError, which never quotes the text: it may be of a file that was not meant to be read.
+    """
+    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is a binary file, not a text with a row of numbers for each point")
+    lines = decode(content).split("\n")
     first = next((line for line in lines if line.partition("#")[0].strip()), None)
     if first is None:
         raise ValueError("it is empty")
-    return np.loadtxt(lines, delimiter="," if "," in first else None, ndmin=2)
+    try:
+        return np.loadtxt(lines, delimiter="," if "," in first else None, ndmin=2)
+    except ValueError:
+        raise ValueError(_wrong_line(lines, "," if "," in first else None)) from None
 
 
-def _read_mesh(content: bytes, suffix: str, n_points: int, seed: int) -> np.ndarray:
+def _wrong_line(lines: list[str], separator: str | None) -> str:
+    """What is wrong with the first line that is no row like those before it."""
+    width = 0
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].strip().split(separator) if line.partition("#")[0].strip() else []
+        try:
+            [float(word) for word in words]
+        except ValueError:
+            return f"line {number} has something else than numbers"
+        if words and width and len(words) != width:
+            return f"line {number} has {len(words)} numbers instead of {width}"
+        width = len(words) or width
+    return "its lines are no rows of numbers"
+
+
+def _sample(vertices: np.ndarray, faces: np.ndarray, n_points: int, seed: int) -> np.ndarray:
+    """The vertices of a mesh without faces, or points drawn uniformly by area."""
+    if len(faces) == 0:
+        return vertices
     import trimesh
 
-    if suffix == ".off":
-        mesh = trimesh.Trimesh(*_read_off(content.decode("latin-1")), process=False)
-    else:
-        mesh = trimesh.load(io.BytesIO(content), file_type=suffix[1:], process=False)
-        _check_ply(content, len(mesh.vertices), len(getattr(mesh, "faces", ())))
-    if len(getattr(mesh, "faces", ())) == 0:
-        return np.asarray(mesh.vertices)
-    if not (np.isfinite(mesh.vertices).all() and mesh.area > 0):
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    if not (np.isfinite(vertices).all() and mesh.area > 0):
         raise ValueError("its faces have no area, or its vertices are not finite")
     return np.asarray(trimesh.sample.sample_surface(mesh, n_points, seed=seed)[0])
-
-
-def _read_off(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (v, 3) and triangles (f, 3), polygons cut into fans. The counts may stand on the line of OFF itself.
-
-    Written out because trimesh, like most readers, takes a truncated file for a smaller mesh.
-    """
-    lines = "\n".join(line.partition("#")[0] for line in text.splitlines())
-    rows = [row for row in (line.split() for line in lines.partition("OFF")[2].splitlines()) if row]
-    if not rows:
-        raise ValueError("it must begin with OFF and the numbers of vertices and faces")
-    v, f = int(rows[0][0]), int(rows[0][1])
-    if len(rows) < 1 + v + f:
-        raise ValueError(f"it is truncated: {len(rows) - 1} lines for {v} vertices and {f} faces")
-    vertices = np.array([row[:3] for row in rows[1 : v + 1]], dtype=np.float64).reshape(v, 3)
-    polygons = [[int(index) for index in row[: 1 + int(row[0])]] for row in rows[v + 1 : v + f + 1]]
-    if any(len(polygon) != 1 + polygon[0] for polygon in polygons):
-        raise ValueError("it is truncated: a face has fewer corners than it says")
-    fans = [(p[1], p[k], p[k + 1]) for p in polygons for k in range(2, p[0])]
-    faces = np.array(fans, dtype=np.int64).reshape(-1, 3)
-    if faces.size and not 0 <= faces.min() <= faces.max() < v:
-        raise ValueError(f"its faces must have corners among the {v} vertices")
-    return vertices, faces
-
-
-def _check_ply(content: bytes, vertices: int, faces: int) -> None:
-    """Raise ValueError when a PLY file holds less than its header says; trimesh reads the rest of a text file."""
-    head = content.partition(b"end_header")[0]
-    for name, found in ((b"vertex", vertices), (b"face", faces)):
-        due = re.search(rb"element\s+" + name + rb"\s+(\d+)", head)
-        if due and found < int(due[1]):
-            raise ValueError(f"it is truncated: {found} of {int(due[1])} elements {name.decode()}")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.arrays import open_npz
 from dpskit.checks import check_integer, check_points
 from dpskit.cloud import Frame, normalise
 from dpskit.data.cache import cache_folder
@@ -137,7 +138,7 @@ def _cached_path(atoms: Tensor, n_points: int, seed: int) -> Path:
 def _load(path: Path) -> CoarseGrainedStructure | None:
     """The result at `path`; None if there is none, or none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             frame = Frame(tuple(file["center"].tolist()), file["scale"].item())
             return CoarseGrainedStructure(torch.from_numpy(file["points"]), frame)
     except NPZ_ERRORS:

@@ -12,13 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.arrays import read_npy
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
 from dpskit.data.cloud_files import read_rows
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
+from dpskit.data.text import decode
 from dpskit.files import replacing
 
+MAX_BYTES, MAX_DOTS = 1 << 20, 200  # of the TOML file, and in a line: keys of many parts take long to read
+MAX_POINTS_BYTES = 1 << 28  # of a file of points
 PART_KEYS = {
     "projection": {"points", "rotation", "weight"},
     "coarse": {"points", "weight"},
@@ -43,16 +47,14 @@ def read_observations(path: str | Path) -> Observations:
     chains = ["A", "B"]           # default: all
     n_points = 300                # how many of the model's points it takes: about n of the model times its mass share
     ```
+    Names of files may lead anywhere: read only files of people that you would let choose them.
     Raises FileNotFoundError, ValueError or TypeError with one sentence that names the file, and the part of it, such as
     the second projection.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing TOML file of observations, got {str(path)!r}.")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a TOML file, but it cannot be read: {str(error).rstrip('.')}.") from None
+    content = _read_toml(path)
     with _named(path):
         parts = _parts(content)
         points, rotations, weights = {}, [], []
@@ -62,6 +64,9 @@ def read_observations(path: str | Path) -> Observations:
                 weights.append(check_number("weight", part.get("weight", 1.0), least=0) / len(parts))
                 if kind == "projection":
                     rotation = check_array("rotation", part.get("rotation"), "(3, 3)")
+                    if rotation.shape == (3,):
+                        hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
+                        raise ValueError(f"rotation must be {hint}; got {rotation.tolist()}.")
                     rotations.append(check_rotations("rotation", rotation[None]))
                 points[name] = _read_part(path.parent, kind, part)
         coarse, subunit = points.pop("coarse", None), points.pop("subunit", None)
@@ -92,6 +97,22 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    """The content of a file that is small and not deeply nested, as these are."""
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} must be a TOML file of at most {MAX_BYTES >> 20} MB.")
+    text = decode(path.read_bytes())
+    numbered = enumerate(text.split("\n"), start=1)
+    deep = next((k for k, row in numbered if row.partition("=")[0].count(".") > 20 or row.count(".") > MAX_DOTS), 0)
+    if deep:
+        raise ValueError(f"{path} must be a TOML file, but it cannot be read: too many dots in a key (at line {deep}).")
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it is nested too deeply"
+        raise ValueError(f"{path} must be a TOML file, but it cannot be read: {reason}.") from None
+
+
 @contextmanager
 def _named(where: Any) -> Iterator[None]:
     """Begin what errors say with the place that they speak of."""
@@ -118,6 +139,9 @@ def _parts(content: dict[str, Any]) -> list[tuple[str, str, Any]]:
 
 
 def _check_keys(part: Any, known: set[str]) -> None:
+    if isinstance(part, dict) and "rotation" in known and {"shift", "shifts", "origin"} & set(part):
+        got = min({"shift", "shifts", "origin"} & set(part))
+        raise ValueError(f"it may not hold {got!r}: subtract the shift from the points of the projection.")
     if not isinstance(part, dict) or set(part) - known:
         got = repr(sorted(set(part) - known)[0]) if isinstance(part, dict) else repr(part)
         raise ValueError(f"it may hold {', '.join(sorted(known))}; got {got}.")
@@ -147,8 +171,10 @@ def _file(folder: Path, part: dict[str, Any], key: str) -> Path:
 
 def _read_points(file: Path, dim: int) -> Tensor:
     try:
-        points = np.load(file, allow_pickle=False) if file.suffix == ".npy" else read_rows(file.read_bytes())
-    except (ValueError, EOFError, OSError) as error:
-        reason = (str(error).splitlines() or ["it is cut off"])[0].partition("; use")[0].rstrip(".")
+        if file.stat().st_size > MAX_POINTS_BYTES:
+            raise ValueError(f"it must have at most {MAX_POINTS_BYTES >> 20} MB")
+        points = (read_npy if file.suffix.lower() == ".npy" else read_rows)(file.read_bytes())
+    except (ValueError, OSError) as error:
+        reason = str(error) if isinstance(error, ValueError) else error.strerror
         raise ValueError(f"{file} must hold {dim} numbers per line, but it cannot be read: {reason}.") from None
     return check_points(str(file), points, dim)

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.arrays import open_npz
 from dpskit.checks import check_array, check_integer, check_points
 from dpskit.cloud import normalise, resample
-from dpskit.files import NPZ_ERRORS, replacing
+from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 N_POINTS = 4096
 
@@ -71,12 +72,12 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     if not path.is_file():
         raise FileNotFoundError(f"{argument} must be an existing npz file, got {str(path)!r}.")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with open_npz(path) as file:
             arrays = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
             points = arrays["points"]
-    except NPZ_ERRORS:
+    except NPZ_ERRORS as error:
         raise ValueError(
-            f"{argument} must be an npz file with an array 'points', but {str(path)!r} is truncated or another file."
+            f"{argument} must be an npz file with an array 'points', but {str(path)!r} {why_unreadable(error)}."
         ) from None
     points = check_array(f"points of {argument}", points, "(k, m, 3)")
     if points.ndim != 3 or points.shape[2] != 3 or points.numel() == 0:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpskit.arrays import open_npz
 from dpskit.checks import check_integer
 from dpskit.data.archive import fetch_archive
 from dpskit.data.cloud_files import SUFFIXES, read_points
@@ -20,6 +21,7 @@ from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.packed import N_POINTS, NamedCloud, read_packed
 from dpskit.data.structures import SUFFIXES as STRUCTURES
 from dpskit.data.structures import is_pdb_code, read_structure
+from dpskit.data.text import decode
 
 SHAPENET_PART_URL = "https://shapenet.cs.stanford.edu/media/shapenetcore_partanno_segmentation_benchmark_v0_normal.zip"
 CATEGORIES = "synsetoffset2category.txt"  # marks the root of the ShapeNet part annotation
@@ -64,6 +66,8 @@ def read_clouds(
     - one such file, a packed npz file (see `dpskit.data.packed`) or one with a cloud (m, 3) under each name, or a PDB
       code;
     - a text file (.txt, .csv or .list) of PDB codes or structure files, or a list of any of these.
+
+    Hidden files and folders are passed over.
 
     category, split: keep only these (case does not matter for categories). n_points: drawn from a mesh uniformly by
     area (default 4,096), and means fitted to a structure by `coarse_grain` (default 1,024); other clouds stay as they
@@ -138,7 +142,7 @@ def _items(source: str | Path, n_points: int | None, seed: int) -> list[_Item]:
     elif is_pdb_code(source):
         return [_structure(source, n_points, seed)]
     else:
-        path = Path(source)
+        path = Path(source).expanduser()
     if path.is_dir():
         roots = sorted([path, *(sub for sub in path.iterdir() if sub.is_dir())], key=lambda p: p != path)
         root = next((folder for folder in roots if (folder / CATEGORIES).is_file()), None)
@@ -152,12 +156,12 @@ def _items(source: str | Path, n_points: int | None, seed: int) -> list[_Item]:
 
 def _shapenet(root: Path) -> Iterator[_Item]:
     """The files of every synset, and those that the split names but that are not there."""
-    rows = (line.split() for line in (root / CATEGORIES).read_text().splitlines())
+    rows = (line.split() for line in decode((root / CATEGORIES).read_bytes()).split("\n"))
     categories = {row[1]: row[0] for row in rows if len(row) == 2}
     splits: dict[tuple[str, str], dict[str, None]] = {}
     for split in SPLITS:
         path = root / "train_test_split" / f"shuffled_{split}_file_list.json"
-        for entry in json.loads(path.read_text()) if path.is_file() else []:
+        for entry in json.loads(decode(path.read_bytes())) if path.is_file() else []:
             synset, name = entry.split("/")[-2:]
             splits.setdefault((synset, name), {})[split] = None
     files = {
@@ -174,7 +178,7 @@ def _shapenet(root: Path) -> Iterator[_Item]:
 
 def _folder(root: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
     """All files of a known kind below `root`."""
-    paths = [path for path in sorted(root.rglob("*")) if path.is_file() and (_is_cloud(path) or _is_structure(path))]
+    paths = [path for path in _visible(root) if path.is_file() and (_is_cloud(path) or _is_structure(path))]
     if not paths:
         known = ", ".join([".npz", *SUFFIXES, *STRUCTURES])
         raise ValueError(f"source must hold files that end in one of {known}, but {str(root)!r} has none.")
@@ -186,12 +190,36 @@ def _folder(root: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
         yield _file(path, str(inner), n_points, seed, category, splits)
 
 
+def _visible(root: Path) -> list[Path]:
+    """Everything below `root` but what is hidden, by a name that begins with a dot, or what archives of macOS add."""
+    paths = ((path, path.relative_to(root).parts) for path in root.rglob("*"))
+    return sorted(
+        path for path, parts in paths if not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    )
+
+
 def _listed(path: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
-    """PDB codes and files (relative to the list), separated by blanks or commas. # begins a comment."""
-    lines = path.read_text().splitlines()
-    for entry in re.split(r"[\s,]+", " ".join(line.partition("#")[0] for line in lines).strip()):
-        if entry:
+    """PDB codes and files (relative to the list), separated by blanks or commas. # begins a comment.
+
+    A name may hold blanks, commas and # if there is such a file.
+    """
+    for line in decode(path.read_bytes()).split("\n"):
+        for entry in _entries(path.parent, line.strip()):
             yield _structure(entry if is_pdb_code(entry) else path.parent / entry, n_points, seed)
+
+
+def _entries(folder: Path, text: str) -> list[str]:
+    """The names in a line of a list: the whole of it if there is such a file, or else its parts."""
+    for name in (text, text.partition("#")[0].strip()):
+        name = name.strip("\"'") if name[:1] == name[-1:] and name[:1] in ("'", '"') else name
+        if not name or (len(name) < 4096 and "\0" not in name and (folder / name).is_file()):
+            return [name] if name else []
+    text = text.partition("#")[0].strip()
+    if "," in text:
+        return [entry for part in text.split(",") for entry in _entries(folder, part.strip())]
+    words = text.split()
+    known = [is_pdb_code(word) or _is_structure(Path(word)) for word in words]
+    return words if all(known) else [text]
 
 
 def _is_cloud(path: Path) -> bool:
@@ -199,7 +227,9 @@ def _is_cloud(path: Path) -> bool:
 
 
 def _is_structure(path: Path) -> bool:
-    return any(suffix.lower() in STRUCTURES for suffix in path.suffixes[-2:])
+    """Whether the last suffix, or the one before .gz, is that of a structure."""
+    last = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    return last.lower() in STRUCTURES
 
 
 def _file(
@@ -215,7 +245,7 @@ def _file(
 def _npz(path: Path, name: str, category: str, splits: tuple[str, ...]) -> list[NamedCloud]:
     """One cloud, `points` (m, 3); a packed file, whose own categories and splits count; or a cloud under each name."""
     stem, split = name.removesuffix(".npz"), splits[0] if splits else ""
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+    with open_npz(path) as file:
         if "points" in file and file["points"].ndim == 3:
             return read_packed(path, name).clouds()
         arrays = {stem: file["points"]} if "points" in file else {f"{stem}/{key}": file[key] for key in file}

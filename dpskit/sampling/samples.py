@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.files import replacing
+from dpskit.arrays import open_npz
+from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +40,14 @@ def load_samples(path: str | Path) -> Samples:
     if not Path(path).is_file():
         raise FileNotFoundError(f"path must be an existing npz file, got {str(path)!r}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             about = json.loads(str(file["about"]))
             points = torch.from_numpy(file["points"])
             energy = torch.from_numpy(file["energy"]) if "energy" in file else None
         return Samples(points, energy, about["settings"], about["seed"], about["version"])
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except NPZ_ERRORS as error:
         raise ValueError(
-            f"path must be a file saved by Samples.save, but {str(path)!r} is truncated or another file."
+            f"path must be a file saved by Samples.save, but {str(path)!r} {why_unreadable(error)}."
         ) from None
 
 

@@ -150,7 +150,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + '[[projection]]\npoints = "y.txt"', ["projection 2", "rotation", "(3, 3)", "NoneType"]),
         (VIEW.replace('"y.txt"', "3") + VIEW, ["projection 1", "points", "3"]),
         (VIEW + VIEW.replace("y.txt", "bad.txt"), ["projection 2", "bad.txt", "2 numbers"]),
-        (VIEW + VIEW.replace("y.txt", "semicolon.txt"), ["projection 2", "semicolon.txt", "2 numbers", "'0;0'"]),
+        (VIEW + VIEW.replace("y.txt", "semicolon.txt"), ["projection 2", "semicolon.txt", "2 numbers", "line 1"]),
         (VIEW + VIEW.replace("y.txt", "xyz.txt"), ["projection 2", "xyz.txt", "(n, 2)"]),
         (VIEW + VIEW.replace("y.txt", "nan.txt"), ["projection 2", "nan.txt", "finite"]),
         (VIEW + VIEW.replace("y.txt", "empty.txt"), ["projection 2", "empty.txt", "it is empty"]),
