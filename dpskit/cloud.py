@@ -64,17 +64,18 @@ def resample(points: Tensor, n_points: int, seed: int | torch.Generator = 0) -> 
     return points[torch.cat(rounds)[:n_points]]
 
 
-def random_rotations(count: int, seed: int | torch.Generator = 0, *, proper: bool = True) -> Tensor:
-    """Draw (count, 3, 3) matrices from the Haar measure of SO(3), or of O(3) when not `proper`.
+def random_rotations(count: int, seed: int | torch.Generator = 0, *, reflections: bool = False) -> Tensor:
+    """Draw (count, 3, 3) matrices from the Haar measure of SO(3), or with `reflections` of O(3).
 
-    Four uniform numbers each, so that rotation k of a seed is the same whatever `count` (of normal numbers, torch draws
-    few and many differently): three for the quaternion, one for the sign of an improper one.
+    Four uniform numbers each: three for the quaternion, one for the sign, by which half of O(3) are reflections. They
+    are uniform because torch.randn's values depend on how many are drawn; so rotation k of a seed is the same whatever
+    `count`.
     """
     count, generator = check_integer("count", count), as_generator(seed)
     uniform = torch.rand(count, 4, generator=generator, dtype=torch.float64, device=generator.device)
     share, first, second, sign = uniform.unbind(dim=1)
     rotations = rotations_of(share, 2 * math.pi * first, 2 * math.pi * second)
-    if not proper:
+    if reflections:
         rotations = rotations * torch.where(sign < 0.5, -1.0, 1.0)[:, None, None]
     return rotations.float()
 

@@ -105,7 +105,7 @@ def test_array_names_the_expected_shape(one_sentence):
 
 @given(st.integers(0, 1000), st.integers(1, 4), st.booleans())
 def test_rotations_accept_o3_and_reject_what_is_not_orthogonal(one_sentence, seed, count, proper):
-    rotations = random_rotations(count, seed, proper=proper)
+    rotations = random_rotations(count, seed, reflections=not proper)
     assert torch.equal(check_rotations("rotations", rotations.numpy()), rotations)
     bad = rotations.clone()
     bad[seed % count] *= 1.01  # |R R^T - I| = 0.0201

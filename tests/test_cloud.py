@@ -60,7 +60,7 @@ def test_resample_draws_uniformly():
 
 @pytest.mark.parametrize("proper", [True, False])
 def test_rotations_are_orthogonal_with_the_right_determinants(proper):
-    rotations = random_rotations(400, seed=3, proper=proper)
+    rotations = random_rotations(400, seed=3, reflections=not proper)
     assert torch.allclose(rotations @ rotations.mT, torch.eye(3).expand(400, 3, 3), atol=1e-5)
     reflections = int((torch.linalg.det(rotations) < 0).sum())
     assert reflections == 0 if proper else abs(reflections - 200) < 4 * math.sqrt(400 / 4)
@@ -69,7 +69,7 @@ def test_rotations_are_orthogonal_with_the_right_determinants(proper):
 @pytest.mark.parametrize("proper", [True, False])
 def test_rotations_follow_the_haar_measure(proper):
     count = 4000
-    rotations = random_rotations(count, seed=1, proper=proper).double()
+    rotations = random_rotations(count, seed=1, reflections=not proper).double()
     # Under the Haar measure E[R_ij R_kl] = delta_ik delta_jl / 3, and E[R_ij^4] = 1/5.
     second = torch.einsum("kab,kcd->abcd", rotations, rotations) / count
     expected = torch.einsum("ac,bd->abcd", torch.eye(3), torch.eye(3)) / 3
@@ -83,8 +83,8 @@ def test_rotations_follow_the_haar_measure(proper):
 
 @given(st.integers(0, 2**40), st.integers(1, 40), st.booleans())
 def test_a_rotation_of_a_seed_is_the_same_however_many_are_drawn(seed, count, proper):
-    many = random_rotations(count + 7, seed, proper=proper)
-    assert torch.allclose(many[:count], random_rotations(count, seed, proper=proper), rtol=0, atol=1e-7)
+    many = random_rotations(count + 7, seed, reflections=not proper)
+    assert torch.allclose(many[:count], random_rotations(count, seed, reflections=not proper), rtol=0, atol=1e-7)
 
 
 def test_a_generator_is_advanced_and_a_seed_is_not():

@@ -132,7 +132,7 @@ def _run(prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, sett
     path = _path(folder, alpha, k)
     if path.exists():
         return
-    data = Projections.observe(truth, setting.n_views, setting.n_observed, setting.seed + k, proper=False)
+    data = Projections.observe(truth, setting.n_views, setting.n_observed, setting.seed + k, reflections=True)
     found = sample(
         prior,
         data,

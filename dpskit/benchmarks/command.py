@@ -115,7 +115,7 @@ def _reconstruction(options: argparse.Namespace) -> None:
     if options.noise is not None:
         settings = [scenario.noisy(options.noise) for scenario in settings]
     known_shapes = run.training_clouds(options.train) if options.train else None
-    baselines = run.baseline_methods(known_shapes, proper=options.kind == "complexes")
+    baselines = run.baseline_methods(known_shapes, reflections=options.kind == "chairs")
     priors = run.baseline_priors(known_shapes) if known_shapes else {}
     if not options.no_prior:
         priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)

@@ -117,10 +117,10 @@ class Experiment:
         priors, targets = priors or {}, targets or {}
         prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
         target = targets.get(settings.target) or load_example(settings.target)
-        proper = target.atoms is not None
-        turn = random_rotations(1, settings.seed, proper=proper)[0]
+        reflections = target.atoms is None
+        turn = random_rotations(1, settings.seed, reflections=reflections)[0]
         truth = resample(target.points, settings.n_points, settings.seed) @ turn
-        return Experiment(settings, prior, target, turn, truth, _observe(settings, truth, proper))
+        return Experiment(settings, prior, target, turn, truth, _observe(settings, truth, reflections))
 
     @property
     def parts(self) -> list[Projections | CoarseGrained | Subunit]:
@@ -216,11 +216,13 @@ def _shipped_prior(name: str) -> Prior:
     return GaussianPrior(0.0, 0.4) if name == NO_SHAPE else load_prior(name)
 
 
-def _observe(settings: Settings, truth: Tensor, proper: bool) -> Projections | CoarseGrained | Subunit | Joint | None:
+def _observe(
+    settings: Settings, truth: Tensor, reflections: bool
+) -> Projections | CoarseGrained | Subunit | Joint | None:
     s, seen = settings, SCENARIOS[settings.scenario]
     parts: list[Projections | CoarseGrained | Subunit] = []
     if "views" in seen:
-        parts.append(Projections.observe(truth, s.n_views, s.n_observed, s.seed, proper=proper))
+        parts.append(Projections.observe(truth, s.n_views, s.n_observed, s.seed, reflections=reflections))
     if "coarse" in seen:
         parts.append(CoarseGrained.observe(truth, min(COARSE_POINTS, s.n_points), s.seed))
     if "part" in seen:

@@ -113,7 +113,7 @@ def simulate(
 ) -> Observations:
     """What would be seen of a known structure, in angstrom, as in the paper's experiments.
 
-    n_views projections of view_points points each from random proper orientations; with coarse_points a low-resolution
+    n_views projections of view_points points each from random orientations; with coarse_points a low-resolution
     structure of so many points; with subunit (l, 3), in angstrom, a known part, such as `Structure.chain_points`.
     """
     n_views, coarse_points = (

@@ -25,7 +25,7 @@ class Scenario:
     n_points: int
     alpha: float
     cutoff: float = 0.0
-    proper: bool = True
+    reflections: bool = False
     coarse_points: int = 0
     n_steps: int = 40
     sigma: float | None = None
@@ -39,7 +39,9 @@ class Scenario:
 
     def observe(self, points: Tensor, seed: int) -> Likelihood:
         """The data of a cloud (n, 3) in the cube."""
-        views = Projections.observe(points, self.n_views, self.n_points, seed, proper=self.proper, sigma=self.sigma)
+        views = Projections.observe(
+            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=self.sigma
+        )
         if not self.coarse_points:
             return views
         return Joint([views, CoarseGrained.observe(points, self.coarse_points, seed)])
@@ -50,7 +52,7 @@ class Scenario:
         return f"{self.name}: {views}{coarse}"
 
 
-CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, proper=False)
+CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, reflections=True)
 """Row 1 of the paper's Tables 1 and 4."""
 
 ENERGY_ROWS = (

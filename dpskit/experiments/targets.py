@@ -35,7 +35,7 @@ class Target:
 def chair_targets(path: str | Path, count: int, n_points: int = 1024, seed: int = 0) -> list[Target]:
     """The first `count` clouds of a packed npz file (see `dpskit.data.packed`), each under a random O(3) matrix."""
     clouds = read_packed(path, "targets").clouds()[: check_integer("count", count)]
-    rotations = random_rotations(len(clouds), seed, proper=False)
+    rotations = random_rotations(len(clouds), seed, reflections=True)
     return [
         Target(cloud.name, resample(normalise(cloud.points)[0], n_points, seed) @ rotation, seed + k)
         for k, (cloud, rotation) in enumerate(zip(clouds, rotations, strict=True))

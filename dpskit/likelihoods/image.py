@@ -107,7 +107,7 @@ class ProjectionImages:
         snr: float | None = None,
         pixel_size: float | None = None,
         width: float | None = None,
-        proper: bool = True,
+        reflections: bool = False,
     ) -> ProjectionImages:
         """Images of `points` (n, 3) in the cube from random orientations, the same for a seed as `Projections`'.
 
@@ -121,7 +121,7 @@ class ProjectionImages:
         reach = float(physical.norm(dim=1).max()) + 4 * width
         pixel_size = 2 * reach / size if pixel_size is None else pixel_size
         generator = as_generator(seed)
-        rotations = torch.cat([random_rotations(1, generator, proper=proper) for _ in range(n_views)])
+        rotations = torch.cat([random_rotations(1, generator, reflections=reflections) for _ in range(n_views)])
         views = [gaussian_image(project(physical, r), size, pixel_size, width) for r in rotations]
         pixels, sigma = torch.stack(views), None
         if snr is not None:

@@ -70,20 +70,20 @@ class Projections(Measurement):
         n_points: int = 800,
         seed: int = 0,
         *,
-        proper: bool = True,
+        reflections: bool = False,
         sigma: float | None = None,
     ) -> Projections:
         """Project random subsets of `points` (n, 3) from random orientations, as the paper's experiments do.
 
-        proper: orientations from SO(3) (biomolecules) instead of O(3) (the paper's shapes). sigma: noise to be added.
-        View k of a seed is the same however many there are.
+        reflections: orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules). sigma: noise to be
+        added. View k of a seed is the same however many there are.
         """
         points = check_points("points", points)
         n_views, n_points = check_integer("n_views", n_views), check_integer("n_points", n_points)
         generator = as_generator(seed)
         observed, rotations = [], []
         for _ in range(n_views):
-            rotation = random_rotations(1, generator, proper=proper)[0]
+            rotation = random_rotations(1, generator, reflections=reflections)[0]
             observed.append(noisy(project(resample(points, n_points, generator), rotation), sigma, generator))
             rotations.append(rotation)
         return Projections(observed, torch.stack(rotations), sigma)

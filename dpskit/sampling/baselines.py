@@ -85,14 +85,14 @@ def nearest_training_cloud(
     n_samples: int = 1,
     n_points: int = 1024,
     n_rotations: int = 24,
-    proper: bool = False,
+    reflections: bool = True,
     seed: int = 0,
     progress: bool = True,
 ) -> Samples:
     """The training clouds (k, m, 3), each under random orientations, that fit the data best: retrieval.
 
-    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) if `proper`) with 64 of its points; the best
-    8 n_samples are compared with n_points, and the n_samples of least energy returned, in order.
+    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) without `reflections`) with 64 of its points;
+    the best 8 n_samples are compared with n_points, and the n_samples of least energy returned, in order.
     """
     from tqdm.auto import tqdm
 
@@ -103,7 +103,7 @@ def nearest_training_cloud(
     generator = as_generator(seed)
     energy, orientations = [], []
     for cloud in tqdm(clouds, desc="training clouds", unit="cloud", disable=not progress):
-        rotations = random_rotations(n_rotations, generator, proper=proper)
+        rotations = random_rotations(n_rotations, generator, reflections=reflections)
         energy.append(likelihood.energy(resample(cloud, min(COARSE, n_points), generator) @ rotations).detach())
         orientations.append(rotations)
     order = torch.cat(energy).argsort()[: 8 * n_samples]

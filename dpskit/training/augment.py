@@ -22,7 +22,7 @@ def orient(x: Tensor, orientation: str, generator: torch.Generator) -> Tensor:
         sign = torch.ones(len(x), 1, 3, device=x.device)
         sign[:, 0, 0] = torch.rand(len(x), generator=generator, device=x.device).sub(0.5).sign()
         return x * sign
-    return x @ random_rotations(len(x), generator, proper=orientation == "rotated")
+    return x @ random_rotations(len(x), generator, reflections=orientation != "rotated")
 
 
 def deform(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -66,7 +66,7 @@ def test_settings_are_kept_apart(tmp_path):
 def test_results_are_the_library_s_own_distances():
     target = replace(targets(1)[0], seed=5)
     (found,) = measure(target, SMALL, ML, dpskit.maximum_likelihood, 1)
-    data = dpskit.Projections.observe(target.points, 2, 16, 5, proper=False)
+    data = dpskit.Projections.observe(target.points, 2, 16, 5, reflections=True)
     fitted = dpskit.maximum_likelihood(data, n_samples=1, n_points=24, seed=5, progress=False)
     assert found.cd == pytest.approx(dpskit.chamfer_distance(fitted.points, target.points).item(), rel=1e-6)
     assert found.emd == pytest.approx(dpskit.earth_movers_distance(fitted.points, target.points).item(), rel=1e-6)
@@ -190,7 +190,7 @@ def test_a_noisy_scenario_is_the_same_with_noise_under_a_name_of_its_own(one_sen
 
 def test_the_nearest_training_cloud_is_the_target_if_it_is_among_them():
     found = targets(5, 32)
-    methods = baseline_methods(Clouds(torch.stack([t.points for t in found]), torch.full((5,), 0.2)), proper=False)
+    methods = baseline_methods(Clouds(torch.stack([t.points for t in found]), torch.full((5,), 0.2)), reflections=True)
     data = replace(SMALL, n_points=32, n_views=4)
     name = "nearest training cloud"
     method = lambda data, **settings: methods[name](data, n_rotations=2000, **settings)  # noqa: E731
@@ -227,7 +227,7 @@ def test_chair_targets_are_normalised_before_they_are_turned(tmp_path):
     points = generator.uniform(-3, 5, (2, 40, 3)).astype(np.float16)
     np.savez(tmp_path / "c.npz", points=points, name=np.array(["x", "y"]))
     found = chair_targets(tmp_path / "c.npz", 2, n_points=40, seed=1)
-    rotations = dpskit.random_rotations(2, seed=1, proper=False)
+    rotations = dpskit.random_rotations(2, seed=1, reflections=True)
     for target, rotation, cloud in zip(found, rotations, points, strict=True):
         turned_back = target.points @ rotation.T
         assert float(turned_back.abs().max()) == pytest.approx(1.0, abs=1e-5)
@@ -240,7 +240,7 @@ def test_energy_table_has_the_three_rows():
     rows = [line.strip("| ").split(" | ") for line in energy_table(shown, n_samples=1).splitlines()[2:]]
     assert [(row[0], row[2]) for row in rows] == [("1", "3.68"), ("2", "3.87"), ("5", "5.04")]
     for (_, found, _), n_views in zip(rows[:2], (5, 6), strict=True):
-        data = [dpskit.Projections.observe(t.points, n_views, 200, t.seed, proper=False) for t in shown]
+        data = [dpskit.Projections.observe(t.points, n_views, 200, t.seed, reflections=True) for t in shown]
         fits = [
             dpskit.maximum_likelihood(y, n_samples=1, n_points=32, seed=t.seed, progress=False)
             for y, t in zip(data, shown, strict=True)

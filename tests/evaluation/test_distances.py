@@ -82,7 +82,7 @@ def test_a_distance_is_symmetric_zero_on_itself_and_blind_to_order(seed, distanc
 @given(seeds, st.floats(0.1, 10), st.sampled_from([chamfer_distance, earth_movers_distance]))
 def test_a_distance_scales_and_does_not_see_rigid_motions(seed, scale, distance):
     a, b = clouds(seed, 1, 6, 3), clouds(seed + 1, 1, 6, 3)
-    q = random_rotations(1, seed, proper=False)[0].double()
+    q = random_rotations(1, seed, reflections=True)[0].double()
     moved = [scale * (x @ q) + 3.0 for x in (a, b)]
     assert torch.allclose(distance(*moved), scale * distance(a, b), rtol=1e-5)
 

@@ -25,7 +25,7 @@ def shapes(count, m, seed=0):
 @given(st.integers(0, 1000), st.booleans())
 def test_a_profile_does_not_see_poses(seed, proper):
     cloud = shapes(1, 80, seed)[0]
-    moved = cloud @ random_rotations(1, seed, proper=proper)[0] + 3
+    moved = cloud @ random_rotations(1, seed, reflections=not proper)[0] + 3
     assert torch.allclose(shape_profile(moved), shape_profile(cloud), atol=1e-5)
     assert torch.allclose(shape_profile(2 * cloud), 2 * shape_profile(cloud), atol=1e-5)
 
@@ -40,7 +40,7 @@ def test_a_profile_by_hand():
 @given(st.integers(0, 1000), st.booleans())
 def test_clouds_on_their_principal_axes_agree_in_one_of_the_poses(seed, proper):
     cloud = shapes(1, 50, seed)[0]
-    moved = cloud @ random_rotations(1, seed, proper=proper)[0] - 2
+    moved = cloud @ random_rotations(1, seed, reflections=not proper)[0] - 2
     poses = axis_poses("rotated" if proper else "reflected")
     gaps = (on_principal_axes(moved) @ poses - on_principal_axes(cloud)).abs().amax(dim=(1, 2))
     assert float(gaps.min()) < 1e-3
@@ -50,8 +50,8 @@ def test_clouds_on_their_principal_axes_agree_in_one_of_the_poses(seed, proper):
 def test_memorised_clouds_show():
     """Copies in other poses, drawn anew from the same shapes, against clouds of other shapes."""
     training = shapes(12, 400)
-    copies = training[[3, 7], 200:] @ random_rotations(2, 1, proper=False)
-    others = shapes(2, 200, seed=5) @ random_rotations(2, 2, proper=False)
+    copies = training[[3, 7], 200:] @ random_rotations(2, 1, reflections=True)
+    others = shapes(2, 200, seed=5) @ random_rotations(2, 2, reflections=True)
     known = list(training[:, :200])
     distance, number = nearest_distances(torch.cat([copies, others]), known, orientation="reflected", n_candidates=2)
     assert number[:2].tolist() == [3, 7]

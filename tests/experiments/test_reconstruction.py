@@ -95,7 +95,7 @@ def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
     simulated = ["--views", "2", "--view-points", "30", "--coarse-points", "8", "--chains", "A", "B", "--ml"]
     assert main(["reconstruct", str(RUVAB), "--out", str(out), *few, *simulated]) == 0
     text = capsys.readouterr().out
-    assert "7pbl: 15,702 heavy polymer atoms" in text and "samples: RMSD" in text and "ml: RMSD" in text
+    assert text.startswith("7pbl, biological assembly 1, 9 chains") and "samples: RMSD" in text and "ml: RMSD" in text
     written = {path.name for path in out.iterdir()}
     assert {"samples.npz", "samples.cif", "samples_spread.mrc", "ml.cif", "observations.toml"} <= written
     again = tmp_path / "again"

@@ -74,7 +74,7 @@ def test_downsampling_and_balancing_choose_uniformly():
 
 
 def test_a_view_of_a_seed_is_the_same_however_many_are_observed(normal):
-    few, many = (Projections.observe(normal(30, 3), k, 9, seed=5, proper=False, sigma=0.1) for k in (2, 5))
+    few, many = (Projections.observe(normal(30, 3), k, 9, seed=5, reflections=True, sigma=0.1) for k in (2, 5))
     assert torch.equal(few.rotations, many.rotations[:2])
     assert all(torch.equal(a, b) for a, b in zip(few.points, many.points[:2], strict=True))
 
@@ -90,7 +90,7 @@ def test_the_views_of_one_likelihood_redraw_differently():
 @given(seeds, st.integers(1, 3), sizes, st.lists(sizes, min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_projection_energies_are_the_brute_force_minima(seed, batch, n, observed, balanced, ties):
     x = clouds(seed, batch, n, 3, ties=ties)
-    rotations = random_rotations(len(observed), seed, proper=False)
+    rotations = random_rotations(len(observed), seed, reflections=True)
     if ties:
         rotations = torch.eye(3).expand(len(observed), 3, 3)
     points = [clouds(seed + k + 1, m, 2, ties=ties) for k, m in enumerate(observed)]
@@ -205,7 +205,7 @@ def test_the_order_of_the_model_points_does_not_matter(kind, seed):
 def test_the_order_of_the_observed_points_does_not_matter(seed, proper):
     # Where every point is used equally often; elsewhere U depends on the order, being a function of (seed, m, n).
     x = clouds(seed, 2, 8, 3)
-    rotations = random_rotations(1, seed, proper=proper)
+    rotations = random_rotations(1, seed, reflections=not proper)
     order = torch.randperm(8, generator=torch.Generator().manual_seed(seed))
     for m in [8, 4]:
         flat, deep, mine = clouds(seed + 1, m, 2), clouds(seed + 2, m, 3), order[order < m]
@@ -221,8 +221,8 @@ def test_the_order_of_the_observed_points_does_not_matter(seed, proper):
 @given(seeds, st.booleans())
 def test_rotating_cloud_and_data_together_changes_nothing(seed, proper):
     x = clouds(seed, 2, 8, 3)
-    q = random_rotations(1, seed, proper=proper)[0]
-    orientations = random_rotations(2, seed + 1, proper=False)
+    q = random_rotations(1, seed, reflections=not proper)[0]
+    orientations = random_rotations(2, seed + 1, reflections=True)
     points = [clouds(seed + 2, 8, 2), clouds(seed + 3, 5, 2)]
     turned = x @ q.double()
     views = Projections(points, orientations).energies(x)
@@ -443,7 +443,7 @@ def test_a_likelihood_remembers_nothing():
 
 def test_observed_projections_are_random_subsets(normal):
     x = normal(50, 3)
-    data = Projections.observe(x, n_views=6, n_points=20, seed=4, proper=False)
+    data = Projections.observe(x, n_views=6, n_points=20, seed=4, reflections=True)
     assert len(data.points) == 6 and data.rotations.shape == (6, 3, 3) and data.sigma is None
     assert len(torch.unique(torch.linalg.det(data.rotations).round())) == 2  # O(3): reflections among them
     for y, rotation in zip(data.points, data.rotations, strict=True):
@@ -452,7 +452,7 @@ def test_observed_projections_are_random_subsets(normal):
         assert float(distance.amin(dim=1).max()) < 1e-5
         assert len(distance.argmin(dim=1).unique()) == 20  # without replacement
     assert bool((torch.linalg.det(Projections.observe(x, 9, 5).rotations) > 0).all())  # SO(3) by default
-    again, other = (Projections.observe(x, n_views=6, n_points=20, seed=s, proper=False) for s in (4, 5))
+    again, other = (Projections.observe(x, n_views=6, n_points=20, seed=s, reflections=True) for s in (4, 5))
     assert all(torch.equal(a, b) for a, b in zip(data.points, again.points, strict=True))
     assert not torch.equal(data.rotations, other.rotations)
 

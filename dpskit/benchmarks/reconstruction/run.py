@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from dpskit.cloud import random_rotations
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.experiments.scenarios import Scenario
@@ -70,15 +71,17 @@ def baseline_priors(clouds: Clouds, seed: int = 0) -> dict[str, Prior]:
     """
     std = float(clouds.points.float().square().mean().sqrt())
     generator = torch.Generator().manual_seed(seed)
-    points = clouds.draw(1024, 1, True, generator).squeeze(1)
+    points = (clouds.draw(1024, 1, generator) @ random_rotations(1024, generator)).squeeze(1)
     return {"DPS, Gaussian prior": GaussianPrior(0.0, std), "DPS, i.i.d.-point prior": PointMixturePrior(points, 0.15)}
 
 
-def baseline_methods(clouds: Clouds | None, *, proper: bool) -> dict[str, Method]:
+def baseline_methods(clouds: Clouds | None, *, reflections: bool) -> dict[str, Method]:
     """Methods without a prior over shapes and without alpha; the last one needs training clouds."""
     methods: dict[str, Method] = {ML: maximum_likelihood, "smooth maximum a posteriori": smooth_map}
     if clouds is not None:
-        methods["nearest training cloud"] = partial(nearest_training_cloud, clouds=clouds.points.float(), proper=proper)
+        methods["nearest training cloud"] = partial(
+            nearest_training_cloud, clouds=clouds.points.float(), reflections=reflections
+        )
     return methods
 
 
