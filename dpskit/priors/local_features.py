@@ -29,6 +29,13 @@ def local_features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
     The mean shift of a kernel is the gradient of the logarithm of its density estimate (Comaniciu and Meer, 2002): the
     direction in which a denoiser of independent points would move each of them.
     """
+    if torch.compiler.is_compiling():
+        return _features(x, t, scales)
+    clouds = zip(x.split(1), t.split(1), strict=True)  # the matrices of one cloud fit into the cache
+    return torch.cat([_features(cloud, time, scales) for cloud, time in clouds])
+
+
+def _features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
     norm = x.square().sum(dim=2)
     squares = norm.unsqueeze(2) + norm.unsqueeze(1) - 2 * x @ x.mT
     moments = torch.cat([torch.ones_like(x[..., :1]), x, _products(x)], dim=2)

@@ -108,8 +108,9 @@ def train(
         line["loss"] = round(float(torch.stack(losses).mean()), 4)
         if not math.isfinite(line["loss"]):
             raise FloatingPointError(f"The loss is not finite at step {state.step}; the last checkpoint was kept.")
+        average = copy.deepcopy(state.average).half().float()  # as it is stored
         for name, given in (("held_out", held_out), ("seen", some)):  # the gap between them is what is memorised
-            line[name] = {f"{t:g}": round(loss, 4) for t, loss in band_losses(state.average, given, config).items()}
+            line[name] = {f"{t:g}": round(loss, 4) for t, loss in band_losses(average, given, config).items()}
         log.append(line)
         losses.clear()
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
@@ -117,12 +118,12 @@ def train(
         card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
         with replacing(log_path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
-        save_prior(state.average.state_dict(), config.network, card, out.with_suffix(".safetensors"), shard_size)
+        save_prior(average.state_dict(), config.network, card, out.with_suffix(".safetensors"), shard_size)
         with replacing(out.with_suffix(".md")) as temporary:
             temporary.write_text(model_card(out.name, card))
         save_checkpoint(checkpoint, config, state, shard_size)
         if watch is not None:
-            watch(Progress(list(log), DiffusionPrior(copy.deepcopy(state.average), out.stem, card)))
+            watch(Progress(list(log), DiffusionPrior(average, out.stem, card)))
 
     with bar, stop_request() as request:
         while state.seen < config.clouds:
