@@ -4,6 +4,7 @@ data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a 
 """
 
 from dpskit.cloud import Frame, normalise, random_rotations, resample
+from dpskit.data.check_views import ViewWarning, check_views
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
 from dpskit.data.images import image_of_points, points_of_image, read_images
@@ -88,10 +89,12 @@ __all__ = [
     "TrainConfig",
     "Trials",
     "UnknownOrder",
+    "ViewWarning",
     "__version__",
     "assign",
     "calibrate_alpha",
     "chamfer_distance",
+    "check_views",
     "coarse_grain",
     "coordinates",
     "coverage",

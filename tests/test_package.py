@@ -40,6 +40,8 @@ PUBLIC = [
     "read_poses",
     "points_of_image",
     "points_of_map",
+    "check_views",
+    "ViewWarning",
     "ProjectionImages",
     "Frame",
     "Projections",
