@@ -31,7 +31,9 @@ from dpskit.evaluation.statistics import coordinates
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
 from dpskit.experiments.reconstruction import Reconstruction, reconstruct
+from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
+from dpskit.export.report import write_report
 from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
@@ -140,5 +142,7 @@ __all__ = [
     "superpose",
     "train",
     "twisted_smc",
+    "write_chimerax",
     "write_observations",
+    "write_report",
 ]

@@ -40,6 +40,8 @@ PUBLIC = [
     "read_poses",
     "points_of_image",
     "points_of_map",
+    "write_report",
+    "write_chimerax",
     "check_views",
     "ViewWarning",
     "ProjectionImages",

@@ -1,3 +1,4 @@
+import json
 import math
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.export import structure as export
 from dpskit.export.structure import export_structure
 from dpskit.files import replacing
+from dpskit.sampling.samples import Samples
 
 FRAME = Frame((196.8, 194.8, -190.0), 60.2)
 
@@ -32,7 +34,10 @@ def test_round_trip(tmp_path, normal, suffix):
     export_structure(points, path, frame=FRAME, spread=spread)
     coordinates, b_factors = read(path)
     torch.testing.assert_close(coordinates, FRAME.to_physical(points.double()), atol=1e-3, rtol=0)
-    torch.testing.assert_close(b_factors, (60.2 * spread).expand(5, -1), atol=6e-3, rtol=0)
+    expected = 8 * math.pi**2 / 3 * (60.2 * spread).square()
+    if suffix == ".pdb":
+        expected = expected.clamp(max=999.99)
+    torch.testing.assert_close(b_factors, expected.expand(5, -1), atol=6e-3, rtol=1e-5)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -44,20 +49,52 @@ def test_round_trip_of_any_samples(tmp_path_factory, seed, count, n, suffix):
     ordered, spread = point_spread(points)
     coordinates, b_factors = read(path)
     torch.testing.assert_close(coordinates, FRAME.to_physical(ordered.double()), atol=1e-3, rtol=0)
-    torch.testing.assert_close(b_factors, (60.2 * spread).expand(count, -1), atol=6e-3, rtol=0)
+    expected = 8 * math.pi**2 / 3 * (60.2 * spread).square()
+    if suffix == ".pdb":
+        expected = expected.clamp(max=999.99)
+    torch.testing.assert_close(b_factors, expected.expand(count, -1), atol=6e-3, rtol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".cif", ".pdb"])
-def test_points_become_separate_ions(tmp_path, normal, suffix):
+def test_points_are_unknown_atoms(tmp_path, normal, suffix):
     path = tmp_path / f"models{suffix}"
     export_structure(normal(2, 30, 3), path, frame=FRAME)
     structure = gemmi.read_structure(str(path))
     assert [model.num for model in structure] == [1, 2]
     residues = [residue for chain in structure[1] for residue in chain]
     assert [residue.seqid.num for residue in residues] == list(range(1, 31))
-    assert {(residue.name, residue[0].name, residue[0].element.name) for residue in residues} == {("NA", "NA", "Na")}
+    assert {(residue.name, residue[0].name, residue[0].element.name) for residue in residues} == {("UNX", "UNK", "X")}
     assert all(residue.het_flag == "H" and len(residue) == 1 for residue in residues)
     assert len(structure.connections) == 0
+
+
+def test_b_factor_of_an_isotropic_displacement(normal):
+    """Coordinates with a standard deviation of 0.5 angstrom each have B = 8 pi^2 0.25."""
+    points = torch.cartesian_prod(*[20 * torch.arange(3.0)] * 3) + 0.5 * normal(4000, 27, 3)
+    _, spread = points[0], (points - points.mean(dim=0)).square().sum(dim=-1).mean(dim=0).sqrt()
+    assert float(export.b_factor(spread.numpy()).mean()) == pytest.approx(8 * math.pi**2 * 0.25, rel=0.01)
+
+
+def test_where_the_samples_come_from(tmp_path, normal):
+    settings = {"prior": {"type": "Prior", "name": "it's \"mine\""}, "schedule": [1.0, 0.5, 0.0], "guidance": None}
+    samples = Samples(normal(2, 5, 3), None, settings, 7, "1.2.3")
+    path = tmp_path / "models.cif"
+    export_structure(samples, path, frame=FRAME)
+    block = gemmi.cif.read(str(path)).sole_block()
+    found = {name: gemmi.cif.as_string(block.find_value(name)) for name in ("_dpskit.prior", "_dpskit.schedule")}
+    assert json.loads(found["_dpskit.prior"]) == settings["prior"]
+    assert json.loads(found["_dpskit.schedule"]) == settings["schedule"]
+    assert block.find_value("_dpskit.guidance") is None and block.find_value("_dpskit.seed") == "7"
+    assert gemmi.cif.as_string(block.find_value("_software.version")) == "1.2.3"
+
+
+def test_the_medoid_alone(tmp_path, normal):
+    points = normal(1, 20, 3) + torch.tensor([0.0, 0.3, 0.1, 0.5])[:, None, None]
+    export_structure(points, tmp_path / "all.cif", frame=FRAME)
+    export_structure(points, tmp_path / "one.cif", frame=FRAME, models="medoid")
+    (every, b_all), (one, b_one) = read(tmp_path / "all.cif"), read(tmp_path / "one.cif")
+    assert one.shape == (1, 20, 3) and torch.equal(one[0], every[medoid(points)])
+    assert torch.equal(b_one[0], b_all[0]) and bool((b_one > 1).all())
 
 
 def test_long_chains_are_cut_in_pdb_only(tmp_path):

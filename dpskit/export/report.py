@@ -1,0 +1,147 @@
+"""A report on a reconstruction: one HTML file that works offline."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_points
+from dpskit.cloud import Frame
+from dpskit.data.check_views import ViewWarning, check_views
+from dpskit.evaluation.spread import medoid, point_spread
+from dpskit.files import replacing
+from dpskit.likelihoods.image import ProjectionImages
+from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.protocol import Likelihood
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = """body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;background:#fff}
+table{border-collapse:collapse}td,th{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}pre{overflow:auto;background:#f4f4f4;padding:1em}
+.warning{border-left:.3em solid #b40426;padding-left:.8em}"""
+
+
+def write_report(
+    samples: Any,
+    data: Likelihood,
+    path: str | Path,
+    *,
+    frame: Frame,
+    warnings: Sequence[ViewWarning] | None = None,
+) -> None:
+    """Write what came out of a run as one HTML file: residuals, spread, warnings, pictures and settings.
+
+    Parameters
+    ----------
+    samples : Samples or Tensor
+        (s, n, 3) in the cube, or an object with such `points`, and with `settings`, `seed` and `version` if they are
+        to be stated.
+    data : Likelihood
+        The data that the samples were drawn for; residuals of its observations if it has `energies`.
+    path : str or Path
+        Must end in .html.
+    frame : Frame
+        Maps the cube to angstrom.
+    warnings : list of ViewWarning, optional
+        None: those of `check_views`.
+    """
+    path = Path(path)
+    if path.suffix != ".html":
+        raise ValueError(f"path must end in .html, got {path}.")
+    points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()
+    views = _views(data)
+    if warnings is None:
+        warnings = [] if views is None else check_views(views, frame)
+    ordered, spread = point_spread(points)
+    best = ordered[medoid(ordered)]
+    unit = html.escape(frame.unit)
+    parts = [f"<h1>Reconstruction</h1><p>{len(points)} samples of {points.shape[1]:,} points.</p>"]
+    parts.append("<h2>Warnings</h2>")
+    parts += [f'<p class="warning">{html.escape(str(warning))}</p>' for warning in warnings]
+    parts += [] if warnings else ["<p>The views agree with each other, as far as that can be seen from them.</p>"]
+    parts.append("<h2>Fit</h2>" + _fit_table(data, points, frame))
+    if views is not None:
+        parts.append(_picture(_views_figure(views, best, frame), "Each view and, in red, the medoid's projection"))
+    quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
+    text = f"A tenth of the points is determined to {quantiles[0]:.1f} {unit}, half to {quantiles[1]:.1f}, nine tenths"
+    parts.append(f"<h2>Spread</h2><p>{text} to {quantiles[2]:.1f} (root mean square over the samples).</p>")
+    parts.append(_picture(_spread_figure(best, spread, frame), f"The medoid, coloured by its spread in {unit}"))
+    about = {name: getattr(samples, name) for name in ("version", "seed", "settings") if hasattr(samples, name)}
+    if about:
+        parts.append(f"<h2>Settings</h2><pre>{html.escape(json.dumps(about, indent=1))}</pre>")
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>dpskit</title><style>{STYLE}</style>'
+    with replacing(path) as part:
+        part.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8")
+
+
+def _views(data: Any) -> Projections | ProjectionImages | None:
+    parts = data.parts if isinstance(data, Joint) else [data]
+    return next((part for part in parts if isinstance(part, Projections | ProjectionImages)), None)
+
+
+def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
+    """The fit of every observation: a residual in the unit of the frame, or the correlation with an image."""
+    with torch.no_grad():
+        if not hasattr(data, "energies"):
+            return f"<p>Mean energy {float(data.energy(points).mean()):.3g}.</p>"
+        energies = data.energies(points)
+    if isinstance(data, ProjectionImages):
+        head, values = "correlation", (1 - energies * (frame.scale / data.width) ** 2).clamp(min=0).sqrt()
+    else:
+        head, values = f"residual in {html.escape(frame.unit)}", (2 * energies).sqrt() * frame.scale
+    rows = "".join(
+        f"<tr><td>{k}</td><td>{column.mean():.2f}</td><td>{column.std(correction=0):.2f}</td></tr>"
+        for k, column in enumerate(values.T)
+    )
+    return f"<table><tr><th>observation</th><th>{head}</th><th>± over samples</th></tr>{rows}</table>"
+
+
+def _views_figure(views: Projections | ProjectionImages, best: Tensor, frame: Frame) -> Figure:
+    from matplotlib.figure import Figure
+
+    count = len(views.rotations)
+    figure = Figure(figsize=(2.6 * min(count, 4), 2.8 * -(-count // 4)), layout="constrained")
+    for k, rotation in enumerate(views.rotations):
+        axes = figure.add_subplot(-(-count // 4), min(count, 4), k + 1, aspect="equal", title=f"view {k}")
+        if isinstance(views, ProjectionImages):
+            seen = project(frame.to_physical(best), rotation)
+            seen = seen if views.shifts is None else seen - views.shifts[k]
+            size, n = views.pixel_size, views.pixels.shape[1]
+            low = (-(n // 2) - 0.5) * size
+            axes.imshow(views.pixels[k].numpy(), cmap="gray", origin="lower", extent=(low, low + n * size) * 2)
+        else:
+            axes.scatter(*(views.points[k].T * frame.scale), s=1, c="0.6")
+            seen = project(best, rotation) * frame.scale
+        axes.scatter(*seen.T, s=0.5, c="#b40426")
+    return figure
+
+
+def _spread_figure(best: Tensor, spread: Tensor, frame: Frame) -> Figure:
+    from matplotlib.figure import Figure
+
+    physical, colour = frame.to_physical(best), spread * frame.scale
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    panels = figure.subplots(1, 3, subplot_kw={"aspect": "equal"})
+    for axes, (i, j) in zip(panels, [(0, 1), (0, 2), (1, 2)], strict=True):
+        drawn = axes.scatter(physical[:, i], physical[:, j], c=colour, s=4, cmap="coolwarm")
+        axes.set(xlabel="xyz"[i], ylabel="xyz"[j])
+    figure.colorbar(drawn, ax=list(panels))
+    return figure
+
+
+def _picture(figure: Figure, caption: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}</figcaption></figure>'

@@ -1,0 +1,88 @@
+"""The report and the ChimeraX script: what they say, and that they need nothing but themselves."""
+
+import base64
+import re
+
+import pytest
+import torch
+
+import dpskit
+from dpskit.export.chimerax import write_chimerax
+from dpskit.export.report import write_report
+from dpskit.sampling.samples import Samples
+
+FRAME = dpskit.Frame((0.0, 0.0, 0.0), 50.0)
+
+
+@pytest.fixture
+def cloud():
+    return dpskit.load_example("ruvab").points[:400]
+
+
+@pytest.fixture
+def samples(cloud, normal):
+    return Samples(cloud + 0.02 * normal(3, 400, 3), None, {"prior": {"name": "<mine>"}}, 3, "1.0")
+
+
+def test_residuals_spread_and_settings(tmp_path, cloud, samples):
+    data = dpskit.Joint([dpskit.Projections.observe(cloud, 3, 400, seed=1), dpskit.CoarseGrained(cloud)])
+    write_report(samples, data, tmp_path / "r.html", frame=FRAME)
+    text = (tmp_path / "r.html").read_text()
+    rows = re.findall(r"<tr><td>(\d)</td><td>([\d.]+)</td>", text)
+    expected = (2 * data.energies(samples.points)).sqrt().mean(dim=0) * 50
+    assert [float(value) for _, value in rows] == pytest.approx(expected.tolist(), abs=0.006)
+    spread = float(re.search(r"half to ([\d.]+)", text).group(1))
+    assert spread == pytest.approx(50 * 0.02 * 3**0.5 * (2 / 3) ** 0.5, rel=0.15)
+    assert "&lt;mine&gt;" in text and "<mine>" not in text
+    assert "http" not in text and "The views agree" in text
+    pictures = re.findall(r"base64,([^\"]+)", text)
+    assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
+
+
+def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
+    images = dpskit.ProjectionImages.observe(cloud, FRAME, 4, 48, seed=1)
+    turned = dpskit.ProjectionImages(images.pixels, images.rotations.mT, images.pixel_size, FRAME, images.width)
+    write_report(samples, images, tmp_path / "right.html", frame=FRAME)
+    write_report(samples.points, turned, tmp_path / "wrong.html", frame=FRAME)
+    right, wrong = ((tmp_path / name).read_text() for name in ("right.html", "wrong.html"))
+    correlation = [float(v) for v in re.findall(r"<tr><td>\d</td><td>([\d.]+)</td>", right)]
+    assert len(correlation) == 4 and min(correlation) > 0.97
+    assert 'class="warning"' not in right
+    assert 'class="warning">the views agree if the rotations are transposed' in wrong
+    assert "Settings" in right and "Settings" not in wrong
+
+
+def test_a_likelihood_of_ones_own(tmp_path, samples):
+    class Radius:
+        def energy(self, x0):
+            return x0.square().mean(dim=(1, 2))
+
+    write_report(samples, Radius(), tmp_path / "r.html", frame=FRAME)
+    assert "Mean energy" in (tmp_path / "r.html").read_text()
+
+
+def test_chimerax_script(tmp_path, samples, one_sentence):
+    (tmp_path / "out").mkdir()
+    files = {"models": tmp_path / "a.cif", "medoid": tmp_path / "out" / "b.cif", "density": tmp_path / "c.mrc"}
+    dpskit.export_structure(samples, files["models"], frame=FRAME)
+    dpskit.export_structure(samples, files["medoid"], frame=FRAME, models="medoid")
+    dpskit.export_density(samples, files["density"], frame=FRAME)
+    write_chimerax(tmp_path / "out" / "open.cxc", **files)
+    lines = (tmp_path / "out" / "open.cxc").read_text().splitlines()
+    assert [line for line in lines if line.startswith("open")] == [
+        'open "b.cif" id 1',
+        'open "../a.cif" id 2',
+        'open "../c.mrc" id 3',
+    ]
+    assert "hide #2 models" in lines and not any("{" in line for line in lines)
+    with one_sentence(FileNotFoundError, "density", "none.mrc"):
+        write_chimerax(tmp_path / "a.cxc", density=tmp_path / "none.mrc")
+    with one_sentence(ValueError, ".cxc"):
+        write_chimerax(tmp_path / "a.py", density=files["density"])
+    with one_sentence(ValueError, "got none"):
+        write_chimerax(tmp_path / "a.cxc", density=None)
+
+
+def test_bad_paths(tmp_path, samples, one_sentence):
+    with one_sentence(ValueError, "path", ".html"):
+        write_report(samples, dpskit.CoarseGrained(torch.zeros(3, 3)), tmp_path / "r.pdf", frame=FRAME)
