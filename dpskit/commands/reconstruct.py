@@ -38,11 +38,13 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     from dpskit.checks import check_integer, check_number
     from dpskit.cloud import Frame
+    from dpskit.data.check_views import check_views
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
     from dpskit.data.structures import read_structure
     from dpskit.experiments.reconstruction import deviation, reconstruct, simulate
     from dpskit.export.density import check_resolution
+    from dpskit.export.report import write_report
     from dpskit.priors.store import load_prior
 
     for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
@@ -72,6 +74,9 @@ def run(options: argparse.Namespace) -> None:
         counts = {name: value for name, value in counts.items() if value is not None}
         data = simulate(model, **counts, subunit=subunit, seed=options.seed)
         write_observations(data, folder / "observations.toml")
+    warnings = check_views(data)
+    for warning in warnings:
+        print(f"warning: {warning}")
     frame = model.frame if model else data.frame()
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
@@ -89,4 +94,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
         if structure is not None:
             print(f"{name}: {deviation(found, model, structure.atoms)}")
-        print(*found.save(folder, name=name, resolution=options.resolution), sep="\n")
+        likelihood, report = data.likelihood(frame), folder / f"{name}.html"
+        write_report(found.samples, likelihood, report, frame=frame, warnings=warnings)
+        residuals = (2 * likelihood.energies(found.samples.points)).sqrt().mean(dim=0) * frame.scale
+        print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
+        print(*found.save(folder, name=name, resolution=options.resolution), report, sep="\n")

@@ -13,6 +13,7 @@ from dpskit.cloud import Frame, random_rotations
 from dpskit.data.coarse_grain import CoarseGrainedStructure
 from dpskit.data.observations import Observations
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
+from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
@@ -40,17 +41,21 @@ class Reconstruction:
         return self.frame.to_physical(self.samples.points)
 
     def save(self, folder: str | Path, *, name: str = "samples", resolution: float = 15.0) -> list[Path]:
-        """Write into `folder`: the samples (.npz), the models (.cif), their mean density and its spread (.mrc).
+        """Write into `folder`: samples (.npz), models and their medoid (.cif), mean density and its spread (.mrc).
 
-        resolution: of the densities, in angstrom. A single sample has no spread. Returns the paths.
+        And a script that opens them in ChimeraX (.cxc). resolution: of the densities, in angstrom. A single sample has
+        no spread. Returns the paths.
         """
         folder = Path(folder)
-        paths = [folder / f"{name}{end}" for end in (".npz", ".cif", "_mean.mrc", "_spread.mrc")]
+        ends = (".npz", ".cif", "_mean.mrc", "_spread.mrc", "_medoid.cif", ".cxc")
+        paths = [folder / f"{name}{end}" for end in ends]
         self.samples.save(paths[0])
         export_structure(self.samples, paths[1], frame=self.frame)
-        for path, quantity in zip(paths[2:], ("mean", "spread"), strict=True):
+        export_structure(self.samples, paths[4], frame=self.frame, models="medoid")
+        for path, quantity in zip(paths[2:4], ("mean", "spread"), strict=True):
             if quantity == "mean" or len(self.samples.points) > 1:
                 export_density(self.samples, path, frame=self.frame, resolution=resolution, quantity=quantity)
+        write_chimerax(paths[5], models=paths[1], medoid=paths[4], density=paths[2])
         return [path for path in paths if path.exists()]
 
 

@@ -67,7 +67,14 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     assert float((found.coordinates.mean(dim=(0, 1)) - center).norm()) < 6.0
     assert max(deviation(found, model, structure.atoms).to_points) < 25.0
     paths = found.save(tmp_path, resolution=20.0)
-    assert [path.name for path in paths] == ["samples.npz", "samples.cif", "samples_mean.mrc", "samples_spread.mrc"]
+    assert [path.name for path in paths] == [
+        "samples.npz",
+        "samples.cif",
+        "samples_mean.mrc",
+        "samples_spread.mrc",
+        "samples_medoid.cif",
+        "samples.cxc",
+    ]
     again = dpskit.load_samples(paths[0])
     assert torch.equal(again.points, found.samples.points)
     assert again.settings["frame"]["scale"] == pytest.approx(model.frame.scale)
@@ -79,7 +86,7 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
         inside = torch.tensor(file.data)[index[:, 2], index[:, 1], index[:, 0]]
         assert float(inside.min()) > 0.1 * file.data.max()
     single = reconstruct(data, None, n_samples=1, n_points=64, progress=False).save(tmp_path / "one", name="ml")
-    assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc"]
+    assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 
 @pytest.mark.parametrize(("n_views", "alpha"), [(1, 4e3), (2, 4e3), (3, 4e4), (4, 6e4), (5, 8e4)])
@@ -98,6 +105,8 @@ def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
     assert text.startswith("7pbl, biological assembly 1, 9 chains") and "samples: RMSD" in text and "ml: RMSD" in text
     written = {path.name for path in out.iterdir()}
     assert {"samples.npz", "samples.cif", "samples_spread.mrc", "ml.cif", "observations.toml"} <= written
+    assert {"samples.html", "ml.html", "samples.cxc", "samples_medoid.cif"} <= written
+    assert text.count("residuals in angstrom:") == 2
     again = tmp_path / "again"
     assert main(["reconstruct", str(out / "observations.toml"), "--out", str(again), *few]) == 0
     assert "RMSD" not in capsys.readouterr().out
