@@ -43,7 +43,8 @@ def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor
 class DiffusionPrior:
     """A trained prior: `denoise(x, t)` estimates E[x0 | x_t] for clouds (b, n, 3) in [-1, 1]^3 and times (b,) > 0.
 
-    card: what is known of the training (data, command, steps), as stored with the weights.
+    card: what is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds
+    the alpha and cutoff that were chosen for the prior.
     """
 
     network: nn.Module
@@ -52,6 +53,21 @@ class DiffusionPrior:
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         return denoise(self.network, x, t)
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of the coordinates that the preconditioning assumes."""
+        return SIGMA_DATA
+
+    @property
+    def alpha(self) -> float:
+        """The pull of `DPS` that suits the prior; 10,000 where none was chosen."""
+        return self.card.get("defaults", {}).get("alpha", 10_000.0)
+
+    @property
+    def cutoff(self) -> float:
+        """The noise level below which no noise is injected in guided runs; 0 where none was chosen."""
+        return self.card.get("defaults", {}).get("cutoff", 0.0)
 
     @property
     def orientation(self) -> str:

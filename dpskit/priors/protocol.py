@@ -14,9 +14,10 @@ REMEDY = "a lower alpha, more steps, or noise until a smaller t (the cutoff)"
 class Prior(Protocol):
     """p(x0), known through its denoiser. Bring your own: any object with this method is a prior.
 
-    Two attributes are optional. `shape`: (n, d) of its clouds, which runs then default to, with None for a number that
+    Some attributes are optional. `shape`: (n, d) of its clouds, which runs then default to, with None for a number that
     is free. `scale`: the root mean square of the coordinates of its clouds, which the noise has to exceed where a run
-    starts; it is measured where it is missing.
+    starts; it is measured where it is missing. `alpha` and `cutoff`: the pull of `DPS` and the cutoff of the noise that
+    suit it, which runs with data then default to.
     """
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dpskit.checks import check_integer, check_method
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import REMEDY, Prior
 from dpskit.sampling.guidance import DPS, Guidance, Unguided
-from dpskit.sampling.noise import NoiseSource
+from dpskit.sampling.noise import InverseTime, NoiseSource
 from dpskit.sampling.samples import Samples, describe
 from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
 from dpskit.sampling.trial import prepare
@@ -40,7 +40,8 @@ def iterate(
     prior: anything with `denoise`. likelihood: None samples the prior. n_points, dim: of a cloud (default: those of the
     attribute `shape` of prior or likelihood, else 1024 and 3). schedule: falling times that end at 0 (default: 40 steps
     from 1, or without a likelihood 100 steps from 80, from more for a prior wider than the cube). guidance: default
-    `DPS()`. solver: default `Algorithm1()`. seed: sample k of a seed is the same whatever n_samples. first: number of
+    `DPS()`, with the prior's own alpha where it has one. solver: default `Algorithm1()`, with data at the prior's own
+    cutoff of the noise. seed: sample k of a seed is the same whatever n_samples. first: number of
     the first sample, so that a run can be split. device: where the clouds live, the prior's own (`prior.to(device)`);
     the numbers drawn are the same everywhere. Paper: Algorithm 1. Raises ValueError or TypeError on bad settings and
     for parts that a trial on two clouds finds unusable, before the run starts.
@@ -77,8 +78,9 @@ class _Run:
         check_method("prior", prior, "denoise(x, t)")
         if likelihood is not None:
             check_method("likelihood", likelihood, "energy(x0)")
-        guidance = DPS() if guidance is None else guidance
-        solver = Algorithm1() if solver is None else solver
+        guidance = DPS(getattr(prior, "alpha", DPS.alpha)) if guidance is None else guidance
+        if solver is None:
+            solver = Algorithm1(InverseTime(0.0 if likelihood is None else getattr(prior, "cutoff", 0.0)))
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
         rule = Unguided() if likelihood is None else guidance

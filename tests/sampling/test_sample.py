@@ -324,6 +324,16 @@ def test_a_prior_that_yields_nan_is_named(one_sentence, data, guided):
         run(Broken(), data if guided else None)
 
 
+def test_a_run_takes_the_alpha_and_the_cutoff_of_its_prior(network_prior, data):
+    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2}
+    own, free = (sample(network_prior, y, n_samples=1, n_points=24, progress=False).settings for y in (data, None))
+    assert own["guidance"]["alpha"] == 123.0 and own["solver"]["noise"]["cutoff"] == 0.2
+    assert free["guidance"] is None and free["solver"]["noise"]["cutoff"] == 0.0
+    del network_prior.card["defaults"]
+    plain = sample(network_prior, data, n_samples=1, n_points=24, progress=False).settings
+    assert plain["guidance"]["alpha"] == 10_000 and plain["solver"]["noise"]["cutoff"] == 0.0
+
+
 def test_a_run_that_diverges_says_so(recwarn, data):
     prior = GaussianPrior(0.0, 0.4)
     calm = run(prior, data, guidance=DPS(10_000))
