@@ -11,7 +11,11 @@ PALETTE = "#3b4cc0:#dddddd:#b40426"  # from well determined to not
 
 
 def write_chimerax(
-    path: str | Path, *, models: str | Path | None = None, medoid: str | Path | None = None, density: str | Path | None = None
+    path: str | Path,
+    *,
+    models: str | Path | None = None,
+    medoid: str | Path | None = None,
+    density: str | Path | None = None,
 ) -> None:
     """Write a ChimeraX script (.cxc) that opens the files of a result.
 
