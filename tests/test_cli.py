@@ -88,7 +88,8 @@ def test_every_option_is_explained():
         ["benchmark", "exact", "--trials", "1"],
         ["benchmark", "calibration", "--prior", "no-such-prior"],
         ["benchmark", "calibration", "--targets", "1"],
-        ["benchmark", "complexes", "missing.cif", "--train", "missing.npz"],
+        ["benchmark", "a4", "missing.cif", "--count", "1"],
+        ["benchmark", "table1", "--targets", "missing.npz"],
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(arguments, tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dpskit.benchmarks.paper import command as paper
 from dpskit.commands.parser import add_command
 from dpskit.priors.networks import PRESETS
 
@@ -15,31 +16,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
-    helps = {"chairs": "npz file with points (k, m, 3) and name", "complexes": "structure files or PDB codes"}
-    for name, targets in helps.items():
-        kind = add_command(
-            kinds, name, _reconstruction, f"reconstruct {name} with several priors and by maximum likelihood"
-        )
-        kind.add_argument("targets", nargs="+" if name == "complexes" else 1, help=targets)
-        kind.add_argument("--train", required=name == "chairs", help="npz of training clouds, for baselines")
-        kind.add_argument("--prior", default=name, help="a shipped name, or a .safetensors file")
-        kind.add_argument("--record", help="file of JSON lines to continue (default: results/benchmark/...)")
-        kind.add_argument("--no-prior", action="store_true", help="the baselines alone")
-        kind.add_argument("--n-samples", type=int, default=2, help="per target and method")
-        kind.add_argument("--noise", type=float, help="standard deviation of noise in the projections (cube)")
-        kind.add_argument(
-            "--sweep",
-            type=int,
-            default=4 if name == "chairs" else 0,
-            help="targets on which other values of alpha are tried too",
-        )
-        kind.set_defaults(kind=name)
-    kinds.choices["chairs"].add_argument("--count", type=int, default=12, help="number of targets")
-    kinds.choices["complexes"].add_argument("--count", type=int, help="draw so many of the structures (default: all)")
-    kinds.choices["complexes"].add_argument("--seed", type=int, default=0, help="of this draw")
-    kinds.choices["complexes"].add_argument(
-        "--setting", action="append", help="A.4.1 to A.4.7, repeatable (default: all)"
-    )
+    paper.add(kinds)
     prior = add_command(kinds, "prior", _prior, "sample a prior, and print its row of the paper's Table 3")
     prior.add_argument("prior", help="a shipped name, or a .safetensors file")
     prior.add_argument("--train", required=True, help="packed npz file of the training clouds")
@@ -71,9 +48,6 @@ def add(commands: Any) -> None:
     speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
     speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
-    energy = add_command(kinds, "energy", _energy, "the energy of maximum likelihood beside the paper's Table 1")
-    energy.add_argument("targets", help="npz file with points (k, m, 3) and name")
-    energy.add_argument("--count", type=int, default=12, help="number of targets")
     assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
@@ -96,39 +70,6 @@ def add(commands: Any) -> None:
     calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
     calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
     calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
-
-
-def _reconstruction(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.reconstruction import run, tables
-    from dpskit.checks import check_choice
-    from dpskit.experiments import scenarios, targets
-    from dpskit.priors.store import load_prior
-
-    if options.kind == "chairs":
-        settings, clouds = [scenarios.CHAIRS], targets.chair_targets(options.targets[0], options.count)
-        count = len(clouds)
-    else:
-        known = {scenario.name: scenario for scenario in scenarios.COMPLEXES}
-        settings = [known[check_choice("--setting", name, known)] for name in options.setting or known]
-        sources = targets.draw_sources(options.targets, options.count, options.seed)
-        clouds, count = targets.complex_targets(sources), len(sources)
-    if options.noise is not None:
-        settings = [scenario.noisy(options.noise) for scenario in settings]
-    known_shapes = run.training_clouds(options.train) if options.train else None
-    baselines = run.baseline_methods(known_shapes, reflections=options.kind == "chairs")
-    priors = run.baseline_priors(known_shapes) if known_shapes else {}
-    if not options.no_prior:
-        priors[f"DPS, {Path(options.prior).stem} prior"] = load_prior(options.prior)
-    record = Path(options.record or f"results/benchmark/{options.kind}.jsonl")
-    results = run.run_benchmark(
-        clouds, settings, baselines, priors, record, n_samples=options.n_samples, n_swept=options.sweep, count=count
-    )
-    print(tables.benchmark_table(results, settings))
-    if options.kind == "complexes":
-        from dpskit.benchmarks.reconstruction.figures import benchmark_figure
-
-        benchmark_figure(results, settings).savefig(record.with_suffix(".png"))
-        print(f"\n{record.with_suffix('.png')}")
 
 
 def _prior(options: argparse.Namespace) -> None:
@@ -157,13 +98,6 @@ def _speed(options: argparse.Namespace) -> None:
 
     presets = options.preset or list(PRESETS)
     print(speed_table(measure_speed(presets, options.n_points, options.batch, options.seconds)))
-
-
-def _energy(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.reconstruction.tables import energy_table
-    from dpskit.experiments.targets import chair_targets
-
-    print(energy_table(chair_targets(options.targets, options.count)))
 
 
 def _assignment(options: argparse.Namespace) -> None:

@@ -1,74 +1,122 @@
-"""What is observed of a target, and the settings of DPS, as in the paper."""
+"""What is observed of an object, and the settings in which it is reconstructed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from dpskit.checks import check_integer, check_number
+from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.observation import check_sigma
-from dpskit.likelihoods.projection import Projections
+from dpskit.likelihoods.observation import check_sigma, noisy
+from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.subunit import Subunit
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Projections from random orientations, with a low-resolution structure or without. Paper: Tables 1 and 4.
+    """What is observed of an object, and the settings of DPS. Paper: Tables 1 and 4.
 
-    sigma: noise of the projections per coordinate, in units of the cube (the paper's are without).
+    Attributes
+    ----------
+    name
+        How tables call it.
+    n_views, n_points
+        Number of projections, and of points in each; `reflections`: from random orientations of O(3), as the paper's
+        shapes, instead of SO(3).
+    coarse_points
+        Points of a low-resolution structure; 0: none.
+    subunit_points
+        Points of a known part, about; 0: none.
+    alpha, cutoff, n_steps
+        Strength of the guidance; beta(t) = 1/t above `cutoff` and 0 below; steps of the solver.
+    sigma
+        Noise of the projected points per coordinate, in the target's own unit: angstrom for structures, units of the
+        cube for shapes. None: without.
+    anew
+        Every view shows other points of the same object than those that are to be found, as real measurements do.
+        The paper projects the same points in every view.
     """
 
     name: str
-    n_views: int
-    n_points: int
-    alpha: float
-    cutoff: float = 0.0
-    reflections: bool = False
+    n_views: int = 0
+    n_points: int = 0
     coarse_points: int = 0
+    subunit_points: int = 0
+    alpha: float = 10_000.0
+    cutoff: float = 0.0
     n_steps: int = 40
+    reflections: bool = False
     sigma: float | None = None
+    anew: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("n_views", "n_points", "coarse_points", "subunit_points"):
+            check_integer(name, getattr(self, name), least=0)
+        check_integer("n_steps", self.n_steps)
+        for name in ("alpha", "cutoff"):
+            check_number(name, getattr(self, name), least=0.0)
         check_sigma(self.sigma)
+        if not ((self.n_views and self.n_points) or self.coarse_points or self.subunit_points):
+            raise ValueError(f"a scenario must observe something: views, a coarse structure or a part; got {self!r}.")
 
-    def noisy(self, sigma: float) -> Scenario:
-        """The same with noise, under a name of its own."""
-        return replace(self, name=f"{self.name}, noise {sigma:g}", sigma=sigma)
+    def redrawn(self, sigma: float | None) -> Scenario:
+        """The realistic twin under a name of its own: every view shows other points, with noise `sigma`."""
+        noise = f" and noise of {sigma:g}" if sigma else ""
+        return replace(self, name=f"{self.name}, points drawn anew{noise}", anew=True, sigma=sigma or None)
 
-    def observe(self, points: Tensor, seed: int) -> Likelihood:
-        """The data of a cloud (n, 3) in the cube."""
+    def observe(
+        self, points: Tensor, seed: int, *, scale: float = 1.0, draw: Callable[[int], Tensor] | None = None
+    ) -> Likelihood:
+        """The data of one object.
+
+        Parameters
+        ----------
+        points
+            (n, 3) in the cube, what is to be found.
+        seed
+            Of orientations, points and noise. View k of a seed has the same orientation however many there are, and in
+            the scenario's twin.
+        scale
+            Units of sigma in a unit of the cube.
+        draw
+            draw(k) -> (m, 3), the k-th other set of points of the object, in the same pose: needed with `anew`.
+
+        Raises
+        ------
+        ValueError
+            With `anew` and without `draw`.
+        """
+        parts: list[Projections | CoarseGrained | Subunit] = []
+        if self.n_views:
+            parts.append(self._views(points, seed, scale, draw))
+        if self.coarse_points:
+            parts.append(CoarseGrained.observe(points, self.coarse_points, seed))
+        if self.subunit_points:
+            parts.append(Subunit.observe(points, self.subunit_points, seed))
+        return parts[0] if len(parts) == 1 else Joint(parts)
+
+    def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:
+        sigma = None if self.sigma is None else self.sigma / scale
         views = Projections.observe(
-            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=self.sigma
+            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma
         )
-        if not self.coarse_points:
+        if not self.anew:
             return views
-        return Joint([views, CoarseGrained.observe(points, self.coarse_points, seed)])
+        if draw is None:
+            raise ValueError(f"draw must be given for the scenario {self.name!r}, whose views show other points.")
+        generator, seen = as_generator(seed), []
+        for k, rotation in enumerate(views.rotations):
+            other = resample(draw(k), self.n_points, generator)
+            seen.append(noisy(project(other, rotation), sigma, generator))
+        return Projections(seen, views.rotations, sigma)
 
     def __str__(self) -> str:
         views = f"{self.n_views} projection{'s' if self.n_views > 1 else ''} of {self.n_points:,} points"
-        coarse = f", {self.coarse_points}-point structure" if self.coarse_points else ""
-        return f"{self.name}: {views}{coarse}"
-
-
-CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, reflections=True)
-"""Row 1 of the paper's Tables 1 and 4."""
-
-ENERGY_ROWS = (
-    replace(CHAIRS, name="1"),
-    replace(CHAIRS, name="2", n_views=6),
-    replace(CHAIRS, name="5", n_views=1, n_points=300, coarse_points=30),
-)
-"""Rows 1, 2 and 5 of Table 1, for the convention of the energy."""
-
-COMPLEXES = (
-    Scenario("A.4.1", 3, 1024, alpha=40_000),
-    Scenario("A.4.2", 4, 1024, alpha=60_000),
-    Scenario("A.4.3", 5, 1024, alpha=80_000),
-    Scenario("A.4.4", 4, 800, alpha=40_000),
-    Scenario("A.4.5", 2, 900, alpha=4_000, coarse_points=30),
-    Scenario("A.4.6", 1, 1024, alpha=4_000, coarse_points=40),
-    Scenario("A.4.7", 1, 300, alpha=4_000, coarse_points=40),
-)
-"""The paper's appendices A.4.1 to A.4.7, with the alpha of Table 4."""
+        coarse, part = f"{self.coarse_points}-point structure", f"subunit of about {self.subunit_points} points"
+        shown = [views] * bool(self.n_views) + [coarse] * bool(self.coarse_points) + [part] * bool(self.subunit_points)
+        return f"{self.name}: {', '.join(shown)}"

@@ -1,1 +1,0 @@
-"""How well priors reconstruct: DPS with several priors and maximum likelihood, side by side on the same targets."""

@@ -1,0 +1,107 @@
+"""Ways to reconstruct an object from its data, each with a record of all that its results depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from dpskit.experiments.prior_samples import weights_digest
+from dpskit.experiments.scenarios import Scenario
+from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.baselines import smooth_map
+from dpskit.sampling.guidance import DPS, DataSpace
+from dpskit.sampling.maximum_likelihood import maximum_likelihood
+from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.sample import sample
+from dpskit.sampling.samples import Samples, describe
+from dpskit.sampling.schedule import karras_schedule
+from dpskit.sampling.solvers import Algorithm1, Solver
+
+ML = "maximum likelihood"
+SMOOTH = "smooth maximum a posteriori"
+FLOOR = "floor: other points of the same object"
+
+Rule = Callable[[float], DPS | DataSpace]
+"""rule(alpha) -> the guidance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """A way to reconstruct.
+
+    Attributes
+    ----------
+    name
+        How tables call it.
+    about
+        What its results depend on besides the data, as JSON: results with the same are not computed again.
+    run
+        run(data, *, n_samples, n_points, seed) -> Samples. None: the floor, which is no reconstruction.
+    alpha
+        Of DPS.
+    """
+
+    name: str
+    about: dict[str, Any]
+    run: Callable[..., Samples] | None
+    alpha: float | None = None
+
+
+MAXIMUM_LIKELIHOOD = Method(ML, {"method": ML}, partial(maximum_likelihood, progress=False))
+SMOOTH_MAP = Method(SMOOTH, {"method": SMOOTH}, partial(smooth_map, progress=False))
+THE_FLOOR = Method(FLOOR, {"method": "floor"}, None)
+
+
+def posterior(
+    name: str,
+    prior: Prior,
+    scenario: Scenario,
+    rule: Rule = DPS,
+    alpha: float | None = None,
+    *,
+    solver: Solver | None = None,
+    n_steps: int | None = None,
+    pose: str | None = None,
+) -> Method:
+    """DPS with a prior in the scenario's settings.
+
+    Parameters
+    ----------
+    name, prior
+        How tables call the method, and what `sample` takes.
+    rule
+        The guidance of an alpha: `DPS`, or a partial of it.
+    alpha, solver, n_steps
+        Instead of the scenario's own: alpha, Algorithm 1 with its cutoff, and number of steps.
+    pose
+        "unknown" if the objects do not stand as the prior's do; handed to `sample`.
+    """
+    alpha = scenario.alpha if alpha is None else alpha
+    solver = Algorithm1(InverseTime(scenario.cutoff)) if solver is None else solver
+    guidance, n_steps = rule(alpha), scenario.n_steps if n_steps is None else n_steps
+    run = partial(sample, prior, guidance=guidance, solver=solver, schedule=karras_schedule(n_steps), progress=False)
+    if pose is not None:
+        run = partial(run, pose=pose)
+    about = {"method": "sample", "prior": prior_digest(prior)}
+    about |= {"guidance": describe(guidance), "solver": describe(solver)}
+    return Method(name, about | {"n_steps": n_steps, "pose": pose}, run, alpha)
+
+
+def prior_digest(prior: Prior) -> str:
+    """What tells a prior from others: its kind and a hash of its weights or parameters, whatever it is called."""
+    if isinstance(prior, DiffusionPrior):
+        return f"network {weights_digest(replace(prior, name=''))}"
+    digest = hashlib.sha256(json.dumps(describe(prior)).encode())
+    if is_dataclass(prior):
+        for f in fields(prior):
+            value = getattr(prior, f.name)
+            if isinstance(value, Tensor):
+                digest.update(value.detach().cpu().numpy().tobytes())
+    return f"{type(prior).__name__} {digest.hexdigest()[:12]}"

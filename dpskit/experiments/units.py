@@ -1,0 +1,131 @@
+"""Units of work of a table: one method on one target in one scenario, each with a file of its own.
+
+A run can be interrupted at any time, and taken up again, by other processes too: what has a file is not computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
+from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+from dpskit.experiments.methods import Method
+from dpskit.experiments.scenarios import Scenario
+from dpskit.experiments.targets import Target
+from dpskit.files import replacing
+
+FORMAT = 1
+"""Part of the name of a result: raise it whenever the numbers change."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number per sample: CD, EMD and E as the library gives them; of structures also RMSDs in angstrom.
+
+    rmsd and rmsd_atoms: to the target's points and to all heavy atoms, after matching the radius of gyration and
+    superposing on the points. own_rmsd: of the target's own points to the atoms. seconds: of CPU time, in all.
+    """
+
+    cd: tuple[float, ...]
+    emd: tuple[float, ...]
+    energy: tuple[float, ...] | None
+    rmsd: tuple[float, ...] | None
+    rmsd_atoms: tuple[float, ...] | None
+    own_rmsd: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One method on one target in one scenario. scenario: None for the floor, which needs no data."""
+
+    target: Target
+    scenario: Scenario | None
+    method: Method
+    n_samples: int
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the result depends on, as JSON."""
+        data = None
+        if self.scenario is not None:
+            data = asdict(self.scenario)
+            for name in ("name", "alpha", "cutoff", "n_steps"):  # of the method, where it has them
+                del data[name]
+        points = hashlib.sha256(self.target.points.contiguous().numpy().tobytes()).hexdigest()[:12]
+        target = {"name": self.target.name, "points": points, "seed": self.target.seed}
+        return {"format": FORMAT, "target": target, "data": data, "n_samples": self.n_samples} | self.method.about
+
+    def path(self, folder: str | Path) -> Path:
+        """The file of the result in `folder`, named after the target, the method and a hash of `about`."""
+        digest = hashlib.sha256(json.dumps(self.about, sort_keys=True).encode()).hexdigest()[:16]
+        readable = re.sub(r"[^a-zA-Z0-9]+", "-", f"{self.target.name} {self.method.about['method']}").lower()
+        return Path(folder) / f"{readable[:60]}-{digest}.json"
+
+    def load(self, folder: str | Path) -> Result | None:
+        """The result in `folder`; None if there is none that can be read."""
+        try:
+            found = json.loads(self.path(folder).read_text())["result"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Result(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})
+
+    def save(self, result: Result, folder: str | Path) -> None:
+        """Write the result; atomic."""
+        with replacing(self.path(folder)) as temporary:
+            temporary.write_text(json.dumps({"about": self.about, "result": asdict(result)}, indent=1))
+
+    def compute(self) -> Result:
+        """Observe, reconstruct and measure."""
+        target, start = self.target, time.process_time()
+        if self.scenario is None or self.method.run is None:
+            points, energy = torch.stack([target.draw(k) for k in range(self.n_samples)]), None
+        else:
+            data = self.scenario.observe(target.points, target.seed, scale=target.scale, draw=target.draw)
+            settings = {"n_samples": self.n_samples, "n_points": len(target.points), "seed": target.seed}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of a bad fit: the table shows E
+                samples = self.method.run(data, **settings)
+            points, energy = samples.points, samples.energy
+        seconds = time.process_time() - start
+        return measure(target, points, energy, seconds)
+
+
+def measure(target: Target, points: Tensor, energy: Tensor | None, seconds: float = 0.0) -> Result:
+    """How far `points` (s, n, 3) in the cube are from the target."""
+    cd, emd = chamfer_distance(points, target.points), earth_movers_distance(points, target.points)
+    rmsd = rmsd_atoms = own = None
+    atoms = target.posed_atoms
+    if atoms is not None:
+        moved = overlay(points, target.points)
+        rmsd = _numbers(rmsd_to_points(moved, target.points) * target.scale)
+        rmsd_atoms = _numbers(rmsd_to_atoms(moved, atoms) * target.scale)
+        own = float(rmsd_to_atoms(target.points, atoms)) * target.scale
+    energies = None if energy is None else _numbers(energy)
+    return Result(_numbers(cd), _numbers(emd), energies, rmsd, rmsd_atoms, own, seconds)
+
+
+def _numbers(values: Tensor) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def run_units(units: Sequence[Unit], folder: str | Path) -> Iterator[tuple[Unit, Result]]:
+    """The units with their results, in order; those without a file in `folder` are computed, and written to one."""
+    for unit in units:
+        found = unit.load(folder)
+        if found is None:
+            found = unit.compute()
+            unit.save(found, folder)
+        yield unit, found

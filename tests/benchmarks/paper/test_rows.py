@@ -1,0 +1,48 @@
+"""The paper's settings: what is observed in each row, and what was published."""
+
+import pytest
+
+import dpskit
+from dpskit.benchmarks import paper
+
+
+def test_the_rows_of_table_1_with_the_parameters_of_table_4():
+    # fmt: off
+    expected = {
+        "1": (5, 200, 0, 0, 1e4, 0.15), "2": (6, 200, 0, 0, 1e4, 0.15), "3": (4, 400, 0, 0, 5e3, 0),
+        "4": (5, 400, 0, 0, 1e4, 0), "5": (1, 300, 30, 0, 4e3, 0), "6": (1, 300, 30, 0, 4e3, 0),
+        "7": (2, 200, 0, 256, 4e3, 0.15), "8": (2, 200, 0, 256, 4e3, 0.15), "9": (1, 200, 30, 128, 4e3, 0.15),
+        "3 (Table 4)": (5, 400, 0, 0, 1e4, 0), "4 (Table 4)": (4, 400, 0, 0, 5e3, 0),
+        "9 (Table 4)": (2, 200, 30, 128, 4e3, 0.15),
+    }
+    # fmt: on
+    found = {
+        key: (s.n_views, s.n_points, s.coarse_points, s.subunit_points, s.alpha, s.cutoff)
+        for key, s in paper.ROWS.items()
+    }
+    assert found == expected
+    assert all(s.reflections and s.n_steps == 40 and not s.anew and s.sigma is None for s in paper.ROWS.values())
+    assert [key for key, kind in paper.OBJECTS.items() if kind == "chairs"] == ["1", "2", "5", "7"]
+
+
+def test_the_seven_settings_of_the_appendix():
+    points = dpskit.load_example("ruvab").points
+    seen = []
+    for scenario in paper.SETTINGS.values():
+        data = scenario.observe(points, 0)
+        views = data if isinstance(data, dpskit.Projections) else data.parts[0]
+        coarse = 0 if isinstance(data, dpskit.Projections) else len(data.parts[1].points)
+        seen.append((len(views.points), len(views.points[0]), coarse, scenario.alpha))
+    # fmt: off
+    assert seen == [(3, 1024, 0, 4e4), (4, 1024, 0, 6e4), (5, 1024, 0, 8e4), (4, 800, 0, 4e4),
+                    (2, 900, 30, 4e3), (1, 1024, 40, 4e3), (1, 300, 40, 4e3)]
+    # fmt: on
+    assert not any(scenario.reflections or scenario.cutoff for scenario in paper.SETTINGS.values())
+
+
+def test_published_numbers_are_kept_for_every_row():
+    assert set(paper.DPS_PUBLISHED) == set(paper.ML_PUBLISHED) == set(paper.ROWS)
+    ratios = [paper.DPS_PUBLISHED[str(k)].cd[0] / paper.ML_PUBLISHED[str(k)].cd[0] for k in range(1, 10)]
+    assert sum(ratios) / 9 == pytest.approx(0.771, abs=0.001)  # the mean ratio of the nine rows
+    assert paper.ML_PUBLISHED["9 (Table 4)"] == paper.ML_PUBLISHED["9"]
+    assert [paper.ML_PUBLISHED[k].energy[0] for k in ("1", "2", "5")] == [3.68, 3.87, 5.04]
