@@ -17,6 +17,8 @@ def add(commands: Any) -> None:
     data.add_argument("--n-points", type=int, help="per cloud (default: 4096, or 1024 for structures)")
     data.add_argument("--category", action="append", help="keep only this category; may be repeated")
     data.add_argument("--split", choices=["train", "val", "test"], help="keep only this split")
+    data.add_argument("--balance", action="store_true", help="in training, draw large structures more often and let"
+                      " near relatives share; all must be in the same unit")  # fmt: skip
     data.add_argument("--seed", type=int, default=0, help="of the points that are drawn")
 
 
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
         clouds = read_clouds(
             options.source, category=options.category, split=options.split, n_points=options.n_points, seed=options.seed
         )
-    packed = pack_clouds(clouds, options.n_points, options.seed)
+    packed = pack_clouds(clouds, options.n_points, options.seed, balance=options.balance)
     packed.save(options.out)
     count, n_points = packed.points.shape[:2]
     fewer = packed.size[packed.size < n_points]

@@ -2,7 +2,7 @@
 
     points     (k, m, 3)   the clouds; of a smaller cloud the last rows repeat earlier ones
     size       (k,)        optional: how many rows of each cloud are distinct, which come first (default: all m)
-    name       (k,)        optional text, as are category and split ("train", "val", "test")
+    name       (k,)        optional text (also as pdb_id), as are category and split ("train", "val", "test")
     redundant  (k,)        optional: clouds with many near copies, to be drawn at most a quarter of the time
     weight     (k,)        optional: how often each is drawn, relative to the others of its kind (default: evenly)
 
@@ -22,6 +22,7 @@ from torch import Tensor
 from dpskit.arrays import open_npz
 from dpskit.checks import check_array, check_integer, check_points
 from dpskit.cloud import normalise, resample
+from dpskit.data.draw_weights import draw_weights
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 N_POINTS = 4096
@@ -75,6 +76,8 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
         with open_npz(path) as file:
             arrays = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
             points = arrays["points"]
+            if "name" not in arrays and "pdb_id" in file:
+                arrays["name"] = file["pdb_id"]
     except NPZ_ERRORS as error:
         raise ValueError(
             f"{argument} must be an npz file with an array 'points', but {str(path)!r} {why_unreadable(error)}."
@@ -100,13 +103,18 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
 
 
 def pack_clouds(
-    clouds: Sequence[NamedCloud], n_points: int | None = None, seed: int = 0, *, progress: bool = True
+    clouds: Sequence[NamedCloud],
+    n_points: int | None = None,
+    seed: int = 0,
+    *,
+    balance: bool = False,
+    progress: bool = True,
 ) -> Packed:
     """Scale each of `clouds` to the cube [-1, 1]^3 of its own frame, and bring all to one number of points.
 
     n_points: random points kept of each cloud (default: 4,096, or those of the largest cloud if that is fewer). A cloud
-    that has fewer keeps all of them, some repeated. Half precision. Raises ValueError without clouds, or for one whose
-    points all coincide.
+    that has fewer keeps all of them, some repeated. Half precision. balance: weigh them by `draw_weights`. Raises
+    ValueError without clouds, or for one whose points all coincide.
     """
     from tqdm.auto import tqdm
 
@@ -125,5 +133,5 @@ def pack_clouds(
         np.array([cloud.category for cloud in clouds]),
         np.array([cloud.split for cloud in clouds]),
         np.array([cloud.redundant for cloud in clouds]),
-        np.ones(len(clouds)),
+        draw_weights([cloud.points for cloud in clouds]) if balance else np.ones(len(clouds)),
     )

@@ -315,6 +315,19 @@ def test_the_command(tmp_path, normal_layout, capsys):
     assert not (tmp_path / "none.npz").exists()
 
 
+def test_structures_can_be_balanced_and_keep_their_codes(tmp_path, capsys):
+    points = np.random.default_rng(0).normal(size=(3, 60, 3)).astype(np.float32)
+    points[2] = points[1] + 5  # a relative, elsewhere
+    np.savez(tmp_path / "in.npz", points=points, pdb_id=np.array(["1abc", "2abc", "3abc"]))
+    for flags, expected in ([], [1, 1, 1]), (["--balance"], None):
+        assert main(["data", str(tmp_path / "in.npz"), "--out", str(tmp_path / "out.npz"), *flags]) == 0
+        packed = read_packed(tmp_path / "out.npz")
+        assert packed.name.tolist() == ["1abc", "2abc", "3abc"]
+        weights = packed.weight if expected is None else expected
+        assert packed.weight == pytest.approx(weights)
+    assert packed.weight[1] == pytest.approx(packed.weight[2]) and packed.weight[0] > 1.5 * packed.weight[1]
+
+
 def test_nothing_is_said_when_nothing_is_skipped(tmp_path):
     np.save(tmp_path / "a.npy", table(5)[0])
     with warnings.catch_warnings():

@@ -76,7 +76,7 @@ def test_b_factor_of_an_isotropic_displacement(normal):
 
 
 def test_where_the_samples_come_from(tmp_path, normal):
-    settings = {"prior": {"type": "Prior", "name": "it's \"mine\""}, "schedule": [1.0, 0.5, 0.0], "guidance": None}
+    settings = {"prior": {"type": "Prior", "name": 'it\'s "mine"'}, "schedule": [1.0, 0.5, 0.0], "guidance": None}
     samples = Samples(normal(2, 5, 3), None, settings, 7, "1.2.3")
     path = tmp_path / "models.cif"
     export_structure(samples, path, frame=FRAME)
