@@ -1,4 +1,4 @@
-"""Point clouds: the frame that maps them to physical units, resampling, and random rotations."""
+"""Point clouds: the frame that maps them to physical units, resampling, and rotations."""
 
 from __future__ import annotations
 
@@ -92,6 +92,39 @@ def rotations_of(share: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     rows += [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]
     rows += [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
     return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
+
+
+def even_rotations(count: int) -> Tensor:
+    """(count, 3, 3) rotations spread evenly over SO(3): super-Fibonacci spirals (Alexa, CVPR 2022)."""
+    s = torch.arange(count, dtype=torch.float64) + 0.5
+    return rotations_of(s / count, 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / 1.533751168755204288118041)
+
+
+def rotations_by(vectors: Tensor) -> Tensor:
+    """(..., 3, 3) rotations by rotation vectors w (..., 3): x @ R turns row vectors by |w| radians about w."""
+    x, y, z = vectors.unbind(dim=-1)
+    zero = torch.zeros_like(x)
+    rows = torch.stack([zero, z, -y, -z, zero, x, y, -x, zero], dim=-1)
+    return torch.linalg.matrix_exp(rows.unflatten(-1, (3, 3)))
+
+
+def angles_between(a: Tensor, b: Tensor) -> Tensor:
+    """Degrees by which rotations a and b (..., 3, 3) differ, of both the same handedness; (...)."""
+    cosine = ((a * b).sum(dim=(-2, -1)) - 1) / 2
+    return torch.rad2deg(cosine.clamp(-1, 1).arccos())
+
+
+def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: float) -> Tensor:
+    """Indices of the `count` best of `rotations` (k, 3, 3) by `score` (k,) that lie at least `degrees` apart."""
+    order = score.argsort(descending=True)
+    sorted_rotations = rotations[order]
+    free, kept = torch.ones(len(order), dtype=torch.bool), []
+    while len(kept) < count and free.any():
+        kept.append(int(free.int().argmax()))
+        trace = (sorted_rotations * sorted_rotations[kept[-1]]).sum(dim=(1, 2))
+        free &= (trace < 1 + 2 * math.cos(math.radians(degrees))).cpu()
+        free[kept[-1]] = False
+    return order[kept]
 
 
 def as_generator(seed: int | torch.Generator) -> torch.Generator:

@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dpskit.cloud import Frame, as_generator, normalise, principal_axes, random_rotations, resample
+from dpskit.cloud import (
+    Frame,
+    angles_between,
+    as_generator,
+    distinct_rotations,
+    even_rotations,
+    normalise,
+    principal_axes,
+    random_rotations,
+    resample,
+    rotations_by,
+)
 
 clouds = hnp.arrays(
     "float64", st.tuples(st.integers(2, 8), st.just(3)), elements=st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -156,3 +167,41 @@ def test_a_mirrored_cloud_is_seen_mirrored():
 def test_a_cloud_without_axes_is_given_some(cloud):
     axes = principal_axes(cloud)
     torch.testing.assert_close(axes.mT @ axes, torch.eye(3).expand(len(cloud), 3, 3))
+
+
+def test_rotations_are_even_over_so3():
+    rotations = even_rotations(500)
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3, dtype=torch.float64).expand(500, 3, 3))
+    assert bool((torch.linalg.det(rotations) > 0).all())
+    targets = random_rotations(300).double()
+    trace = torch.einsum("kij,lij->kl", targets, rotations).amax(dim=1)
+    worst = math.degrees(math.acos((float(trace.min()) - 1) / 2))
+    assert worst < 40  # 500 balls of 20 degrees have the volume of SO(3)
+
+
+def test_distinct_takes_the_best_that_lie_apart():
+    angles = torch.tensor([0.0, 5.0, 30.0, 33.0, 90.0]).deg2rad()
+    zero, one = torch.zeros(5), torch.ones(5)
+    rows = [angles.cos(), -angles.sin(), zero, angles.sin(), angles.cos(), zero, zero, zero, one]
+    rotations = torch.stack(rows, dim=-1).reshape(5, 3, 3)
+    score = torch.tensor([1.0, 2.0, 5.0, 4.0, 3.0])
+    assert distinct_rotations(rotations, score, 5, 10.0).tolist() == [2, 4, 1]
+    assert distinct_rotations(rotations, score, 2, 10.0).tolist() == [2, 4]
+
+
+def test_a_rotation_vector_turns_rows_about_itself():
+    turns = rotations_by(torch.tensor([[0.0, 0.0, 0.1], [math.pi / 2, 0.0, 0.0]]))
+    x, y, z = torch.eye(3)
+    torch.testing.assert_close(x @ turns[0], math.cos(0.1) * x + math.sin(0.1) * y)
+    torch.testing.assert_close(y @ turns[1], z)  # y goes to z about x
+    torch.testing.assert_close(x @ turns[1], x)
+
+
+@given(st.integers(0, 1000))
+def test_a_rotation_by_a_vector_differs_by_its_length(seed):
+    vectors = torch.randn(4, 3, generator=as_generator(seed))
+    vectors = vectors * (3.0 / vectors.norm(dim=1, keepdim=True)).clamp_max(1.0)
+    rotations = random_rotations(4, seed)
+    degrees = torch.rad2deg(vectors.norm(dim=1))
+    torch.testing.assert_close(angles_between(rotations, rotations @ rotations_by(vectors)), degrees, atol=0.1, rtol=0)
+    assert float(angles_between(rotations, rotations).max()) < 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from dpskit.checks import check_points
-from dpskit.cloud import rotations_of
+from dpskit.cloud import distinct_rotations, even_rotations
 from dpskit.transport.assignment import assign
 
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
@@ -121,34 +120,15 @@ def _subset(points: Tensor) -> Tensor:
 
 def _best_motion(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Rotation (3, 3) and shift (3,) that maximise the kernel correlation of x (n, 3) with y (m, 3), both centred."""
-    rotations = _even_rotations(N_ROTATIONS).to(y)
-    start = _distinct(rotations, _wide_correlation(x[:N_MODEL] @ rotations.mT, y), N_STARTS, 15.0)
+    rotations = even_rotations(N_ROTATIONS).to(y)
+    start = distinct_rotations(rotations, _wide_correlation(x[:N_MODEL] @ rotations.mT, y), N_STARTS, 15.0)
     rotations, shifts, score = _climb(x[:N_MODEL], y[:N_REFERENCE], rotations[start], y.new_zeros(len(start), 3), 10)
-    start = _distinct(rotations, score, N_FINALISTS, 20.0)
+    start = distinct_rotations(rotations, score, N_FINALISTS, 20.0)
     rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 5)
     start = score.topk(min(N_LAST, len(score))).indices
     rotations, shifts, score = _climb(x, y, rotations[start], shifts[start], 20)
     best = int(score.argmax())
     return rotations[best], shifts[best]
-
-
-def _even_rotations(count: int) -> Tensor:
-    """(count, 3, 3) rotations spread evenly over SO(3): super-Fibonacci spirals (Alexa, CVPR 2022)."""
-    s = torch.arange(count, dtype=torch.float64) + 0.5
-    return rotations_of(s / count, 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / 1.533751168755204288118041)
-
-
-def _distinct(rotations: Tensor, score: Tensor, count: int, degrees: float) -> Tensor:
-    """Indices of the `count` best of `rotations` (k, 3, 3) by `score` (k,) that lie at least `degrees` apart."""
-    order = score.argsort(descending=True)
-    sorted_rotations = rotations[order]
-    free, kept = torch.ones(len(order), dtype=torch.bool), []
-    while len(kept) < count and free.any():
-        kept.append(int(free.int().argmax()))
-        trace = (sorted_rotations * sorted_rotations[kept[-1]]).sum(dim=(1, 2))
-        free &= (trace < 1 + 2 * math.cos(math.radians(degrees))).cpu()
-        free[kept[-1]] = False
-    return order[kept]
 
 
 def _wide_correlation(moved: Tensor, y: Tensor) -> Tensor:

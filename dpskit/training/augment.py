@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from dpskit.cloud import random_rotations
+from dpskit.cloud import random_rotations, rotations_by
 
 ORIENTATIONS = ("upright", "rotated", "reflected")
 
@@ -43,16 +43,8 @@ def deform(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     even = even * torch.tensor([0.0, 1.0, 1.0], device=device)
     stretch = (0.1 * strength * normal[2]).exp()
     y = (x + odd * torch.sin(math.pi * x) / math.pi + even * (1 - x.square()).clamp_min(0)) * stretch
-    y = y @ _small_rotations(math.radians(2.0) * strength * normal[3].squeeze(1))
+    y = y @ rotations_by(math.radians(2.0) * strength * normal[3].squeeze(1))
     return torch.where(keep, x, _into_box(y, x))
-
-
-def _small_rotations(vectors: Tensor) -> Tensor:
-    """(b, 3, 3) rotations by rotation vectors (b, 3)."""
-    x, y, z = vectors.unbind(dim=1)
-    zero = torch.zeros_like(x)
-    rows = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1)
-    return torch.linalg.matrix_exp(rows.unflatten(1, (3, 3)))
 
 
 def _into_box(y: Tensor, x: Tensor) -> Tensor:

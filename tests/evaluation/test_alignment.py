@@ -134,26 +134,6 @@ def test_wide_correlation_on_the_grid_against_the_sum(normal):
     torch.testing.assert_close(alignment._wide_correlation(moved, y), expected, rtol=0.1, atol=0.1)
 
 
-def test_rotations_are_even_over_so3():
-    rotations = alignment._even_rotations(500)
-    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3, dtype=torch.float64).expand(500, 3, 3))
-    assert bool((torch.linalg.det(rotations) > 0).all())
-    targets = random_rotations(300).double()
-    trace = torch.einsum("kij,lij->kl", targets, rotations).amax(dim=1)
-    worst = math.degrees(math.acos((float(trace.min()) - 1) / 2))
-    assert worst < 40  # 500 balls of 20 degrees have the volume of SO(3)
-
-
-def test_distinct_takes_the_best_that_lie_apart():
-    angles = torch.tensor([0.0, 5.0, 30.0, 33.0, 90.0]).deg2rad()
-    zero, one = torch.zeros(5), torch.ones(5)
-    rows = [angles.cos(), -angles.sin(), zero, angles.sin(), angles.cos(), zero, zero, zero, one]
-    rotations = torch.stack(rows, dim=-1).reshape(5, 3, 3)
-    score = torch.tensor([1.0, 2.0, 5.0, 4.0, 3.0])
-    assert alignment._distinct(rotations, score, 5, 10.0).tolist() == [2, 4, 1]
-    assert alignment._distinct(rotations, score, 2, 10.0).tolist() == [2, 4]
-
-
 @given(seeds, st.integers(2, 8), st.integers(2, 8), st.floats(0.01, 100))
 def test_radius_of_gyration(seed, n, m, scale):
     model, reference = scale * cloud(seed, 2, n, 3) + 3, cloud(seed + 1, m, 3)
