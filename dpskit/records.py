@@ -21,11 +21,19 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
 
 
 def append_records(path: str | Path, records: Iterable[dict[str, Any]]) -> None:
-    """Add a line for each of `records`; a last line that was cut off is ended first."""
-    path = Path(path)
+    """Add a line for each of `records`, all or none; a last line that was cut off is ended first."""
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        if file.tell() > 0:
+    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    with path.open("ab+", buffering=0) as file:
+        size = file.tell()
+        if size > 0:
             file.seek(-1, os.SEEK_END)
-            file.write(b"\n" * (file.read() != b"\n"))
-        file.writelines(json.dumps(record).encode() + b"\n" for record in records)
+            lines = b"\n" * (file.read() != b"\n") + lines
+        written = 0
+        try:
+            while written < len(lines):
+                written += file.write(lines[written:])
+        except OSError:  # a full disk
+            file.truncate(size)
+            raise

@@ -62,7 +62,7 @@ def test_the_import_graph_has_no_cycle_and_no_forbidden_arrow():
         print(f"{room:12} -> {', '.join(sorted(graph[room])) or 'nothing'}")
     print(f"{len(graph)} rooms, {sum(map(len, graph.values()))} arrows")
     assert [arrow for arrow in FORBIDDEN if arrow[1] in graph[arrow[0]]] == []
-    assert graph["checks"] == set() and graph["transport"] <= {"checks", "cloud"}
+    assert graph["checks"] == set() and graph["transport"] <= {"checks", "cloud", "progress"}
     assert {"sampling", "likelihoods", "priors", "data", "evaluation"} <= graph["experiments"]
 
 

@@ -70,7 +70,7 @@ def calibration_benchmark(
     Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. Raises ValueError if
     the folder holds runs of another setting.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     setting, folder, alphas = setting or Setting(), Path(folder), check_alphas(alphas)
     n_targets = check_integer("n_targets", n_targets, least=2)

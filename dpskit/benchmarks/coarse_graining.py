@@ -35,7 +35,8 @@ def coarse_graining_benchmark(
     atoms than n_points.
     """
     from sklearn.cluster import KMeans  # noqa: F401  so that its import is not timed
-    from tqdm.auto import tqdm
+
+    from dpskit.progress import tqdm
 
     check_structure_files(sources)
     found = []

@@ -172,7 +172,7 @@ def exact_benchmark(
     progress: bool = True,
 ) -> list[ExactResult]:
     """Every method on every case: n_trials data sets from the prior, n_samples from each posterior."""
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     n_trials, n_samples = check_integer("n_trials", n_trials, least=2), check_integer("n_samples", n_samples, least=2)
     results = []

@@ -99,7 +99,7 @@ def profile_run(
     progress: bool = True,
 ) -> RunProfile:
     """Time one run of DPS, 2 n_steps - 1 score evaluations; compilation of the assignment engine is not timed."""
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     assign(torch.zeros(1, 2, 2), torch.zeros(2, 2))
     watch = _Stopwatch(prior, data)

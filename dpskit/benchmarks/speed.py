@@ -58,7 +58,7 @@ def measure_speed(
     Each is repeated for `seconds`, at least twice, and the fastest but the first counts: on a shared machine the mean
     would measure the neighbours.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     n_points, seconds = check_integer("n_points", n_points), check_number("seconds", seconds, least=0.0)
     sizes = {"cpu": 2, "cuda": 256} if batch is None else dict.fromkeys(("cpu", "cuda"), check_integer("batch", batch))

@@ -25,17 +25,23 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     import warnings
 
+    from dpskit.claim import claim
     from dpskit.data.packed import pack_clouds
     from dpskit.data.shapes import read_clouds
 
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
-        clouds = read_clouds(
-            options.source, category=options.category, split=options.split, n_points=options.n_points, seed=options.seed
-        )
-    packed = pack_clouds(clouds, options.n_points, options.seed, balance=options.balance)
-    packed.save(options.out)
+    with claim(options.out) as out:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
+            clouds = read_clouds(
+                options.source,
+                category=options.category,
+                split=options.split,
+                n_points=options.n_points,
+                seed=options.seed,
+            )
+        packed = pack_clouds(clouds, options.n_points, options.seed, balance=options.balance)
+        packed.save(out)
     count, n_points = packed.points.shape[:2]
     fewer = packed.size[packed.size < n_points]
     repeated = f"; {len(fewer)} of them have fewer, {fewer.min()} or more, and repeat some" if len(fewer) else ""
-    print(f"{options.out}: {count} clouds of {n_points} points{repeated}.")
+    print(f"{out}: {count} clouds of {n_points} points{repeated}.")

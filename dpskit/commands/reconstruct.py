@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpskit.commands.parser import add_command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dpskit.data.coarse_grain import CoarseGrainedStructure
+    from dpskit.data.observations import Observations
+    from dpskit.experiments.reconstruction import Reconstruction
+    from dpskit.priors.protocol import Prior
 
 MARGIN = 1.25  # how much wider than their cube models may be
 
@@ -37,14 +46,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from dpskit.checks import check_integer, check_number
-    from dpskit.cloud import Frame
-    from dpskit.data.check_views import check_views
-    from dpskit.data.coarse_grain import coarse_grain
-    from dpskit.data.observation_file import read_observations, write_observations
-    from dpskit.data.structures import read_structure
-    from dpskit.experiments.reconstruction import deviation, reconstruct, simulate
-    from dpskit.export.density import check_resolution
-    from dpskit.export.report import write_report
+    from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
     for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
@@ -56,9 +58,22 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(
             f"--{given[0].replace('_', '-')} simulates observations, but {options.source!r} brings its own."
         )
-    prior, folder = load_prior(options.prior), Path(options.out)
-    if folder.is_file():
-        raise FileExistsError(f"out must be a folder, but {options.out!r} is a file.")
+    prior = load_prior(options.prior)
+    with claim(options.out, 40 * options.n_samples * options.n_points, folder=True) as folder:
+        _reconstruct(options, prior, folder)
+
+
+def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> None:
+    """The work, with everything saved as soon as it is there, and before anything is said about it."""
+    from dpskit.cloud import Frame
+    from dpskit.data.check_views import check_views
+    from dpskit.data.coarse_grain import coarse_grain
+    from dpskit.data.observation_file import read_observations, write_observations
+    from dpskit.data.structures import read_structure
+    from dpskit.experiments.reconstruction import reconstruct, simulate
+    from dpskit.export.density import check_resolution
+    from dpskit.export.report import write_report
+
     structure = model = None
     if options.source.endswith(".toml"):
         data = read_observations(options.source)
@@ -77,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
     warnings = check_views(data)
     for warning in warnings:
         print(f"warning: {warning}")
+    _say_subunit(data, options.n_points)
     frame = model.frame if model else data.frame()
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
@@ -91,11 +107,32 @@ def run(options: argparse.Namespace) -> None:
             alpha=options.alpha,
             seed=options.seed,
         )
+        paths = found.save(folder, name=name, resolution=options.resolution)
         print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
         if structure is not None:
-            print(f"{name}: {deviation(found, model, structure.atoms)}")
+            print(f"{name}: {_score(found, model, structure.atoms)}")
         likelihood, report = data.likelihood(frame), folder / f"{name}.html"
-        write_report(found.samples, likelihood, report, frame=frame, warnings=warnings)
         residuals = (2 * likelihood.energies(found.samples.points)).sqrt().mean(dim=0) * frame.scale
         print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
-        print(*found.save(folder, name=name, resolution=options.resolution), report, sep="\n")
+        write_report(found.samples, likelihood, report, frame=frame, warnings=warnings)
+        print(*paths, report, sep="\n")
+
+
+def _say_subunit(data: Observations, n_points: int) -> None:
+    """How much of a model is known beforehand; a warning if that is all of it."""
+    if data.subunit is None:
+        return
+    count = len(data.subunit)
+    print(f"the subunit takes {count:,} of {n_points:,} points")
+    if count == n_points:
+        print("dpskit: the subunit is the whole model, so that nothing is left to reconstruct.", file=sys.stderr)
+
+
+def _score(found: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> str:
+    """The deviation in words, or why there is none: the samples are saved, whatever happens here."""
+    from dpskit.experiments.reconstruction import deviation
+
+    try:
+        return str(deviation(found, model, atoms))
+    except Exception as error:
+        return f"saved, but could not be scored ({error})"

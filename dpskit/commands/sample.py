@@ -21,18 +21,20 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from dpskit import karras_schedule, load_prior, sample
+    from dpskit.claim import claim
     from dpskit.experiments.prior_samples import T_MAX, Settings
 
     prior = load_prior(options.prior)
     settings = Settings(options.n_samples, options.n_points, options.n_steps, seed=options.seed)
-    samples = sample(
-        prior,
-        None,
-        n_samples=settings.n_samples,
-        n_points=settings.n_points,
-        schedule=karras_schedule(settings.n_steps, t_max=T_MAX),
-        solver=settings.make_solver(prior.orientation),
-        seed=settings.seed,
-    )
-    samples.save(options.out)
-    print(options.out)
+    with claim(options.out, 12 * settings.n_samples * settings.n_points) as out:
+        samples = sample(
+            prior,
+            None,
+            n_samples=settings.n_samples,
+            n_points=settings.n_points,
+            schedule=karras_schedule(settings.n_steps, t_max=T_MAX),
+            solver=settings.make_solver(prior.orientation),
+            seed=settings.seed,
+        )
+        samples.save(out)
+    print(out)

@@ -70,7 +70,8 @@ def coarse_grain(
 
 def _fit(atoms: Tensor, n_points: int, seed: int, progress: bool) -> CoarseGrainedStructure:
     from threadpoolctl import threadpool_limits
-    from tqdm.auto import tqdm
+
+    from dpskit.progress import tqdm
 
     cube, frame = normalise(atoms.double())
     x = cube.float().numpy()

@@ -116,7 +116,7 @@ def pack_clouds(
     that has fewer keeps all of them, some repeated. Half precision. balance: weigh them by `draw_weights`. Raises
     ValueError without clouds, or for one whose points all coincide.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     if not clouds:
         raise ValueError("clouds must hold at least one cloud, got none.")

@@ -74,7 +74,7 @@ def read_clouds(
     are. An item that is empty, corrupt, not finite or a single place is skipped, and one warning at the end names all
     of these and counts them. Raises ValueError when nothing is left, and FileNotFoundError for a missing source.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     if n_points is not None:
         check_integer("n_points", n_points)

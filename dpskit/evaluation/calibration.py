@@ -102,7 +102,7 @@ def run_trials(
 
     observe(truth (n, d), generator) -> data, for example `likelihood.simulate`.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     truths = check_points("truths", truths, dim=None, batched=True)
     generator = as_generator(check_integer("seed", seed, least=0))

@@ -39,7 +39,7 @@ def nearest_distances(
     Clouds that are not upright may also shift to fit. Copies are found nearly always (of 59 ModelNet chairs, drawn
     again and turned, 56 have the right one among the three); otherwise the result is an upper bound.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     clouds, training = check_clouds("clouds", clouds), check_clouds("training", training)
     n_candidates = min(check_integer("n_candidates", n_candidates), len(training))

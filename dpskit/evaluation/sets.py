@@ -106,7 +106,7 @@ def distance_matrix(
     only a few exist at a time, so that memory is that of the clouds and the result. On the CPU the Chamfer distance is
     measured with k-d trees instead: the same numbers, some four times as fast, on `torch.get_num_threads()` threads.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     a = check_clouds("a", a)
     b_given, b = b is not None, a if b is None else check_clouds("b", b)

@@ -65,7 +65,7 @@ def draw_samples(
     They are saved after every batch, so that an interrupted run is continued, and a larger one extends a smaller one.
     batch_size: default 2, or 64 on a GPU, where it runs if there is one.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     batch_size = batch_size or (64 if device == "cuda" else 2)

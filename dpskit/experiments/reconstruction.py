@@ -27,6 +27,8 @@ from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples
 from dpskit.sampling.schedule import karras_schedule
 
+MAX_EXTENT = 4.0  # half the cube's sides: samples that reach further are no reconstruction
+
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
@@ -44,17 +46,26 @@ class Reconstruction:
         """Write into `folder`: samples (.npz), models and their medoid (.cif), mean density and its spread (.mrc).
 
         And a script that opens them in ChimeraX (.cxc). resolution: of the densities, in angstrom. A single sample has
-        no spread. Returns the paths.
+        no spread. Returns the paths. Raises ValueError for samples of which no density can be made, after the samples
+        and the models were written.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         ends = (".npz", ".cif", "_mean.mrc", "_spread.mrc", "_medoid.cif", ".cxc")
         paths = [folder / f"{name}{end}" for end in ends]
         self.samples.save(paths[0])
         export_structure(self.samples, paths[1], frame=self.frame)
         export_structure(self.samples, paths[4], frame=self.frame, models="medoid")
-        for path, quantity in zip(paths[2:4], ("mean", "spread"), strict=True):
-            if quantity == "mean" or len(self.samples.points) > 1:
-                export_density(self.samples, path, frame=self.frame, resolution=resolution, quantity=quantity)
+        try:
+            for path, quantity in zip(paths[2:4], ("mean", "spread"), strict=True):
+                if quantity == "mean" or len(self.samples.points) > 1:
+                    export_density(self.samples, path, frame=self.frame, resolution=resolution, quantity=quantity)
+        except ValueError as error:
+            extent, saved = float(self.samples.points.abs().max()), f"the samples were saved in {paths[0]}"
+            if extent < MAX_EXTENT:
+                raise ValueError(f"{saved}, but not their densities: {error}") from None
+            raise ValueError(
+                f"{saved}, but not their densities: the run diverged, to {extent:.0f} times the size of the cube."
+            ) from None
         write_chimerax(paths[5], models=paths[1], medoid=paths[4], density=paths[2])
         return [path for path in paths if path.exists()]
 

@@ -94,7 +94,7 @@ def nearest_training_cloud(
     Every cloud is tried in n_rotations orientations (from O(3), or SO(3) without `reflections`) with 64 of its points;
     the best 8 n_samples are compared with n_points, and the n_samples of least energy returned, in order.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     check_method("likelihood", likelihood, "energy(x0)")
     clouds = check_points("clouds", clouds, batched=True)

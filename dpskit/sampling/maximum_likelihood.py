@@ -63,7 +63,7 @@ def maximum_likelihood(
     n_samples. Returns `Samples` with points (n_samples, n_points, 3). Paper: section 4.2. Raises ValueError on bad
     settings, before any work starts.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     run = start(likelihood)
     steps = iterate_maximum_likelihood(

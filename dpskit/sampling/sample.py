@@ -123,7 +123,7 @@ def sample(
     A run can diverge when alpha is too large for the schedule. Raises ValueError if it leaves NaN or infinity, and
     warns of samples that fit the data worse than the noise that it begins with.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)

@@ -80,7 +80,7 @@ def twisted_smc(
     particles depend on each other, and so on n_particles. Trippe et al., arXiv 2206.04119; Wu et al., arXiv 2306.17775.
     Raises ValueError on bad settings, before any work starts, and RuntimeError when all weights vanish or diverge.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     check_method("prior", prior, "denoise(x, t)")
     check_method("likelihood", likelihood, "log_prob(x0)")

@@ -71,7 +71,7 @@ def train(
     watch: called with a `Progress` at every interval. A resumed run may bring other data of the same content, another
     accelerator, and `compile`; every other setting must be that of the checkpoint. Paper: A.2.
     """
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     out = Path(out)
     check_number("interval", interval, least=0.0)

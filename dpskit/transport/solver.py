@@ -15,7 +15,6 @@ merged.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,11 +36,11 @@ class FirstCompilation(event.Listener):
 
     def on_start(self, started: event.Event) -> None:
         if not self.said and started.data["dispatcher"].py_func.__module__ == __name__:
-            from tqdm import tqdm
+            from dpskit.progress import write
 
             self.said = True
             message = "dpskit compiles its assignment engine: this takes up to a minute, and only the first time."
-            tqdm.write(message, file=sys.stderr)  # not into the middle of a bar
+            write(message, error=True)  # not into the middle of a bar
 
     def on_end(self, ended: event.Event) -> None:
         pass

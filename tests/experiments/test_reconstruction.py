@@ -103,6 +103,7 @@ def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
     assert main(["reconstruct", str(RUVAB), "--out", str(out), *few, *simulated]) == 0
     text = capsys.readouterr().out
     assert text.startswith("7pbl, biological assembly 1, 9 chains") and "samples: RMSD" in text and "ml: RMSD" in text
+    assert "the subunit takes" in text
     written = {path.name for path in out.iterdir()}
     assert {"samples.npz", "samples.cif", "samples_spread.mrc", "ml.cif", "observations.toml"} <= written
     assert {"samples.html", "ml.html", "samples.cxc", "samples_medoid.cif"} <= written

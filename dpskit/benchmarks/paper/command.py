@@ -124,14 +124,13 @@ def _run(
     targets: Mapping[str, tuple[list[Any], list[Any]]],
     note: str,
 ) -> None:
-    from tqdm.auto import tqdm
-
     from dpskit.benchmarks.paper.compare import Study, compare
     from dpskit.benchmarks.paper.page import comparison_page
     from dpskit.experiments.methods import SMOOTH_MAP
     from dpskit.files import replacing
     from dpskit.priors.analytic import GaussianPrior
     from dpskit.priors.store import load_prior
+    from dpskit.progress import write
     from dpskit.sampling.guidance import DPS, DataSpace
 
     kinds = {"dps": DPS, "data-space": DataSpace}
@@ -150,7 +149,7 @@ def _run(
         extra = [SMOOTH_MAP] * options.smooth
         units = folder / "units"
         turned = getattr(options, "turned", None) is not None
-        study = Study(own, priors, units, options.n_samples, others, rule, extra, turned, tqdm.write)
+        study = Study(own, priors, units, options.n_samples, others, rule, extra, turned, write)
         label = key if options.n_steps is None else f"{key}, {options.n_steps} steps"
         twins = {label: scenario} | ({f"{label}, drawn anew": scenario.redrawn(options.noise)} if options.twin else {})
         for label, one in twins.items():

@@ -148,7 +148,7 @@ def _run(
     study: Study, targets: Iterable[Target], scenario: Scenario | None, method: Method, n_samples: int | None = None
 ) -> list[Result]:
     units = [Unit(target, scenario, method, n_samples or study.n_samples) for target in targets]
-    from tqdm.auto import tqdm
+    from dpskit.progress import tqdm
 
     alpha = "" if method.alpha is None else f", alpha {method.alpha:,.0f}"
     about = f"{scenario.name}, {method.name}{alpha}" if scenario else method.name
