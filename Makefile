@@ -47,7 +47,7 @@ times: $(INSTALLED)
 	$(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times
 
 times-fast: $(INSTALLED)
-	DPSKIT_FAST=1 $(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times-fast
+	$(BIN)/python notebooks/run.py --fast $(NOTEBOOKS) results/times-fast
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing into .venv (about 2 GB, a few minutes the first time) ..."

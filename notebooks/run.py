@@ -1,8 +1,9 @@
 """Run notebooks headless, with progress bars, write them as HTML, and print the time and peak memory of each.
 
-usage: python notebooks/run.py [--index] NOTEBOOK [NOTEBOOK ...] FOLDER
+usage: python notebooks/run.py [--fast] [--index] NOTEBOOK [NOTEBOOK ...] FOLDER
 
-An error fails, also one in a thread. --index writes index.html with links to all pages.
+An error fails, also one in a thread. --fast takes the parameters of the tests, in fast.toml. --index writes index.html
+with links to all pages.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))
+from parameters import fast_values, override
 from thread_errors import RAISE, RECORD
 
 HEAD = "| notebook | seconds | CPU seconds | peak memory (GB) |\n|---|---|---|---|"
@@ -49,13 +51,17 @@ class Page:
         return f"| {self.path.stem} | {self.seconds:.0f} | {self.cpu_seconds:.0f} | {self.gigabytes:.2f} |"
 
 
-def run(path: Path, folder: Path) -> Page:
-    """Execute the notebook at `path`, in its own folder, and write it to `folder` as HTML."""
+def run(path: Path, folder: Path, *, fast: bool = False) -> Page:
+    """Execute the notebook at `path`, in its own folder, and write it to `folder` as HTML.
+
+    fast: with the parameters of the tests.
+    """
     os.environ["PLOTLY_RENDERER"] = "notebook"  # the page carries plotly's script, and needs no network
     notebook = nbformat.read(path, as_version=4)
     folder.mkdir(parents=True, exist_ok=True)
     title = next(heading for heading in _titles(notebook.cells) if heading)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    override(notebook.cells, fast_values(path) if fast else {})
     notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
     notebook.cells += [nbformat.v4.new_code_cell(RAISE), nbformat.v4.new_code_cell(USAGE)]
     titles = _titles(notebook.cells)
@@ -118,17 +124,17 @@ def _titles(cells: list[Any]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     """The command line of the module's docstring."""
-    with_index = "--index" in arguments
-    paths = [Path(argument).resolve() for argument in arguments if argument != "--index"]
-    if len(paths) < 2:
+    options = {argument for argument in arguments if argument.startswith("-")}
+    paths = [Path(argument).resolve() for argument in arguments if argument not in options]
+    if len(paths) < 2 or options - {"--fast", "--index"}:
         sys.exit(__doc__)
     *notebooks, folder = paths
     pages = []
     print(HEAD)
     for path in notebooks:
-        pages.append(run(path, folder))
+        pages.append(run(path, folder, fast="--fast" in options))
         print(pages[-1].row(), flush=True)
-    print(index(pages, folder) if with_index else "\n".join(str(page.path) for page in pages))
+    print(index(pages, folder) if "--index" in options else "\n".join(str(page.path) for page in pages))
 
 
 if __name__ == "__main__":

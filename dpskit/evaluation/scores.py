@@ -34,6 +34,10 @@ class Scores:
             found[f"RMSD ({self.unit})"] = self.rmsd
         return found
 
+    def means(self) -> dict[str, float]:
+        """Means over the samples, under the names of `columns`."""
+        return {name: float(values.mean()) for name, values in self.columns().items()}
+
 
 def score(points: Tensor, truth: Tensor, energy: Tensor | None = None, frame: Frame | None = None) -> Scores:
     """Scores of `points` (s, n, 3) against `truth` (n, 3), both in the cube.

@@ -1,0 +1,9 @@
+"""Whole reconstructions of known targets: what is observed of them, the run, and how far it is from the truth."""
+
+from dpskit.evaluation.scores import Scores, score
+from dpskit.experiments.comparison import Comparison, compare
+from dpskit.experiments.experiment import Settings
+from dpskit.experiments.reconstruction import deviation, simulate
+from dpskit.experiments.sweep import best
+
+__all__ = ["Comparison", "Scores", "Settings", "best", "compare", "deviation", "score", "simulate"]

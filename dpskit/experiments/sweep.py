@@ -81,5 +81,5 @@ def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:
 
 
 def _outcome(experiment: Experiment, info: Info) -> Outcome:
-    means = {name: float(values.mean()) for name, values in experiment.score(info.x).columns().items()}
+    means = experiment.score(info.x).means()
     return Outcome(experiment.settings, **{field: means.get(name) for field, name in METRICS.items()})

@@ -13,12 +13,12 @@ from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
 from dpskit.plots.colours import SAMPLE_COLOUR
 from dpskit.plots.figures import static_figure
+from dpskit.plots.score_table import score_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.solvers import Info
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.runner import Runner
-from dpskit.widgets.score_table import score_table
 from dpskit.widgets.steps_view import StepsView
 from dpskit.widgets.tiles_view import TILES
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from dpskit.experiments.experiment import Experiment, Report
+from dpskit.plots.score_table import score_table
 from dpskit.widgets.cloud_view import CloudView
 from dpskit.widgets.molecule_view import molecule_view
-from dpskit.widgets.score_table import score_table
 
 MOLECULE_SAMPLES = 3  # shown over the atomic model
 

@@ -16,9 +16,13 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import nbformat
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "notebooks"))
+from parameters import fast_values, override  # noqa: E402
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--no-sandbox",
@@ -39,11 +43,18 @@ SETTINGS = {  # draw all cells, also those out of sight; ask nothing
 }
 
 
+def copy_fast(path, folder):
+    """Copy a notebook, with the parameters of the tests."""
+    notebook = nbformat.read(path, as_version=4)
+    override(notebook.cells, fast_values(path))
+    nbformat.write(notebook, folder / path.name)
+
+
 @contextmanager
 def jupyter_lab(folder):
     """Serve copies of the notebooks from `folder`, in the fast setting; yields the address."""
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        shutil.copy(path, folder)
+        copy_fast(path, folder)
     port = free_port()
     for name, values in SETTINGS.items():
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -64,7 +75,7 @@ def jupyter_lab(folder):
 @contextmanager
 def voila(folder):
     """Serve the panel as an app; yields the address."""
-    shutil.copy(ROOT / "notebooks" / "90_panel.ipynb", folder)
+    copy_fast(ROOT / "notebooks" / "90_panel.ipynb", folder)
     port = free_port()
     command = [
         sys.executable,
@@ -89,8 +100,8 @@ def free_port():
 
 @contextmanager
 def serving(command, folder, variables, url):
-    """Run a server in the fast setting, from when `url` answers until the block ends."""
-    environment = os.environ | variables | {"DPSKIT_FAST": "1", "PYTHONPATH": str(ROOT)}
+    """Run a server, from when `url` answers until the block ends."""
+    environment = os.environ | variables | {"PYTHONPATH": str(ROOT)}
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
