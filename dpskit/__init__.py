@@ -38,6 +38,7 @@ from dpskit.export.structure import export_structure
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
 from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.orientation import find_rotations
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
@@ -106,6 +107,7 @@ __all__ = [
     "expected_coverage",
     "export_density",
     "export_structure",
+    "find_rotations",
     "image_of_points",
     "iterate",
     "karras_schedule",

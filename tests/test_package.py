@@ -40,6 +40,7 @@ PUBLIC = [
     "read_poses",
     "points_of_image",
     "points_of_map",
+    "find_rotations",
     "write_report",
     "write_chimerax",
     "check_views",

@@ -1,0 +1,115 @@
+"""Unknown orientations: the scores against brute force, and the search against views whose orientation is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import dpskit
+from dpskit.likelihoods import orientation
+from dpskit.likelihoods.orientation import find_rotations, refine_rotations, score_rotations, view_log_prob
+from dpskit.likelihoods.projection import project
+
+
+def degrees(a, b):
+    """The angle of the rotation from a to b."""
+    trace = (a * b).sum(dim=(-2, -1))
+    return torch.rad2deg(torch.arccos(((trace - 1) / 2).clamp(-1, 1)))
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    """A bent rod with a ball at one end: no symmetry."""
+    generator = torch.Generator().manual_seed(0)
+    s = torch.linspace(-1, 1, 400)[:, None]
+    rod = torch.cat([0.8 * s, 0.5 * s**2 - 0.3, 0.5 * s**3 * (s > 0)], dim=1)
+    ball = torch.tensor([0.6, 0.4, -0.3]) + 0.12 * torch.randn(200, 3, generator=generator)
+    return torch.cat([rod + 0.05 * torch.randn(400, 3, generator=generator), ball])
+
+
+def test_a_rotation_vector_turns_rows():
+    vector = torch.tensor([0.3, -0.5, 0.4])
+    found = orientation.rotations_of_vectors(vector)
+    angle = float(vector.norm())
+    assert float(degrees(found, torch.eye(3))) == pytest.approx(math.degrees(angle), abs=1e-3)
+    torch.testing.assert_close(vector @ found, vector, atol=1e-6, rtol=0)
+    small = orientation.rotations_of_vectors(1e-3 * vector)
+    row = torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(row @ small, row + torch.linalg.cross(row, 1e-3 * vector), atol=1e-5, rtol=0)
+
+
+def test_scores_are_wasserstein_distances(cloud):
+    """For a few rotations of the grid, by scipy and along exact directions."""
+    view = project(cloud, dpskit.random_rotations(1, seed=1)[0])[::2]
+    scores, rotations = score_rotations(cloud[None], [view])[0, 0], orientation._grid()[0]
+    assert scores.shape == (orientation.N_ROTATIONS,)
+    for r in (0, 5000, 18_000):
+        expected = 0.0
+        for a in range(orientation.N_ANGLES):
+            axis = torch.tensor([math.cos(a * math.pi / 8), math.sin(a * math.pi / 8)])
+            levels = (np.arange(2000) + 0.5) / 2000
+            one, other = (np.quantile((y @ axis).numpy(), levels) for y in (project(cloud, rotations[r]), view))
+            expected += np.square(one - other).mean() / orientation.N_ANGLES
+        assert float(scores[r]) == pytest.approx(expected, rel=0.1, abs=0.002)
+
+
+def test_the_best_of_the_grid_is_near_the_truth(cloud):
+    rotations = dpskit.random_rotations(5, seed=2)
+    views = [project(cloud, r) for r in rotations]
+    best = orientation._grid()[0][score_rotations(cloud[None], views)[0].argmin(dim=1)]
+    assert float(degrees(best, rotations).max()) < 12
+
+
+def test_log_prob_of_a_view_by_brute_force(cloud, normal):
+    rotations, view, width = dpskit.random_rotations(2, seed=3), normal(7, 2), 0.2
+    clouds = torch.stack([cloud[:20], cloud[20:40]])
+    found = view_log_prob(clouds, view, rotations, width)
+    for b in range(2):
+        square = torch.cdist(view.double(), project(clouds[b], rotations[b]).double()).square()
+        density = (torch.exp(-square / (2 * width**2)) / (2 * math.pi * width**2)).mean(dim=1)
+        assert float(found[b]) == pytest.approx(float(density.log().sum()), rel=1e-4)
+
+
+def test_refining_climbs_and_turns_with_the_frame(cloud):
+    truth = dpskit.random_rotations(1, seed=4)[0]
+    view = project(cloud, truth)[::2]
+    off = truth @ orientation.rotations_of_vectors(torch.tensor([0.15, -0.1, 0.12]))
+    found = refine_rotations(cloud[None], view, off[None])
+    assert float(degrees(off, truth)) > 10 and float(degrees(found[0], truth)) < 3
+    assert float(view_log_prob(cloud[None], view, found)) > float(view_log_prob(cloud[None], view, off[None]))
+    turn = dpskit.random_rotations(1, seed=5)[0]
+    torch.testing.assert_close(
+        refine_rotations((cloud @ turn)[None], view, (turn.T @ off)[None])[0], turn.T @ found[0], atol=1e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_unknown_orientation_is_found(cloud, seed):
+    data = dpskit.Projections.observe(cloud, 1, 300, seed=seed)
+    rough = cloud + 0.05 * torch.randn(cloud.shape, generator=torch.Generator().manual_seed(seed))
+    rotations, log_probs = find_rotations(rough, data.points[0])
+    assert float(degrees(rotations[0], data.rotations[0])) < 12
+    assert log_probs.tolist() == sorted(log_probs.tolist(), reverse=True)
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3).expand_as(rotations), atol=1e-4, rtol=0)
+    assert bool((torch.linalg.det(rotations) > 0).all())
+
+
+def test_a_symmetry_gives_several_hypotheses_of_equal_probability(normal):
+    half = 0.15 * normal(200, 3) + torch.tensor([0.6, 0.2, 0.3])
+    half[:60] += torch.tensor([0.0, 0.5, -0.2])
+    turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
+    cloud, rotation = torch.cat([half, half @ turn]), dpskit.random_rotations(1, seed=6)[0]
+    rotations, log_probs = find_rotations(cloud, project(cloud, rotation), 2)
+    errors = [sorted([float(degrees(r, rotation)), float(degrees(r, turn @ rotation))])[0] for r in rotations]
+    assert max(errors) < 3 and float(degrees(rotations[0], rotations[1])) > 170
+    assert float(log_probs[0] - log_probs[1]) < 3
+
+
+def test_bad_arguments(cloud, one_sentence):
+    with one_sentence(ValueError, "view", "(n, 2)"):
+        find_rotations(cloud, cloud)
+    with one_sentence(ValueError, "n_hypotheses", "0"):
+        find_rotations(cloud, cloud[:, :2], 0)
+    with one_sentence(ValueError, "width", "0"):
+        find_rotations(cloud, cloud[:, :2], width=0)
