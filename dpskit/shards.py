@@ -19,9 +19,10 @@ def save_tensors(
     Every file is written under a temporary name and renamed. A tensor above the limit gets a file of its own. What an
     earlier call left under the other names is removed. Returns the paths of the files.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = Path(path)
+    path = Path(path).expanduser()
     parts: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in tensors.items():
@@ -35,7 +36,12 @@ def save_tensors(
     names = numbered if count > 1 else [path.name]
     for name, part in zip(names, parts, strict=True):
         with replacing(path.with_name(name)) as temporary:
-            save_file(part, temporary, dict(metadata))
+            try:
+                save_file(part, temporary, dict(metadata))
+            except SafetensorError as error:  # a full disk, for instance
+                raise OSError(
+                    f"{str(path)!r} could not be written: {str(error).splitlines()[0].rstrip('.')}."
+                ) from None
             temporary.chmod(0o644)  # safetensors makes it unreadable for others
     for stale in {path, *_shards(path)} - {path.with_name(name) for name in names}:
         stale.unlink(missing_ok=True)
@@ -50,7 +56,7 @@ def load_tensors(path: str | Path, name: str = "path") -> tuple[dict[str, Tensor
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = Path(path).expanduser()
     files = [path] if path.is_file() else _shards(path)
     if not files:
         raise FileNotFoundError(f"{name} must be an existing {path.suffix} file, got {str(path)!r}.")
@@ -58,12 +64,14 @@ def load_tensors(path: str | Path, name: str = "path") -> tuple[dict[str, Tensor
     found = []
     for file in files:
         try:
+            file.open("rb").close()  # says why it may not be read
             with safe_open(file, framework="pt") as opened:
                 found.append(opened.metadata() or {})
                 tensors |= {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, TypeError, AttributeError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0].rstrip(".")
             raise ValueError(
-                f"{name} must be a complete safetensors file, but {str(file)!r} cannot be read: {error}."
+                f"{name} must be a complete safetensors file, but {str(file)!r} cannot be read: {reason}."
             ) from None
     if files != [path] and (len(files) != _total(files[0]) or any(other != found[0] for other in found)):
         raise ValueError(

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.networks import NetworkConfig, build, network_from_dict
+from dpskit.priors.networks import NetworkConfig
+from dpskit.priors.stored_network import read_network
 from dpskit.shards import load_tensors, save_tensors
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -26,10 +27,12 @@ def list_priors() -> list[str]:
 def load_prior(prior: str | Path) -> DiffusionPrior:
     """Load a prior by its shipped name (see `list_priors`) or from a .safetensors file.
 
-    Raises ValueError for an unknown name, a truncated file, or a file that holds no dpskit prior, and
-    FileNotFoundError for a path that does not exist.
+    Raises TypeError for what is neither, ValueError for an unknown name, a truncated file, or a file that holds no
+    complete dpskit prior, and FileNotFoundError for a path that does not exist.
     """
-    path = Path(prior)
+    if not isinstance(prior, str | Path):
+        raise TypeError(f"prior must be a shipped name or a path, got {type(prior).__name__}.")
+    path = Path(prior).expanduser()
     if path.suffix != ".safetensors":
         path = SHIPPED / f"{prior}.safetensors"
         if not path.is_file():
@@ -38,10 +41,9 @@ def load_prior(prior: str | Path) -> DiffusionPrior:
     weights, metadata = load_tensors(path, "prior")
     if metadata.get("format") != FORMAT:
         raise ValueError(f"prior must be one saved by dpskit, but {str(path)!r} has no {FORMAT} header.")
-    network = build(network_from_dict(json.loads(metadata["network"])))
-    network.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    network, card = read_network(weights, metadata, path)
     network.eval().requires_grad_(False)
-    return DiffusionPrior(network, path.stem, json.loads(metadata["card"]))
+    return DiffusionPrior(network, path.stem, card)
 
 
 def save_prior(
