@@ -31,7 +31,7 @@ class Scenario:
     coarse_points
         Points of a low-resolution structure; 0: none.
     subunit_points
-        Points of a known part, about; 0: none.
+        Points of a known part, about, which is a random cluster unless the target names one; 0: none.
     alpha, cutoff, n_steps
         Strength of the guidance; beta(t) = 1/t above `cutoff` and 0 below; steps of the solver.
     sigma
@@ -70,7 +70,13 @@ class Scenario:
         return replace(self, name=f"{self.name}, points drawn anew{noise}", anew=True, sigma=sigma or None)
 
     def observe(
-        self, points: Tensor, seed: int, *, scale: float = 1.0, draw: Callable[[int], Tensor] | None = None
+        self,
+        points: Tensor,
+        seed: int,
+        *,
+        scale: float = 1.0,
+        draw: Callable[[int], Tensor] | None = None,
+        part: Tensor | None = None,
     ) -> Likelihood:
         """The data of one object.
 
@@ -85,19 +91,22 @@ class Scenario:
             Units of sigma in a unit of the cube.
         draw
             draw(k) -> (m, 3), the k-th other set of points of the object, in the same pose: needed with `anew`.
+        part
+            (l, 3): what is known of the object where the scenario has a subunit (default: a random cluster).
 
         Raises
         ------
         ValueError
             With `anew` and without `draw`.
         """
-        parts: list[Projections | CoarseGrained | Subunit] = []
+        parts: list[Likelihood] = []
         if self.n_views:
             parts.append(self._views(points, seed, scale, draw))
         if self.coarse_points:
             parts.append(CoarseGrained.observe(points, self.coarse_points, seed))
         if self.subunit_points:
-            parts.append(Subunit.observe(points, self.subunit_points, seed))
+            known = Subunit.observe(points, self.subunit_points, seed) if part is None else Subunit(part)
+            parts.append(known)
         return parts[0] if len(parts) == 1 else Joint(parts)
 
     def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:

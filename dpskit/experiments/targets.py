@@ -31,6 +31,8 @@ class Target:
         (m, 3): other points of the surface of a shape, unposed.
     atoms, frame
         Of a structure: (N, 3) as in its file, in angstrom, and the map of the unposed cube to angstrom.
+    part
+        (l, 3): a known part, those of `points` that belong to it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Target:
     rest: Tensor | None = None
     atoms: Tensor | None = None
     frame: Frame | None = None
+    part: Tensor | None = None
 
     @property
     def scale(self) -> float:
@@ -129,20 +132,30 @@ def source_id(source: str | Path) -> str:
     return (str(source) if is_pdb_code(source) else Path(source).name.partition(".")[0]).lower()
 
 
-def complex_targets(sources: Sequence[str | Path], n_points: int = 1024, seed: int = 0) -> Iterator[Target]:
+def complex_targets(
+    sources: Sequence[str | Path], n_points: int = 1024, seed: int = 0, *, chains: Sequence[str] = ()
+) -> Iterator[Target]:
     """Structures (files or PDB codes), coarse-grained to `n_points` when their turn comes, under random rotations.
 
-    Rotation, data and samples of a structure follow from its name and `seed`, whatever else is in the list. Raises
-    FileNotFoundError at once for a file that is missing.
+    Rotation, data and samples of a structure follow from its name and `seed`, whatever else is in the list. chains: of
+    a part that is known. Raises FileNotFoundError at once for a file that is missing.
     """
     check_structure_files(sources)
-    return _complex_targets(sources, n_points, seed)
+    return _complex_targets(sources, n_points, seed, chains)
 
 
-def _complex_targets(sources: Sequence[str | Path], n_points: int, seed: int) -> Iterator[Target]:
+def _complex_targets(
+    sources: Sequence[str | Path], n_points: int, seed: int, chains: Sequence[str]
+) -> Iterator[Target]:
     for source in sources:
         structure = read_structure(source)
         model = coarse_grain(structure.atoms, n_points, 0, progress=False)
         own = (zlib.crc32(structure.name.lower().encode()) + seed) % 2**31
         pose = random_rotations(1, own)[0]
-        yield Target(structure.name, model.points @ pose, own, pose, atoms=structure.atoms, frame=model.frame)
+        part = None
+        if chains:
+            known = structure.chain_points(model.frame.to_physical(model.points), chains)
+            part = model.frame.to_cube(known) @ pose
+        yield Target(
+            structure.name, model.points @ pose, own, pose, atoms=structure.atoms, frame=model.frame, part=part
+        )

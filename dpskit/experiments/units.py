@@ -25,6 +25,9 @@ from dpskit.experiments.methods import Method
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.files import replacing
+from dpskit.likelihoods.protocol import Likelihood
+from dpskit.sampling.samples import Samples, load_samples
+from dpskit.version import __version__
 
 FORMAT = 1
 """Part of the name of a result: raise it whenever the numbers change."""
@@ -64,8 +67,9 @@ class Unit:
             data = asdict(self.scenario)
             for name in ("name", "alpha", "cutoff", "n_steps"):  # of the method, where it has them
                 del data[name]
-        points = hashlib.sha256(self.target.points.contiguous().numpy().tobytes()).hexdigest()[:12]
-        target = {"name": self.target.name, "points": points, "seed": self.target.seed}
+        target = {"name": self.target.name, "points": _digest(self.target.points), "seed": self.target.seed}
+        if data is not None and self.target.part is not None:
+            target["part"] = _digest(self.target.part)
         return {"format": FORMAT, "target": target, "data": data, "n_samples": self.n_samples} | self.method.about
 
     def path(self, folder: str | Path) -> Path:
@@ -87,20 +91,33 @@ class Unit:
         with replacing(self.path(folder)) as temporary:
             temporary.write_text(json.dumps({"about": self.about, "result": asdict(result)}, indent=1))
 
-    def compute(self) -> Result:
-        """Observe, reconstruct and measure."""
-        target, start = self.target, time.process_time()
+    def observe(self) -> Likelihood:
+        """The data. Raises ValueError for the floor, which has none."""
+        target = self.target
+        if self.scenario is None:
+            raise ValueError("scenario must be given to observe a target, got None.")
+        return self.scenario.observe(target.points, target.seed, scale=target.scale, draw=target.draw, part=target.part)
+
+    def reconstruct(self) -> Samples:
+        """Observe, and reconstruct; of the floor, other points of the same object."""
+        target = self.target
         if self.scenario is None or self.method.run is None:
-            points, energy = torch.stack([target.draw(k) for k in range(self.n_samples)]), None
-        else:
-            data = self.scenario.observe(target.points, target.seed, scale=target.scale, draw=target.draw)
+            others = torch.stack([target.draw(k) for k in range(self.n_samples)])
+            return Samples(others, None, {}, target.seed, __version__)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a bad fit: the table shows E
             settings = {"n_samples": self.n_samples, "n_points": len(target.points), "seed": target.seed}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of a bad fit: the table shows E
-                samples = self.method.run(data, **settings)
-            points, energy = samples.points, samples.energy
-        seconds = time.process_time() - start
-        return measure(target, points, energy, seconds)
+            return self.method.run(self.observe(), **settings)
+
+    def compute(self) -> Result:
+        """Reconstruct, and measure."""
+        return self.compute_samples()[1]
+
+    def compute_samples(self) -> tuple[Samples, Result]:
+        """The samples, and how far they are from the target."""
+        start = time.process_time()
+        samples = self.reconstruct()
+        return samples, measure(self.target, samples.points, samples.energy, time.process_time() - start)
 
 
 def measure(target: Target, points: Tensor, energy: Tensor | None, seconds: float = 0.0) -> Result:
@@ -117,6 +134,10 @@ def measure(target: Target, points: Tensor, energy: Tensor | None, seconds: floa
     return Result(_numbers(cd), _numbers(emd), energies, rmsd, rmsd_atoms, own, seconds)
 
 
+def _digest(points: Tensor) -> str:
+    return hashlib.sha256(points.contiguous().numpy().tobytes()).hexdigest()[:12]
+
+
 def _numbers(values: Tensor) -> tuple[float, ...]:
     return tuple(values.tolist())
 
@@ -129,3 +150,14 @@ def run_units(units: Sequence[Unit], folder: str | Path) -> Iterator[tuple[Unit,
             found = unit.compute()
             unit.save(found, folder)
         yield unit, found
+
+
+def keep_samples(unit: Unit, folder: str | Path) -> Samples:
+    """The samples of a unit, which are kept beside its result; computed if they are not there."""
+    path = unit.path(folder).with_suffix(".npz")
+    if path.is_file() and unit.load(folder) is not None:
+        return load_samples(path)
+    samples, result = unit.compute_samples()
+    samples.save(path)
+    unit.save(result, folder)
+    return samples

@@ -91,19 +91,22 @@ def nearest_training_cloud(
 ) -> Samples:
     """The training clouds (k, m, 3), each under random orientations, that fit the data best: retrieval.
 
-    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) without `reflections`) with 64 of its points;
-    the best 8 n_samples are compared with n_points, and the n_samples of least energy returned, in order.
+    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) without `reflections`; 0: only as it stands)
+    with 64 of its points; the best 8 n_samples are compared with n_points, and the n_samples of least energy returned,
+    in order.
     """
     from dpskit.progress import tqdm
 
     check_method("likelihood", likelihood, "energy(x0)")
     clouds = check_points("clouds", clouds, batched=True)
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
-    n_rotations = check_integer("n_rotations", n_rotations)
+    upright = check_integer("n_rotations", n_rotations, least=0) == 0
+    n_rotations = max(1, n_rotations)
     generator = as_generator(seed)
     energy, orientations = [], []
     for cloud in tqdm(clouds, desc="training clouds", unit="cloud", disable=not progress):
-        rotations = random_rotations(n_rotations, generator, reflections=reflections)
+        turned = random_rotations(n_rotations, generator, reflections=reflections)
+        rotations = torch.eye(3)[None] if upright else turned
         energy.append(likelihood.energy(resample(cloud, min(COARSE, n_points), generator) @ rotations).detach())
         orientations.append(rotations)
     order = torch.cat(energy).argsort()[: 8 * n_samples]

@@ -53,6 +53,14 @@ def test_the_nearest_training_cloud_is_found_with_its_orientation(normal):
     assert float(found.energy[0]) < 0.5 * float(others.energy[0])
 
 
+def test_clouds_can_be_taken_as_they_stand(normal):
+    clouds = normal(5, 40, 3)
+    data = Projections.observe(clouds[3], 3, 40, seed=1)
+    found = nearest_training_cloud(data, clouds, n_points=40, n_rotations=0, progress=False)
+    assert float(found.energy[0]) < 1e-10  # without a turn the target itself is among them
+    assert torch.equal(found.points[0].sort(dim=0).values, clouds[3].sort(dim=0).values)
+
+
 def test_bad_input(one_sentence, normal):
     data = CoarseGrained(normal(4, 3))
     with one_sentence(ValueError, "weight", "at least 0"):
@@ -61,5 +69,5 @@ def test_bad_input(one_sentence, normal):
         smooth_map(data, n_neighbours=8, n_points=5)
     with one_sentence(ValueError, "clouds", "(b, n, 3)"):
         nearest_training_cloud(data, normal(4, 3))
-    with one_sentence(ValueError, "n_rotations", "0"):
-        nearest_training_cloud(data, normal(1, 4, 3), n_rotations=0)
+    with one_sentence(ValueError, "n_rotations", "-1"):
+        nearest_training_cloud(data, normal(1, 4, 3), n_rotations=-1)

@@ -1,4 +1,4 @@
-"""Comparisons as Markdown, beside the paper's numbers."""
+"""Parts of a table as Markdown, beside the paper's numbers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dpskit.benchmarks.paper import DPS_PUBLISHED, ML_PUBLISHED, Published
-from dpskit.benchmarks.paper.compare import Comparison, Line
+from dpskit.benchmarks.paper import PUBLISHED, PUBLISHED_RMSD, Published
+from dpskit.benchmarks.paper.record import Line, TablePart
 from dpskit.evaluation.ratios import ratio_of_means
 from dpskit.experiments.methods import FLOOR, ML
 from dpskit.markdown import markdown_table
@@ -15,51 +15,53 @@ from dpskit.markdown import markdown_table
 SHAPES = {"cd": ("CD x 10^2", 100), "emd": ("EMD x 10^2", 100), "energy": ("E x 10^3", 1000)}
 STRUCTURES = {"rmsd": ("RMSD to points (Å)", 1), "rmsd_atoms": ("RMSD to atoms (Å)", 1), "energy": ("E x 10^3", 1000)}
 EXPLANATION = (
-    "Mean ± standard deviation over targets and samples. Over ML, over Gaussian: ratio of the means, with the interval "
-    "of 95 % of a bootstrap over targets. The Gaussian prior knows no shape; its line for comparison is the one at the "
-    "alpha chosen on other targets, where there is one. Floor: other points of the same object. CPU s: per sample."
+    "Mean ± standard deviation over targets and samples. Over ML, over the Gaussian: ratio of the means, and the "
+    "interval of 95 % of a bootstrap over targets. The Gaussian prior knows no shape; others are compared with its "
+    "line at the alpha chosen on other targets, where there is one. Floor: other points of the same object. CPU s: per "
+    "sample, of one thread."
 )
 
 
-def comparison_page(title: str, comparisons: Sequence[Comparison], gaussian: str) -> str:
-    """The page of a table: a line per scenario with the ratios to maximum likelihood, then each scenario in full.
+def table_page(title: str, parts: Sequence[TablePart], level: int = 1) -> str:
+    """A page: a line per scenario with the ratios to maximum likelihood, then each scenario in full.
 
-    gaussian: the name of the prior that knows no shape.
+    level: of the heading, 1 for a page of its own.
     """
-    parts = [f"# {title}", summary_table(comparisons, gaussian), EXPLANATION]
-    for found in comparisons:
-        parts += [f"## {found.title}", _about(found), comparison_table(found, gaussian)]
-        parts += [found.note] * bool(found.note)
-    return "\n\n".join(parts) + "\n"
+    text = [f"{'#' * level} {title}"]
+    if any(line.alpha is not None for part in parts for line in part.lines):
+        text += [summary_table(parts)]
+    text.append(EXPLANATION)
+    for part in parts:
+        text += [f"{'#' * (level + 1)} {part.title}", _about(part), part_table(part)]
+        text += [part.note] * bool(part.note)
+    return "\n\n".join(text) + "\n"
 
 
-def summary_table(comparisons: Sequence[Comparison], gaussian: str) -> str:
-    """Per scenario and prior the ratio of the first metric to maximum likelihood's, the Gaussian's, and the paper's."""
+def summary_table(parts: Sequence[TablePart]) -> str:
+    """Per scenario and prior the ratio of its first metric to maximum likelihood's, the Gaussian's, and the paper's."""
     rows = []
-    for found in comparisons:
-        main = _main_metric(found)
-        reference, plain = found.lines[0], _gaussian_line(found, gaussian)
-        for line in found.lines[1:]:
-            if line.alpha is None or (line.method == gaussian and line is not plain):
+    for part in parts:
+        main, reference, plain = _compared(part)[0], part.reference, part.shapeless
+        for line in part.lines[1:]:
+            if line.alpha is None or (line.method == part.plain and line is not plain):
                 continue
             over_ml = ratio_of_means(line.means[main], reference.means[main])
             over_plain = "" if plain in (None, line) else str(ratio_of_means(line.means[main], plain.means[main]))
-            cells = [found.key, _named(line), str(over_ml), f"{over_ml.below:.0%}", over_plain, _paper_ratio(found.key)]
+            cells = [part.key, _named(line), str(over_ml), f"{over_ml.below:.0%}", over_plain, _paper_ratio(part.key)]
             rows.append(cells)
-    head = ["", "prior", "CD or RMSD over ML", "targets below ML", "over the Gaussian prior", "paper: CD over ML"]
+    head = ["", "prior", "CD or RMSD over ML", "targets below ML", "over the Gaussian", "paper: CD over ML"]
     return markdown_table(head, rows)
 
 
-def comparison_table(found: Comparison, gaussian: str) -> str:
+def part_table(part: TablePart) -> str:
     """Every method of one scenario: metrics, ratios to maximum likelihood and to the Gaussian prior, seconds."""
-    columns = STRUCTURES if "rmsd" in found.lines[0].means else SHAPES
-    compared = list(columns)[:2]
-    reference, plain = found.lines[0], _gaussian_line(found, gaussian)
+    columns, compared = STRUCTURES if part.structures else SHAPES, _compared(part)
+    reference, plain = part.reference, part.shapeless
     short = [columns[m][0].split(" x ")[0].removesuffix(" (Å)") for m in compared]
     head = ["", *(name for name, _ in columns.values()), *(f"{s} over ML" for s in short)]
     head += [f"{short[0]} over Gaussian", "CPU s"]
     rows = []
-    for line in found.lines:
+    for line in part.lines:
         cells = [_named(line)]
         for metric, (_, factor) in columns.items():
             if metric in line.means:
@@ -68,38 +70,45 @@ def comparison_table(found: Comparison, gaussian: str) -> str:
             else:
                 cells.append("")
         for metric in compared:
-            is_ml = line.method == ML
-            cells.append("1" if is_ml else str(ratio_of_means(line.means[metric], reference.means[metric])))
-        other = plain is not None and line is not plain and line.alpha is not None
-        cells.append(str(ratio_of_means(line.means[compared[0]], plain.means[compared[0]])) if other else "")
+            over = ratio_of_means(line.means[metric], reference.means[metric])
+            cells.append("1" if line is reference else str(over))
+        if plain is not None and line is not plain and line.alpha is not None:
+            cells.append(str(ratio_of_means(line.means[compared[0]], plain.means[compared[0]])))
+        else:
+            cells.append("")
         cells.append("" if line.method == FLOOR else f"{line.seconds:.1f}")
         rows.append(cells)
-    if found.own_rmsd:
-        rows.append(["the targets' own points", "0", f"{np.mean(found.own_rmsd):.2f}", "", "", "", "", ""])
-    for name, published in (("paper: ML", ML_PUBLISHED), ("paper: DPS", DPS_PUBLISHED)):
-        if found.key in published:
-            rows.append(_paper_row(name, published[found.key], ML_PUBLISHED[found.key]))
-    return markdown_table(head, rows)
+    if part.own_rmsd:
+        rows.append(["the targets' own points", "0", f"{np.mean(part.own_rmsd):.2f}", "", "", "", "", ""])
+    return markdown_table(head, rows + _paper_rows(part.key))
 
 
-def _paper_row(name: str, published: Published, ml: Published) -> list[str]:
-    cells = [f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in (published.cd, published.emd, published.energy)]
-    ratios = [f"{published.cd[0] / ml.cd[0]:.2f}", f"{published.emd[0] / ml.emd[0]:.2f}"]
-    return [name, *cells, *ratios, "", ""]
+def _paper_rows(key: str) -> list[list[str]]:
+    rows = []
+    published = PUBLISHED.get(key, {})
+    for name, line in published.items():
+        numbers = [f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in (line.cd, line.emd, line.energy)]
+        rows.append([f"paper: {name}", *numbers, *_over(line, published.get(ML)), "", ""])
+    for name, (points, atoms) in PUBLISHED_RMSD.get(key, {}).items():
+        rows.append([f"paper: {name}", points, atoms, "", "", "", "", ""])
+    return rows
+
+
+def _over(line: Published, ml: Published | None) -> list[str]:
+    if ml is None or line is ml:
+        return ["", ""] if ml is None else ["1", "1"]
+    return [f"{line.cd[0] / ml.cd[0]:.2f}", f"{line.emd[0] / ml.emd[0]:.2f}"]
 
 
 def _paper_ratio(key: str) -> str:
-    if key not in DPS_PUBLISHED:
+    published = PUBLISHED.get(key, {})
+    if ML not in published:
         return ""
-    return f"{DPS_PUBLISHED[key].cd[0] / ML_PUBLISHED[key].cd[0]:.2f}"
+    return _over(published["DPS"], published[ML])[0]
 
 
-def _gaussian_line(found: Comparison, gaussian: str) -> Line | None:
-    return found.line(gaussian, chosen=True) or found.line(gaussian)
-
-
-def _main_metric(found: Comparison) -> str:
-    return "rmsd" if "rmsd" in found.lines[0].means else "cd"
+def _compared(part: TablePart) -> list[str]:
+    return ["rmsd", "rmsd_atoms"] if part.structures else ["cd", "emd"]
 
 
 def _named(line: Line) -> str:
@@ -108,8 +117,9 @@ def _named(line: Line) -> str:
     return f"{line.method}, alpha {line.alpha:,.0f}" + ", chosen on other targets" * line.chosen
 
 
-def _about(found: Comparison) -> str:
-    text = f"{len(found.targets)} targets, {found.n_samples} sample{'s' if found.n_samples > 1 else ''} each"
-    if found.chosen_on:
-        text += f"; alphas chosen on {len(found.chosen_on)} others ({' '.join(found.chosen_on)})"
-    return f"{text}: {' '.join(found.targets)}."
+def _about(part: TablePart) -> str:
+    many = "s" * (len(part.targets) > 1)
+    text = f"{len(part.targets)} target{many}, {part.n_samples} sample{'s' * (part.n_samples > 1)} each"
+    if part.chosen_on:
+        text += f"; alphas chosen on {len(part.chosen_on)} others ({' '.join(part.chosen_on)})"
+    return f"{text}: {' '.join(part.targets)}."

@@ -1,0 +1,81 @@
+"""All results of the paper's commands as one page, made from small records that are kept beside it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from dpskit.benchmarks.paper.page import part_table, summary_table, table_page
+from dpskit.benchmarks.paper.record import TablePart
+from dpskit.files import replacing
+
+TITLES = {
+    "figure1": "Figure 1: shapes side by side",
+    "table1": "Table 1: shapes from sparse data",
+    "table2": "Table 2: what noise and the correction step bring",
+    "figure2": "Figure 2: complexes from sparse data",
+    "figure6": "Figure 6: how many time steps",
+    "a4": "Appendix A.4: complexes from sparse data",
+}
+"""Folders of results, by the command that makes them, in the order of the page."""
+
+HEAD = """# The paper's tables and figures
+
+Measured with this package, beside the numbers of Möbius and Habeck (arXiv 2412.14897). Each part names its command; its
+records are in `paper/`. This page is made from them by `dpskit benchmark paper`.
+"""
+
+
+def parts_in(folder: str | Path) -> list[TablePart]:
+    """The parts whose files the folder holds, in the natural order of their keys."""
+    found = [TablePart.load(path) for path in Path(folder).glob("*.json")]
+    return sorted(found, key=lambda one: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", one.key)])
+
+
+def collect(results: str | Path, docs: str | Path) -> Path:
+    """Copy records and pictures from the folders of `results` into `docs`/paper, and write `docs`/paper.md.
+
+    What `docs` holds of a command without results stays. Raises ValueError if there is nothing at all.
+    """
+    results, kept = Path(results), Path(docs) / "paper"
+    for name in TITLES:
+        for path in sorted((results / name).glob("*.json")):
+            TablePart.load(path).without_values().save(kept / name / path.name)
+        for path in sorted((results / name).glob("*.png")):
+            with replacing(kept / name / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+    text = paper_page(kept)
+    with replacing(Path(docs) / "paper.md") as temporary:
+        temporary.write_text(text)
+    return Path(docs) / "paper.md"
+
+
+def paper_page(kept: str | Path) -> str:
+    """The page of the records in `kept`."""
+    kept, text = Path(kept), []
+    for name, title in TITLES.items():
+        found = parts_in(kept / name)
+        if not found:
+            continue
+        page = table_page(title, found, level=2)
+        heading, _, rest = page.partition("\n\n")
+        pictures = [f"![{title}](paper/{name}/{path.name})" for path in sorted((kept / name).glob("*.png"))]
+        text.append("\n\n".join([heading, f"`dpskit benchmark {name}`", *pictures, rest]))
+    if not text:
+        raise ValueError(f"results must hold the folder of at least one of {', '.join(TITLES)}, but there is none.")
+    return "\n".join([HEAD, *text])
+
+
+MARKED = re.compile(r"<!-- table of (?P<record>\S+) -->\n+(?P<table>(?:\|.*\n)+)")
+
+
+def marked_tables(text: str) -> list[tuple[str, str]]:
+    """(record, table) of all tables of a Markdown text that follow a comment such as `<!-- table of paper/a4 -->`."""
+    return [(found["record"], found["table"].rstrip("\n")) for found in MARKED.finditer(text)]
+
+
+def table_of(record: str | Path) -> str:
+    """The table of a record: of the file of one part in full, of a folder of parts the summary."""
+    path = Path(record)
+    return summary_table(parts_in(path)) if path.is_dir() else part_table(TablePart.load(path))

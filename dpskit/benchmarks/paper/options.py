@@ -1,0 +1,176 @@
+"""Options that the paper's commands share, and what they make of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dpskit.benchmarks.paper.compare import Study
+    from dpskit.experiments.scenarios import Scenario
+    from dpskit.experiments.targets import Target
+    from dpskit.priors.protocol import Prior
+
+PLAIN = "Gaussian prior"
+
+
+def add_shapes(kind: argparse.ArgumentParser, count: int = 24) -> None:
+    """Which shapes."""
+    kind.add_argument("--targets", required=True, help="packed npz file of shapes that stand upright")
+    kind.add_argument("--category", action="append", help="only shapes of this category, repeatable")
+    kind.add_argument("--turned", type=int, metavar="SEED", help="turn the shapes at random (O(3)) by this seed")
+    kind.add_argument("--count", type=int, default=count, help="number of targets")
+
+
+def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
+    """How they are reconstructed, and where results go."""
+    kind.add_argument("--n-samples", type=int, default=n_samples, help="per target and method")
+    kind.add_argument("--n-points", type=int, default=1024, help="points of a reconstruction")
+    kind.add_argument(
+        "--prior", action="append", help="shipped name or .safetensors file, repeatable (default: the shipped one)"
+    )
+    kind.add_argument("--gaussian", type=float, default=0.4, help="standard deviation of the Gaussian prior")
+    kind.add_argument("--guidance", choices=["dps", "data-space"], default="dps", help="where the gradient is taken")
+    kind.add_argument("--reach", type=_reach, default=2.0, help='bound of the pull; "none": the rule as printed')
+    kind.add_argument("--seed", type=int, default=0, help="of targets, data and samples")
+    kind.add_argument("--out", help="folder of results, continued if it exists (default: results/...)")
+
+
+def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
+    """What is compared beside DPS in the paper's settings."""
+    kind.add_argument("--n-steps", type=int, help="steps of the solver (default: the paper's 40)")
+    kind.add_argument("--alpha", type=float, help="strength of the guidance (default: the paper's)")
+    kind.add_argument(
+        "--choose-alpha", type=int, default=0, metavar="N", help="choose each prior's alpha on N other targets"
+    )
+    kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
+    kind.add_argument(
+        "--twin",
+        action=argparse.BooleanOptionalAction,
+        default=twin,
+        help="also with points drawn anew for each view, and noise",
+    )
+    kind.add_argument("--noise", type=float, default=noise, help="of the twin: angstrom, or units of the cube")
+    kind.add_argument("--smooth", action="store_true", help="also maximum likelihood with a roughness penalty")
+    kind.add_argument("--train", help="npz file of training clouds: also the nearest of them, and independent points")
+
+
+def shapes(options: argparse.Namespace, kind: str, n_others: int = 0) -> tuple[list[Target], list[Target]]:
+    """The targets of rows of a `kind` ("chairs" or "shapes"), and the others on which alphas are chosen."""
+    from dpskit.benchmarks.paper import CHAIR
+    from dpskit.checks import check_integer
+    from dpskit.data.packed import read_packed
+    from dpskit.experiments.targets import shape_targets
+
+    categories = {str(name) for name in read_packed(options.targets, "targets").category}
+    chairs = ["chair"] if kind == CHAIR and "chair" in categories else None
+    known = shape_targets(
+        options.targets, options.n_points, options.seed, categories=options.category or chairs, turned=options.turned
+    )
+    count = check_integer("--count", options.count)
+    if count + n_others > len(known):
+        raise ValueError(f"--count and --choose-alpha must be at most {len(known)} targets, got {count} + {n_others}.")
+    return known[:count], known[count : count + n_others]
+
+
+def complexes(options: argparse.Namespace) -> tuple[list[Target], list[Target]]:
+    """The targets among the options' structures, and the others on which alphas are chosen."""
+    from dpskit.checks import check_choice
+    from dpskit.experiments.targets import draw_sources, source_id
+
+    sources = {source_id(source): source for source in options.structures}
+    for option, names in (("--exclude", options.exclude), ("--choose", options.choose)):
+        for name in names:
+            check_choice(option, name.lower(), sources)
+    left_out = {name.lower() for name in (*options.exclude, *options.choose)}
+    n_others = 0 if options.choose else options.choose_alpha
+    drawn = draw_sources([s for s in sources if s not in left_out], options.count + n_others, options.seed)
+    others = [name.lower() for name in options.choose] or drawn[options.count :]
+    return _read(drawn[: options.count], sources, options), _read(others, sources, options)
+
+
+def _read(names: Sequence[str], sources: dict[str, str], options: argparse.Namespace) -> list[Target]:
+    from dpskit.experiments.targets import complex_targets
+    from dpskit.progress import tqdm
+
+    found = complex_targets([sources[name] for name in names], options.n_points, options.seed)
+    return list(tqdm(found, desc="structures", total=len(names), unit="structure", leave=False))
+
+
+def make_study(
+    options: argparse.Namespace, name: str, kind: str, targets: Sequence[Target], others: Sequence[Target] = ()
+) -> Study:
+    """What the options compare on these targets. kind: of objects, by which a prior is shipped."""
+    from dpskit.benchmarks.paper import COMPLEX
+    from dpskit.benchmarks.paper.compare import Study
+    from dpskit.experiments.methods import SMOOTH_MAP, nearest_cloud, point_prior
+    from dpskit.priors.analytic import GaussianPrior
+    from dpskit.progress import write
+    from dpskit.training.data import load_clouds
+
+    turned = kind == COMPLEX or getattr(options, "turned", None) is not None
+    priors: dict[str, Prior] = trained_priors(options, kind)
+    extra = [SMOOTH_MAP] * getattr(options, "smooth", False)
+    if getattr(options, "train", None):
+        clouds = load_clouds(options.train, held_out=1)[0]
+        extra.append(nearest_cloud(clouds, turned=turned, reflections=kind != COMPLEX))
+        priors["independent points"] = point_prior(clouds, turned=turned)
+    priors[PLAIN] = GaussianPrior(0.0, options.gaussian)
+    return Study(
+        targets,
+        options.n_samples,
+        folder_of(options, name) / "units",
+        priors,
+        PLAIN,
+        others,
+        guidance_rule(options),
+        extra,
+        turned,
+        report=write,
+    )
+
+
+def trained_priors(options: argparse.Namespace, kind: str) -> dict[str, Prior]:
+    """The priors that the options name, or the shipped one of this kind."""
+    from dpskit.priors.store import load_prior
+
+    names = [] if getattr(options, "no_prior", False) else options.prior or [kind]
+    return {f"{Path(name).stem} prior": load_prior(name) for name in names}
+
+
+def guidance_rule(options: argparse.Namespace) -> Callable[[float], object]:
+    """The guidance of an alpha."""
+    from dpskit.sampling.guidance import DPS, DataSpace
+
+    return partial({"dps": DPS, "data-space": DataSpace}[options.guidance], reach=options.reach)
+
+
+def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
+    """The scenario with the options' own alpha and number of steps."""
+    from dataclasses import replace
+
+    changes = {"n_steps": options.n_steps, "alpha": options.alpha}
+    return replace(scenario, **{field: value for field, value in changes.items() if value is not None})
+
+
+def note_of(options: argparse.Namespace) -> str:
+    """What a reader should know of the run."""
+    bound = "none" if options.reach is None else f"{options.reach:g}"
+    text = f"Guidance {options.guidance}, reach {bound}; seed {options.seed}."
+    if not hasattr(options, "turned"):
+        return text
+    if options.turned is None:
+        return f"The shapes stand upright. {text}"
+    return f"The shapes are turned at random, by seed {options.turned}. {text}"
+
+
+def folder_of(options: argparse.Namespace, name: str) -> Path:
+    """Where results go."""
+    return Path(options.out or f"results/{name}")
+
+
+def _reach(text: str) -> float | None:
+    return None if text == "none" else float(text)

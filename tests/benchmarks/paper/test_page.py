@@ -1,0 +1,108 @@
+"""Records of parts, and what pages say of them."""
+
+import pytest
+
+from dpskit.benchmarks.paper.collect import collect, marked_tables, paper_page, parts_in, table_of
+from dpskit.benchmarks.paper.page import part_table, summary_table, table_page
+from dpskit.benchmarks.paper.record import Line, TablePart
+from dpskit.cli import main
+from dpskit.experiments.methods import FLOOR, ML
+
+
+def line(method, cd, alpha=None, chosen=False, **means):
+    means = {"cd": cd, "emd": [2 * x for x in cd], "energy": [x / 100 for x in cd]} | means
+    return Line(method, alpha, chosen, means, dict.fromkeys(means, 0.01), 1.25, {"cd": [[x, x] for x in cd]})
+
+
+def shapes(key="1"):
+    lines = [line(ML, [0.2, 0.4]), line("trained", [0.1, 0.26], 1e4), line("Gaussian", [0.3, 0.6], 1e4)]
+    lines += [line("Gaussian", [0.2, 0.2], 1.5e4, True), line(FLOOR, [0.05, 0.05])]
+    return TablePart(key, f"{key}: five projections", ["a", "b"], 2, lines, ["c"], plain="Gaussian")
+
+
+def structures():
+    lines = [line(ML, [0.1, 0.1], rmsd=[8.0, 4.0], rmsd_atoms=[5.0, 3.0])]
+    lines += [line("Gaussian", [0.1, 0.1], 4e4, rmsd=[6.0, 3.0], rmsd_atoms=[5.0, 2.0])]
+    return TablePart("A.4.1", "A.4.1: three projections", ["a", "b"], 1, lines, own_rmsd=[3.0, 2.0], plain="Gaussian")
+
+
+def cells(table):
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path, one_sentence):
+    shapes().save(tmp_path / "c.json")
+    assert TablePart.load(tmp_path / "c.json") == shapes()
+    bare = shapes().without_values()
+    assert not any(one.values for one in bare.lines) and part_table(bare) == part_table(shapes())
+    (tmp_path / "d.json").write_text('{"key": 1}')
+    with one_sentence(ValueError, "d.json"):
+        TablePart.load(tmp_path / "d.json")
+
+
+def test_the_table_gives_means_ratios_and_the_paper_s_numbers():
+    rows = cells(part_table(shapes()))
+    assert rows[0] == [ML, "30.00 ± 1.00", "60.00 ± 1.00", "3.00 ± 10.00", "1", "1", "", "1.2"]
+    assert rows[1][0] == "trained, alpha 10,000" and rows[1][4:] == [
+        "0.60 [0.50, 0.65]", "0.60 [0.50, 0.65]", "0.90 [0.50, 1.30]", "1.2"
+    ]  # fmt: skip
+    assert rows[3][0] == "Gaussian, alpha 15,000, chosen on other targets" and rows[3][6] == ""
+    assert rows[5][:6] == ["paper: maximum likelihood", "13.30 ± 2.00", "11.03 ± 1.69", "3.68 ± 0.88", "1", "1"]
+    assert rows[6][:6] == ["paper: DPS", "9.98 ± 2.38", "8.32 ± 1.77", "3.80 ± 1.02", "0.75", "0.75"]
+
+
+def test_the_summary_compares_with_the_gaussian_at_its_chosen_alpha():
+    rows = cells(summary_table([shapes()]))
+    assert rows[0] == ["1", "trained, alpha 10,000", "0.60 [0.50, 0.65]", "100%", "0.90 [0.50, 1.30]", "0.75"]
+    assert rows[1][1].startswith("Gaussian, alpha 15,000") and rows[1][3] == "50%" and len(rows) == 2
+
+
+def test_table_2_has_the_paper_s_three_lines_and_no_ratio_to_maximum_likelihood_there():
+    rows = cells(part_table(shapes("Table 2")))
+    assert rows[-1][:6] == ["paper: C, + correction step", "11.11 ± 4.13", "11.19 ± 5.09", "2.47 ± 0.86", "", ""]
+    assert len(rows) == 5 + 3
+
+
+def test_structures_are_compared_by_rmsd_and_have_a_floor():
+    page = table_page("Title", [structures()])
+    assert "| Gaussian, alpha 40,000 | 4.50 ± 0.01 | 3.50 ± 0.01 | 1.00 ± 10.00 | 0.75 [0.75, 0.75] |" in page
+    assert "| the targets' own points | 0 | 2.50 |" in page
+    assert page.startswith("# Title\n") and "2 targets, 1 sample each: a b." in page
+
+
+def test_one_page_is_made_of_all_records_and_follows_from_them_alone(tmp_path, one_sentence, capsys):
+    for key in ("2", "10", "1"):
+        shapes(key).save(tmp_path / "results" / "table1" / f"{key}.json")
+    (tmp_path / "results" / "table1" / "p.png").write_bytes(b"picture")
+    assert [one.key for one in parts_in(tmp_path / "results" / "table1")] == ["1", "2", "10"]
+    arguments = ["benchmark", "paper", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "docs")]
+    assert main(arguments) == 0
+    structures().save(tmp_path / "results" / "a4" / "A.4.1.json")
+    page = collect(tmp_path / "results", tmp_path / "docs").read_text()
+    assert page == paper_page(tmp_path / "docs" / "paper")
+    heads = [text for text in page.splitlines() if text.startswith("#")]
+    assert heads[1] == "## Table 1: shapes from sparse data" and heads[2:5] == [
+        "### 1: five projections", "### 2: five projections", "### 10: five projections"
+    ]  # fmt: skip
+    assert "`dpskit benchmark a4`" in page and "](paper/table1/p.png)" in page
+    assert not any(one.lines[0].values for one in parts_in(tmp_path / "docs" / "paper" / "table1"))
+    with one_sentence(ValueError, "results"):
+        collect(tmp_path / "nothing", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_marked_tables_are_found_with_their_records(tmp_path):
+    shapes().save(tmp_path / "table1" / "1.json")
+    file, folder = table_of(tmp_path / "table1" / "1.json"), table_of(tmp_path / "table1")
+    text = (
+        f"Text.\n\n<!-- table of table1/1.json -->\n\n{file}\n\nMore.\n\n<!-- table of table1 -->\n{folder}\n\n| a |\n"
+    )
+    assert marked_tables(text) == [("table1/1.json", file), ("table1", folder)]
+
+
+def test_a_comparison_finds_its_lines():
+    found = shapes()
+    assert found.shapeless.alpha == 1.5e4 and found.line("Gaussian", chosen=False).alpha == 1e4
+    assert found.line("other") is None and found.reference.method == ML
+    assert structures().structures and not found.structures
+    assert structures().shapeless.means["rmsd"] == pytest.approx([6.0, 3.0])
