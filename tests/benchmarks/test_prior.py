@@ -128,6 +128,7 @@ def test_the_benchmark(prior, files, tmp_path):
     assert result.samples["CD"].one_nna > result.training["CD"].one_nna  # an untrained prior
     assert result.training["CD"].mmd < result.samples["CD"].mmd
     assert result.blurred["CD"].one_nna >= result.training["CD"].one_nna
+    assert set(result.thickness) == {"samples", "test", "blurred"} and min(result.thickness.values()) > 0
     assert min(result.nearest["samples"]) > max(result.nearest["redrawn"])
 
 
