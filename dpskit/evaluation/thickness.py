@@ -25,8 +25,7 @@ def thickness(clouds: Tensor, n_neighbours: int = 12) -> Tensor:
     -------
     Tensor
         (b,) in the unit of the clouds: the median over the points of the square root of the least eigenvalue of the
-        covariance of the neighbours. Of a plane 0, of independent normal points of standard deviation s it falls with
-        the distance between neighbours.
+        covariance of the neighbours; 0 for a plane.
 
     Raises
     ------
