@@ -17,7 +17,8 @@ def add(commands: Any) -> None:
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
     paper.add(kinds)
-    prior = add_command(kinds, "prior", _prior, "sample a prior, and print its row of the paper's Table 3")
+    text = "sample a prior, and print its row of the paper's Table 3"
+    prior = add_command(kinds, "table3", _prior, text, aliases=["prior"])
     prior.add_argument("prior", help="a shipped name, or a .safetensors file")
     prior.add_argument("--train", required=True, help="packed npz file of the training clouds")
     prior.add_argument("--test", required=True, help="packed npz file of the test clouds")
@@ -41,13 +42,23 @@ def add(commands: Any) -> None:
     prior.add_argument(
         "--record",
         help="file of JSON lines to add to; samples and a picture are kept beside it"
-        " (default: results/benchmark/prior-NAME.jsonl)",
+        " (default: results/table3/NAME.jsonl)",
     )
     speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
     speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
     speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
     speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
+    runtime = add_command(kinds, "runtime", _runtime, "seconds per sample under guidance, beside the paper's")
+    runtime.add_argument("--prior", action="append", default=[], help="a shipped name, or a .safetensors file")
+    runtime.add_argument(
+        "--network", action="append", default=[], choices=sorted(PRESETS), help="a preset with random weights"
+    )
+    runtime.add_argument("--n-samples", type=int, default=10, help="that run together")
+    runtime.add_argument("--n-points", type=int, default=1024, help="points of a sample, and of a view")
+    runtime.add_argument("--n-steps", type=int, default=40, help="steps of Algorithm 1")
+    runtime.add_argument("--device", default="cpu", help="cpu or cuda")
+    runtime.add_argument("--out", default="results/runtime", help="folder of results; added to")
     assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
     assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
     assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
@@ -83,7 +94,7 @@ def _prior(options: argparse.Namespace) -> None:
     settings = prior_benchmark.Settings(
         options.n_samples, options.n_points, options.n_steps, options.solver, options.seed, options.emd_clouds
     )
-    record = Path(options.record or f"results/benchmark/prior-{prior.name}.jsonl")
+    record = Path(options.record or f"results/table3/{prior.name}.jsonl")
     result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
     append_records(record, [asdict(result)])
     picture = record.with_name(f"{record.stem}-{settings.solver}.png")
@@ -98,6 +109,20 @@ def _speed(options: argparse.Namespace) -> None:
 
     presets = options.preset or list(PRESETS)
     print(speed_table(measure_speed(presets, options.n_points, options.batch, options.seconds)))
+
+
+def _runtime(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.runtime import load_runtimes, measure_runtime, runtime_table, save_runtime, untrained
+    from dpskit.priors.store import load_prior
+
+    named = [(load_prior(name), Path(name).stem) for name in options.prior]
+    priors = named + [(untrained(preset), f"{preset} (untrained)") for preset in options.network]
+    if not priors:
+        raise ValueError("--prior or --network must be given at least once.")
+    for prior, name in priors:
+        sizes = {"n_samples": options.n_samples, "n_points": options.n_points, "n_steps": options.n_steps}
+        save_runtime(measure_runtime(prior, name, device=options.device, **sizes), options.out)
+    print(runtime_table(load_runtimes(options.out)))
 
 
 def _assignment(options: argparse.Namespace) -> None:

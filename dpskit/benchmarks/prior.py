@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,6 +130,13 @@ def _redrawn(
     again = torch.stack([resample(known[k], settings.n_points, generator) for k in rows])
     again = orient(again, orientation, generator)
     return [pose_distance(cloud, parts[k], orientation=orientation) for cloud, k in zip(again, rows, strict=True)]
+
+
+def result_of(record: dict[str, Any]) -> PriorResult:
+    """The inverse of `dataclasses.asdict` for a result that was kept as JSON."""
+    metrics = ("samples", "training", "blurred")
+    parts = {name: {key: SetMetrics(**row) for key, row in record[name].items()} for name in metrics}
+    return PriorResult(**(record | parts | {"settings": Settings(**record["settings"])}))
 
 
 def prior_table(result: PriorResult) -> str:

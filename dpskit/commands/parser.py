@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -16,9 +16,9 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, *, aliases: Sequence[str] = ()
 ) -> argparse.ArgumentParser:
     """A new parser among `commands`, whose help shows the defaults and whose options are handed to `run`."""
-    parser = commands.add_parser(name, help=text, formatter_class=_HelpFormatter)
+    parser = commands.add_parser(name, help=text, formatter_class=_HelpFormatter, aliases=aliases)
     parser.set_defaults(run=run)
     return parser

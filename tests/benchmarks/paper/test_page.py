@@ -5,8 +5,10 @@ import pytest
 from dpskit.benchmarks.paper.collect import collect, marked_tables, paper_page, parts_in, table_of
 from dpskit.benchmarks.paper.page import part_table, summary_table, table_page
 from dpskit.benchmarks.paper.record import Line, TablePart
+from dpskit.benchmarks.runtime import Runtime, save_runtime
 from dpskit.cli import main
 from dpskit.experiments.methods import FLOOR, ML
+from dpskit.records import append_records
 
 
 def line(method, cd, alpha=None, chosen=False, **means):
@@ -89,6 +91,21 @@ def test_one_page_is_made_of_all_records_and_follows_from_them_alone(tmp_path, o
     with one_sentence(ValueError, "results"):
         collect(tmp_path / "nothing", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_the_page_has_table_3_and_the_runtime(tmp_path):
+    row = {"one_nna": 0.5, "coverage": 0.25, "mmd": 0.125}
+    metrics = {"CD": row, "EMD": row}
+    record = {"prior": "chairs", "digest": "x", "orientation": "upright", "settings": {"n_samples": 8}, "n_test": 8}
+    record |= dict.fromkeys(("samples", "training", "blurred"), metrics)
+    record |= {"nearest": {name: [0.1, 0.2] for name in ("samples", "test", "redrawn")}}
+    append_records(tmp_path / "results" / "table3" / "chairs.jsonl", [record | {"n_test": 4}, record])
+    runtime = Runtime("chairs", 8.35, 10, 1024, 6, 40, "cpu", 2, 2, 1.5, 1.25, 0.25, 5.0)
+    save_runtime(runtime, tmp_path / "results" / "runtime")
+    page = collect(tmp_path / "results", tmp_path / "docs").read_text()
+    assert "| prior chairs, algorithm1 | 50.00 | 50.00 | 25.00 | 25.00 | 12.50 | 12.50 |" in page
+    assert "8 test clouds" in page and "| paper: prior, ShapeNet-Chair | 78.34 |" in page
+    assert "| 3.00 | 5.00 | 24.0 |" in page
 
 
 def test_marked_tables_are_found_with_their_records(tmp_path):
