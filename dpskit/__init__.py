@@ -30,7 +30,7 @@ from dpskit.evaluation.spread import credible_radius
 from dpskit.evaluation.statistics import coordinates
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
-from dpskit.experiments.reconstruction import Reconstruction, reconstruct
+from dpskit.experiments.reconstruction import Reconstruction, reconstruct, reconstruct_without_prior
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.report import write_report
@@ -133,6 +133,7 @@ __all__ = [
     "read_poses",
     "read_structure",
     "reconstruct",
+    "reconstruct_without_prior",
     "resample",
     "rmsd_to_atoms",
     "rmsd_to_points",

@@ -77,7 +77,7 @@ def record_trajectories(
     prior: Prior,
     points: Tensor,
     *,
-    n_observed: Sequence[int] = (200, 400, 800, 1024),
+    sizes: Sequence[int] = (200, 400, 800, 1024),
     n_samples: int = 10,
     n_points: int = 1024,
     n_steps: int = 40,
@@ -85,8 +85,9 @@ def record_trajectories(
 ) -> list[Trajectory]:
     """Reconstruct `points` (n, 3) with the default guidance, and keep every assignment problem of one observation.
 
-    One run for each number of observed points, from five projections; one from a coarse structure of 30 points, and one
-    from a subunit of about a quarter of the points. A run of n_steps has 2 n_steps - 1 score evaluations.
+    One run for each of the `sizes`, numbers of observed points, from five projections; one from a coarse structure of
+    30 points, and one from a subunit of about a quarter of the points. A run of n_steps has 2 n_steps - 1 score
+    evaluations.
     """
     points = check_points("points", points)
 
@@ -99,7 +100,7 @@ def record_trajectories(
         return recorder.denoised
 
     found = []
-    for m in n_observed:
+    for m in sizes:
         data = Projections.observe(points, 5, m, seed)
         view, rotation = data.views[0], data.rotations[0]
         x = [project(cloud, rotation) for cloud in record(data)]

@@ -21,8 +21,8 @@ from dpskit.evaluation.calibration import (
     spread_against_error,
 )
 from dpskit.evaluation.distances import chamfer_distance
+from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
-from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
@@ -32,9 +32,11 @@ from dpskit.sampling.samples import load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
 
+SPARSE = Scenario("sparse", 5, 50, n_steps=20, reflections=True)
+
 
 @dataclass(frozen=True)
-class Setting:
+class CalibrationSetting:
     """Row 1 of the paper's Table 1 with a quarter of the points and half the steps, and beta = 1/t throughout.
 
     The first n_chosen targets, with chosen_samples each, choose alpha; n_samples are drawn for the others. The truths
@@ -42,11 +44,8 @@ class Setting:
     standard deviation 0.05 to 0.5 their spread to 1 %.
     """
 
+    scenario: Scenario = SPARSE
     n_points: int = 256
-    n_views: int = 5
-    n_observed: int = 50
-    n_steps: int = 20
-    cutoff: float = 0.0
     n_samples: int = 16
     n_chosen: int = 8
     chosen_samples: int = 8
@@ -62,7 +61,7 @@ def calibration_benchmark(
     prior: Prior,
     folder: str | Path,
     n_targets: int = 64,
-    setting: Setting | None = None,
+    setting: CalibrationSetting | None = None,
     alphas: Sequence[float] = ALPHAS,
 ) -> tuple[AlphaCalibration, dict[float, Trials]]:
     """Choose alpha on a few targets, and run the paper's alpha and that one on n_targets others.
@@ -72,7 +71,7 @@ def calibration_benchmark(
     """
     from dpskit.progress import tqdm
 
-    setting, folder, alphas = setting or Setting(), Path(folder), check_alphas(alphas)
+    setting, folder, alphas = setting or CalibrationSetting(), Path(folder), check_alphas(alphas)
     n_targets = check_integer("n_targets", n_targets, least=2)
     _same_setting(setting, folder)
     chosen = range(setting.n_chosen)
@@ -87,7 +86,7 @@ def calibration_benchmark(
     return found, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
 
 
-def draw_targets(prior: Prior, setting: Setting, count: int, path: Path) -> Tensor:
+def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Path) -> Tensor:
     """The first `count` of the unconditional samples (., n_points, 3), kept in `path`."""
     known = load_samples(path).points if path.exists() else []
     if len(known) < count:
@@ -128,19 +127,21 @@ def calibration_table(found: AlphaCalibration, trials: dict[float, Trials]) -> s
     return "\n\n".join([choice, found.message, report, note])
 
 
-def _run(prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, setting: Setting, folder: Path) -> None:
+def _run(
+    prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, setting: CalibrationSetting, folder: Path
+) -> None:
     path = _path(folder, alpha, k)
     if path.exists():
         return
-    data = Projections.observe(truth, setting.n_views, setting.n_observed, setting.seed + k, reflections=True)
+    data = setting.scenario.observe(truth, setting.seed + k)
     found = sample(
         prior,
         data,
         n_samples=n_samples,
         n_points=setting.n_points,
         guidance=DPS(alpha),
-        schedule=karras_schedule(setting.n_steps),
-        solver=Algorithm1(InverseTime(setting.cutoff)),
+        schedule=karras_schedule(setting.scenario.n_steps),
+        solver=Algorithm1(InverseTime(setting.scenario.cutoff)),
         seed=setting.seed + k,
         progress=False,
     )
@@ -156,7 +157,7 @@ def _path(folder: Path, alpha: float, k: int) -> Path:
     return folder / f"alpha_{alpha:g}" / f"target_{k:03d}.npz"
 
 
-def _same_setting(setting: Setting, folder: Path) -> None:
+def _same_setting(setting: CalibrationSetting, folder: Path) -> None:
     path, wanted = folder / "setting.json", json.dumps(asdict(setting), indent=1)
     if not path.exists():
         with replacing(path) as temporary:

@@ -91,7 +91,7 @@ def _prior(options: argparse.Namespace) -> None:
     from dpskit.records import append_records
 
     prior = load_prior(options.prior)
-    settings = prior_benchmark.Settings(
+    settings = prior_benchmark.SampleSettings(
         options.n_samples, options.n_points, options.n_steps, options.solver, options.seed, options.emd_clouds
     )
     record = Path(options.record or f"results/table3/{prior.name}.jsonl")

@@ -17,7 +17,7 @@ from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.nearest import describe_nearest, nearest_distances, pose_distance
 from dpskit.evaluation.sets import SetMetrics, distance_matrix, set_metrics
 from dpskit.evaluation.thickness import thickness
-from dpskit.experiments.prior_samples import T_MAX, Settings, draw_samples, weights_digest
+from dpskit.experiments.prior_samples import T_MAX, SampleSettings, draw_samples, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.training.augment import orient
 from dpskit.training.data import draw_probability
@@ -45,7 +45,7 @@ class PriorResult:
     prior: str
     digest: str
     orientation: str
-    settings: Settings
+    settings: SampleSettings
     n_test: int
     samples: dict[str, SetMetrics]
     training: dict[str, SetMetrics]
@@ -77,7 +77,7 @@ def random_set(
 
 
 def benchmark_prior(
-    prior: DiffusionPrior, train: str | Path, test: str | Path, settings: Settings, folder: str | Path
+    prior: DiffusionPrior, train: str | Path, test: str | Path, settings: SampleSettings, folder: str | Path
 ) -> tuple[PriorResult, Tensor]:
     """Sample the prior, and compare with the clouds of two packed npz files; returns the samples too.
 
@@ -123,7 +123,7 @@ def benchmark_prior(
 
 
 def _redrawn(
-    known: list[Tensor], parts: list[Tensor], settings: Settings, orientation: str, generator: torch.Generator
+    known: list[Tensor], parts: list[Tensor], settings: SampleSettings, orientation: str, generator: torch.Generator
 ) -> list[float]:
     """The distance of ten training clouds from other points of the same clouds in another pose."""
     rows = torch.randperm(len(known), generator=generator)[:10].tolist()
@@ -136,7 +136,7 @@ def result_of(record: dict[str, Any]) -> PriorResult:
     """The inverse of `dataclasses.asdict` for a result that was kept as JSON."""
     metrics = ("samples", "training", "blurred")
     parts = {name: {key: SetMetrics(**row) for key, row in record[name].items()} for name in metrics}
-    return PriorResult(**(record | parts | {"settings": Settings(**record["settings"])}))
+    return PriorResult(**(record | parts | {"settings": SampleSettings(**record["settings"])}))
 
 
 def prior_table(result: PriorResult) -> str:

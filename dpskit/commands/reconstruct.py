@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dpskit.commands.parser import add_command
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dpskit.cloud import Frame
     from dpskit.data.coarse_grain import CoarseGrainedStructure
     from dpskit.data.observations import Observations
     from dpskit.experiments.reconstruction import Reconstruction
@@ -65,57 +67,67 @@ def run(options: argparse.Namespace) -> None:
 
 def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> None:
     """The work, with everything saved as soon as it is there, and before anything is said about it."""
-    from dpskit.cloud import Frame
     from dpskit.data.check_views import check_views
-    from dpskit.data.coarse_grain import coarse_grain
-    from dpskit.data.observation_file import read_observations, write_observations
-    from dpskit.data.structures import read_structure
-    from dpskit.experiments.reconstruction import reconstruct, simulate
-    from dpskit.export.density import check_resolution
     from dpskit.export.report import write_report
 
-    structure = model = None
-    if options.source.endswith(".toml"):
-        data = read_observations(options.source)
-        check_resolution(options.resolution, MARGIN * 2 * data.frame().scale)
-    else:
-        structure = read_structure(options.source)
-        check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)
-        print(structure)
-        model = coarse_grain(structure.atoms, options.n_points)
-        points = model.frame.to_physical(model.points)
-        subunit = structure.chain_points(points, options.chains) if options.chains else None
-        counts = {"n_views": options.views, "view_points": options.view_points, "coarse_points": options.coarse_points}
-        counts = {name: value for name, value in counts.items() if value is not None}
-        data = simulate(model, **counts, subunit=subunit, seed=options.seed)
-        write_observations(data, folder / "observations.toml")
+    data, model, atoms = _observations(options, folder)
     warnings = check_views(data)
     for warning in warnings:
         print(f"warning: {warning}")
     _say_subunit(data, options.n_points)
-    frame = model.frame if model else data.frame()
+    frame = data.frame() if model is None else model.frame
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
-    for name, chosen in {"samples": prior, **({"ml": None} if options.ml else {})}.items():
-        found = reconstruct(
-            data,
-            chosen,
-            frame=frame,
-            n_samples=options.n_samples,
-            n_points=options.n_points,
-            n_steps=options.n_steps,
-            alpha=options.alpha,
-            seed=options.seed,
-        )
-        paths = found.save(folder, name=name, resolution=options.resolution)
-        print(f"{name}: mean energy x 1,000: {1000 * float(found.samples.energy.mean()):.3f}")
-        if structure is not None:
-            print(f"{name}: {_score(found, model, structure.atoms)}")
+    for name, result in _results(options, prior, data, frame):
+        paths = result.save(folder, name=name, resolution=options.resolution)
+        print(f"{name}: mean energy x 1,000: {1000 * float(result.samples.energy.mean()):.3f}")
+        if model is not None:
+            print(f"{name}: {_score(result, model, atoms)}")
         likelihood, report = data.likelihood(frame), folder / f"{name}.html"
-        residuals = (2 * likelihood.energies(found.samples.points)).sqrt().mean(dim=0) * frame.scale
+        residuals = (2 * likelihood.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale
         print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
-        write_report(found.samples, likelihood, report, frame=frame, warnings=warnings)
+        write_report(result.samples, likelihood, report, frame=frame, warnings=warnings)
         print(*paths, report, sep="\n")
+
+
+def _observations(
+    options: argparse.Namespace, folder: Path
+) -> tuple[Observations, CoarseGrainedStructure | None, Tensor | None]:
+    """Those of a file; or simulated ones, which are written to the folder, with the points and atoms of their truth."""
+    from dpskit.cloud import Frame
+    from dpskit.data.coarse_grain import coarse_grain
+    from dpskit.data.observation_file import read_observations, write_observations
+    from dpskit.data.structures import read_structure
+    from dpskit.experiments.reconstruction import simulate
+    from dpskit.export.density import check_resolution
+
+    if options.source.endswith(".toml"):
+        data = read_observations(options.source)
+        check_resolution(options.resolution, MARGIN * 2 * data.frame().scale)
+        return data, None, None
+    structure = read_structure(options.source)
+    check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)
+    print(structure)
+    model = coarse_grain(structure.atoms, options.n_points)
+    points = model.frame.to_physical(model.points)
+    subunit = structure.chain_points(points, options.chains) if options.chains else None
+    counts = {"n_views": options.views, "n_points": options.view_points, "coarse_points": options.coarse_points}
+    counts = {name: value for name, value in counts.items() if value is not None}
+    data = simulate(model, **counts, subunit=subunit, seed=options.seed)
+    write_observations(data, folder / "observations.toml")
+    return data, model, structure.atoms
+
+
+def _results(
+    options: argparse.Namespace, prior: Prior, data: Observations, frame: Frame
+) -> Iterator[tuple[str, Reconstruction]]:
+    """The ensemble of DPS, and that of maximum likelihood if it is asked for, by the names of their files."""
+    from dpskit.experiments.reconstruction import reconstruct, reconstruct_without_prior
+
+    counts = {"n_samples": options.n_samples, "n_points": options.n_points, "seed": options.seed}
+    yield "samples", reconstruct(prior, data, frame=frame, n_steps=options.n_steps, alpha=options.alpha, **counts)
+    if options.ml:
+        yield "ml", reconstruct_without_prior(data, frame=frame, **counts)
 
 
 def _say_subunit(data: Observations, n_points: int) -> None:
@@ -128,11 +140,11 @@ def _say_subunit(data: Observations, n_points: int) -> None:
         print("dpskit: the subunit is the whole model, so that nothing is left to reconstruct.", file=sys.stderr)
 
 
-def _score(found: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> str:
+def _score(result: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> str:
     """The deviation in words, or why there is none: the samples are saved, whatever happens here."""
     from dpskit.experiments.reconstruction import deviation
 
     try:
-        return str(deviation(found, model, atoms))
+        return str(deviation(result, model, atoms))
     except Exception as error:
         return f"saved, but could not be scored ({error})"

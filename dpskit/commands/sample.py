@@ -22,10 +22,10 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     from dpskit import karras_schedule, load_prior, sample
     from dpskit.claim import claim
-    from dpskit.experiments.prior_samples import T_MAX, Settings
+    from dpskit.experiments.prior_samples import T_MAX, SampleSettings
 
     prior = load_prior(options.prior)
-    settings = Settings(options.n_samples, options.n_points, options.n_steps, seed=options.seed)
+    settings = SampleSettings(options.n_samples, options.n_points, options.n_steps, seed=options.seed)
     with claim(options.out, 12 * settings.n_samples * settings.n_points) as out:
         samples = sample(
             prior,

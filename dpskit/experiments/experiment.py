@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_integer, check_number
+from dpskit.checks import check_integer
 from dpskit.cloud import random_rotations, resample
 from dpskit.data.examples import Example, list_examples, load_example
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.evaluation.scores import Scores, score
 from dpskit.evaluation.spread import point_spread
+from dpskit.experiments.scenarios import Observed, Scenario
 from dpskit.likelihoods.coarse import CoarseGrained
-from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianPrior
@@ -28,55 +28,51 @@ from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1, Info
 
-SCENARIOS: dict[str, tuple[str, ...]] = {
-    "projections": ("views",),
-    "projections + coarse": ("views", "coarse"),
-    "projections + subunit": ("views", "part"),
-    "everything": ("views", "coarse", "part"),
-    "coarse": ("coarse",),
-    "subunit": ("part",),
-    "prior alone": (),
-}
-"""What is observed; "prior alone" samples without data."""
-
-COARSE_POINTS = 30  # as in the paper's Table 1
 NO_SHAPE = "Gaussian (no shape)"
+
+CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, reflections=True)
+"""Row 1 of the paper's Tables 1 and 4."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person turns. The names of prior, target and scenario are those of `list_priors` (or "Gaussian (no
-    shape)"), `list_examples` and `SCENARIOS`.
+    """User-adjustable settings of one reconstruction.
 
-    alpha: of DPS. cutoff: beta(t) = 1/t above it; below it 0, or 1 without data. n_observed: points per projection.
-    seed: of the target's orientation, of the data and of the samples. The defaults are row 1 of the paper's Table 4, at
-    512 points.
+    Parameters
+    ----------
+    prior
+        A name of `list_priors`, or "Gaussian (no shape)".
+    target
+        A name of `list_examples`.
+    scenario
+        What is observed of the target, and how it is reconstructed (default: row 1 of the paper's Table 4). Whether its
+        orientations include reflections follows from the target.
+    n_points
+        Points of the reconstruction, and of the target.
+    n_samples
+        Samples drawn together.
+    seed
+        Of the target's orientation, of the data and of the samples.
     """
 
     prior: str = "chairs"
     target: str = "chair"
-    scenario: str = "projections"
-    alpha: float = 10_000.0
-    cutoff: float = 0.15
-    n_steps: int = 40
-    n_views: int = 5
-    n_observed: int = 200
+    scenario: Scenario = CHAIRS
     n_points: int = 512
     n_samples: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("scenario", self.scenario, SCENARIOS)
-        check_number("alpha", self.alpha, least=0.0)
-        check_number("cutoff", self.cutoff, least=0.0)
-        for name in ("n_steps", "n_views", "n_observed", "n_points", "n_samples"):
+        if not isinstance(self.scenario, Scenario):
+            raise TypeError(f"scenario must be a Scenario, got {self.scenario!r}.")
+        for name in ("n_points", "n_samples"):
             check_integer(name, getattr(self, name))
         check_integer("seed", self.seed, least=0)
 
 
 @dataclass(frozen=True, eq=False)
-class Progress:
-    """One step in numbers, each (s,): the energy E of the denoised clouds, their residual sqrt(2 E), which is the root
+class StepScores:
+    """Scores of one step, each (s,): the energy E of the denoised clouds, their residual sqrt(2 E), which is the root
     mean square distance of matched points, and their Chamfer distance to the truth. In the cube; E and residual are
     None without data."""
 
@@ -105,7 +101,7 @@ class Experiment:
     target: Example
     turn: Tensor
     truth: Tensor
-    data: Projections | CoarseGrained | Subunit | Joint | None
+    data: Observed | None
 
     @staticmethod
     def of(
@@ -117,10 +113,10 @@ class Experiment:
         priors, targets = priors or {}, targets or {}
         prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
         target = targets.get(settings.target) or load_example(settings.target)
-        reflections = target.atoms is None
-        turn = random_rotations(1, settings.seed, reflections=reflections)[0]
+        scenario = replace(settings.scenario, reflections=target.atoms is None)
+        turn = random_rotations(1, settings.seed, reflections=scenario.reflections)[0]
         truth = resample(target.points, settings.n_points, settings.seed) @ turn
-        return Experiment(settings, prior, target, turn, truth, _observe(settings, truth, reflections))
+        return Experiment(settings, prior, target, turn, truth, scenario.observe(truth, settings.seed))
 
     @property
     def parts(self) -> list[Projections | CoarseGrained | Subunit]:
@@ -150,10 +146,10 @@ class Experiment:
         s = self.settings
         return self.t_max * NoiseSource(s.seed, range(s.n_samples), (s.n_points, 3)).draw(0)
 
-    def progress(self, info: Info) -> Progress:
-        """How far a step has come."""
+    def step_scores(self, info: Info) -> StepScores:
+        """The scores of the denoised clouds of a step."""
         distance = chamfer_distance(info.denoised, self.truth)
-        return Progress(info.energy, None if info.energy is None else (2 * info.energy).sqrt(), distance)
+        return StepScores(info.energy, None if info.energy is None else (2 * info.energy).sqrt(), distance)
 
     def score(self, points: Tensor) -> Scores:
         """Of clouds (s, n, 3) against the truth and the data, in angstrom too if the target has a physical size."""
@@ -188,14 +184,15 @@ class Experiment:
 def run_experiment(experiment: Experiment) -> Iterator[Info]:
     """Algorithm 1 with DPS, one `Info` per step: what panels and sweeps run unless they are given another function."""
     s, data = experiment.settings, experiment.data
-    noise = InverseTime(s.cutoff, below=0.0 if data is not None else 1.0)
+    scenario = s.scenario
+    noise = InverseTime(scenario.cutoff, below=0.0 if data is not None else 1.0)
     return iterate(
         experiment.prior,
         data,
         n_samples=s.n_samples,
         n_points=s.n_points,
-        schedule=karras_schedule(s.n_steps, t_max=experiment.t_max),
-        guidance=DPS(s.alpha),
+        schedule=karras_schedule(scenario.n_steps, t_max=experiment.t_max),
+        guidance=DPS(scenario.alpha),
         solver=Algorithm1(noise),
         seed=s.seed,
     )
@@ -214,19 +211,3 @@ def target_names() -> list[str]:
 @cache
 def _shipped_prior(name: str) -> Prior:
     return GaussianPrior(0.0, 0.4) if name == NO_SHAPE else load_prior(name)
-
-
-def _observe(
-    settings: Settings, truth: Tensor, reflections: bool
-) -> Projections | CoarseGrained | Subunit | Joint | None:
-    s, seen = settings, SCENARIOS[settings.scenario]
-    parts: list[Projections | CoarseGrained | Subunit] = []
-    if "views" in seen:
-        parts.append(Projections.observe(truth, s.n_views, s.n_observed, s.seed, reflections=reflections))
-    if "coarse" in seen:
-        parts.append(CoarseGrained.observe(truth, min(COARSE_POINTS, s.n_points), s.seed))
-    if "part" in seen:
-        parts.append(Subunit.observe(truth, max(1, s.n_points // 4), s.seed))
-    if not parts:
-        return None
-    return parts[0] if len(parts) == 1 else Joint(parts)

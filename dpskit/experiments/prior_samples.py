@@ -25,7 +25,7 @@ T_MAX = 80.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class SampleSettings:
     """Of the samples: how many, of how many points, in how many steps from t = 80, by which solver, by which seed.
 
     The seed also draws the rotations and points of the reference sets. emd_clouds: how many of each set, the first
@@ -58,7 +58,7 @@ class Settings:
 
 
 def draw_samples(
-    prior: DiffusionPrior, settings: Settings, folder: str | Path, *, batch_size: int | None = None
+    prior: DiffusionPrior, settings: SampleSettings, folder: str | Path, *, batch_size: int | None = None
 ) -> tuple[Tensor, Path]:
     """Unconditional samples (s, n, 3), and the file in `folder` that keeps them, named by weights and settings.
 

@@ -1,8 +1,10 @@
-"""From observations in angstrom to an ensemble in angstrom: the whole way, as `dpskit reconstruct` goes it."""
+"""End-to-end reconstruction, from observations in angstrom to models in angstrom; used by `dpskit reconstruct`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,12 +15,11 @@ from dpskit.cloud import Frame, random_rotations
 from dpskit.data.coarse_grain import CoarseGrainedStructure
 from dpskit.data.observations import Observations
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
+from dpskit.experiments.scenarios import Scenario
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
-from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
@@ -77,8 +78,8 @@ def default_alpha(observations: Observations) -> float:
 
 
 def reconstruct(
+    prior: Prior,
     observations: Observations,
-    prior: Prior | None,
     *,
     frame: Frame | None = None,
     n_samples: int = 10,
@@ -88,32 +89,66 @@ def reconstruct(
     seed: int = 0,
     progress: bool = True,
 ) -> Reconstruction:
-    """Posterior samples by DPS, or with prior None maximum likelihood, in the coordinate system of the observations.
+    """Posterior samples by DPS, in the coordinate system of the observations.
 
-    frame: where the cube lies (default: from the data alone, `Observations.frame`). alpha: default `default_alpha`. The
-    object is turned at random (by the seed) before, and back afterwards, because priors know no upright and nothing may
-    be given away by the axes of a file. Raises ValueError for a subunit of more points than n_points.
+    Parameters
+    ----------
+    prior
+        Anything with `denoise`.
+    observations
+        What was measured, in angstrom.
+    frame
+        Where the cube lies (default: from the data alone, `Observations.frame`).
+    n_samples, n_points, n_steps, seed, progress
+        As for `sample`, from t = 1.
+    alpha
+        Of `DPS` (default: `default_alpha`).
+
+    Returns
+    -------
+    Reconstruction
+        The samples and their frame.
+
+    Raises
+    ------
+    ValueError
+        For bad settings, and for a subunit of more points than n_points.
+
+    Notes
+    -----
+    The object is turned at random (by the seed) before, and back afterwards, because priors know no upright and nothing
+    may be given away by the axes of a file.
     """
+    guidance = DPS(default_alpha(observations) if alpha is None else alpha)
+    schedule = karras_schedule(n_steps)
+    method = partial(sample, prior, guidance=guidance, schedule=schedule, n_samples=n_samples, progress=progress)
+    return _in_the_cube(method, observations, frame, n_points, seed)
+
+
+def reconstruct_without_prior(
+    observations: Observations,
+    *,
+    frame: Frame | None = None,
+    n_samples: int = 10,
+    n_points: int = 1024,
+    seed: int = 0,
+    progress: bool = True,
+) -> Reconstruction:
+    """`reconstruct` by maximum likelihood, the paper's baseline; the arguments have the same meaning."""
+    method = partial(maximum_likelihood, n_samples=n_samples, progress=progress)
+    return _in_the_cube(method, observations, frame, n_points, seed)
+
+
+def _in_the_cube(
+    method: Callable[..., Samples], observations: Observations, frame: Frame | None, n_points: int, seed: int
+) -> Reconstruction:
+    """Run a method on the data in the cube, randomly turned, and turn its samples back."""
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
     frame = frame or observations.frame()
     turn = random_rotations(1, seed)[0]
-    data = observations.likelihood(frame, turn)
-    if prior is None:
-        samples = maximum_likelihood(data, n_samples=n_samples, n_points=n_points, seed=seed, progress=progress)
-    else:
-        guidance = DPS(default_alpha(observations) if alpha is None else alpha)
-        samples = sample(
-            prior,
-            data,
-            n_samples=n_samples,
-            n_points=n_points,
-            schedule=karras_schedule(n_steps),
-            guidance=guidance,
-            seed=seed,
-            progress=progress,
-        )
+    samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
     return Reconstruction(replace(samples, points=samples.points @ turn.T, settings=settings), frame)
 
@@ -122,25 +157,18 @@ def simulate(
     model: CoarseGrainedStructure,
     *,
     n_views: int = 4,
-    view_points: int = 1024,
+    n_points: int = 1024,
     coarse_points: int = 0,
     subunit: Tensor | None = None,
     seed: int = 0,
 ) -> Observations:
     """What would be seen of a known structure, in angstrom, as in the paper's experiments.
 
-    n_views projections of view_points points each from random orientations; with coarse_points a low-resolution
+    n_views projections of n_points points each from random orientations; with coarse_points a low-resolution
     structure of so many points; with subunit (l, 3), in angstrom, a known part, such as `Structure.chain_points`.
     """
-    n_views, coarse_points = (
-        check_integer("n_views", n_views, least=0),
-        check_integer("coarse_points", coarse_points, 0),
-    )
-    parts: list[Projections | CoarseGrained | Subunit] = []
-    if n_views:
-        parts.append(Projections.observe(model.points, n_views, view_points, seed))
-    if coarse_points:
-        parts.append(CoarseGrained.observe(model.points, coarse_points, seed))
+    data = Scenario("simulated", n_views, n_points, coarse_points).observe(model.points, seed)
+    parts = [] if data is None else list(getattr(data, "parts", [data]))
     if subunit is not None:
         parts.append(Subunit(model.frame.to_cube(check_points("subunit", subunit))))
     return Observations.of(Joint(parts), model.frame)
@@ -162,12 +190,12 @@ class Deviation:
         )
 
 
-def deviation(found: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> Deviation:
+def deviation(reconstruction: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> Deviation:
     """How far an ensemble is from the truth, as the paper measures it: radius of gyration matched, then superposed.
 
     model: the coarse-grained points of the truth, `atoms` (N, 3) its atoms in angstrom.
     """
     truth = model.frame.to_physical(model.points)
-    moved = overlay(found.coordinates, truth)
+    moved = overlay(reconstruction.coordinates, truth)
     floor = float(rmsd_to_atoms(truth, atoms))
     return Deviation(rmsd_to_points(moved, truth).tolist(), rmsd_to_atoms(moved, atoms).tolist(), floor)

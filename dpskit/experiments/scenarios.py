@@ -7,14 +7,26 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_number
+from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.observation import check_sigma, noisy
 from dpskit.likelihoods.projection import Projections, project
-from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.subunit import Subunit
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "projections": ("views",),
+    "projections + coarse": ("views", "coarse"),
+    "projections + subunit": ("views", "subunit"),
+    "everything": ("views", "coarse", "subunit"),
+    "coarse": ("coarse",),
+    "subunit": ("subunit",),
+    "prior alone": (),
+}
+"""What a scenario may observe; "prior alone" samples without data."""
+
+Observed = Projections | CoarseGrained | Subunit | Joint
 
 
 @dataclass(frozen=True)
@@ -55,14 +67,33 @@ class Scenario:
     anew: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("n_views", "n_points", "coarse_points", "subunit_points"):
+        for name in ("n_views", "coarse_points", "subunit_points"):
             check_integer(name, getattr(self, name), least=0)
         check_integer("n_steps", self.n_steps)
         for name in ("alpha", "cutoff"):
             check_number(name, getattr(self, name), least=0.0)
         check_sigma(self.sigma)
-        if not ((self.n_views and self.n_points) or self.coarse_points or self.subunit_points):
-            raise ValueError(f"a scenario must observe something: views, a coarse structure or a part; got {self!r}.")
+        check_integer("n_points", self.n_points, least=1 if self.n_views else 0)
+
+    @property
+    def kind(self) -> str:
+        """The name in KINDS of what is observed."""
+        counts = {"views": self.n_views, "coarse": self.coarse_points, "subunit": self.subunit_points}
+        seen = tuple(name for name, count in counts.items() if count)
+        return next(kind for kind, parts in KINDS.items() if parts == seen)
+
+    def of_kind(self, kind: str, n_points: int) -> Scenario:
+        """The same, but with what a `kind` of KINDS observes of an object of n_points.
+
+        What is missing here is added: five projections, 30 coarse points, or a quarter of the points as a known part.
+        """
+        seen = KINDS[check_choice("scenario", kind, KINDS)]
+        return replace(
+            self,
+            n_views=(self.n_views or 5) if "views" in seen else 0,
+            coarse_points=(self.coarse_points or 30) if "coarse" in seen else 0,
+            subunit_points=(self.subunit_points or max(1, n_points // 4)) if "subunit" in seen else 0,
+        )
 
     def redrawn(self, sigma: float | None) -> Scenario:
         """The realistic twin under a name of its own: every view shows other points, with noise `sigma`."""
@@ -77,8 +108,8 @@ class Scenario:
         scale: float = 1.0,
         draw: Callable[[int], Tensor] | None = None,
         part: Tensor | None = None,
-    ) -> Likelihood:
-        """The data of one object.
+    ) -> Observed | None:
+        """The data of one object; None if nothing is observed.
 
         Parameters
         ----------
@@ -99,15 +130,15 @@ class Scenario:
         ValueError
             With `anew` and without `draw`.
         """
-        parts: list[Likelihood] = []
+        parts: list[Projections | CoarseGrained | Subunit] = []
         if self.n_views:
             parts.append(self._views(points, seed, scale, draw))
         if self.coarse_points:
-            parts.append(CoarseGrained.observe(points, self.coarse_points, seed))
+            parts.append(CoarseGrained.observe(points, min(self.coarse_points, len(points)), seed))
         if self.subunit_points:
-            known = Subunit.observe(points, self.subunit_points, seed) if part is None else Subunit(part)
-            parts.append(known)
-        return parts[0] if len(parts) == 1 else Joint(parts)
+            size = min(self.subunit_points, len(points))
+            parts.append(Subunit.observe(points, size, seed) if part is None else Subunit(part))
+        return Joint(parts) if len(parts) > 1 else parts[0] if parts else None
 
     def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:
         sigma = None if self.sigma is None else self.sigma / scale

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dpskit.checks import check_choice
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
+from dpskit.experiments.scenarios import Scenario
 from dpskit.records import append_records, read_records
 from dpskit.sampling.solvers import Info
 
@@ -31,7 +32,8 @@ def grid(settings: Settings, alphas: Sequence[float], cutoffs: Sequence[float], 
     """`settings` with every combination of alpha, cutoff and number of steps; all data are the same, since the seed
     is."""
     combinations = itertools.product(steps, cutoffs, alphas)
-    return [replace(settings, alpha=float(a), cutoff=float(c), n_steps=n) for n, c, a in combinations]
+    scenarios = (replace(settings.scenario, alpha=float(a), cutoff=float(c), n_steps=n) for n, c, a in combinations)
+    return [replace(settings, scenario=scenario) for scenario in scenarios]
 
 
 def sweep(
@@ -67,7 +69,9 @@ def load_outcomes(record: str | Path) -> list[Outcome]:
     found = []
     for fields in read_records(record):
         try:
-            found.append(Outcome(**(fields | {"settings": Settings(**fields["settings"])})))
+            one = fields["settings"]
+            settings = Settings(**(one | {"scenario": Scenario(**one["scenario"])}))
+            found.append(Outcome(**(fields | {"settings": settings})))
         except (ValueError, TypeError, KeyError):
             continue
     return found

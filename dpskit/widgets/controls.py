@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
 
-from dpskit.experiments.experiment import SCENARIOS, Settings
+from dpskit.experiments.experiment import Settings
+from dpskit.experiments.scenarios import KINDS
 
 ALPHAS = (0, 100, 200, 500, 1_000, 2_000, 4_000, 5_000, 7_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
 POINTS = (128, 256, 512, 1024)
@@ -17,40 +18,41 @@ LABEL = {"description_width": "104px"}
 
 
 class Controls:
-    """One widget per field of `Settings`, in a column, with labels of one width."""
+    """One widget per field of `Settings` and of its scenario, in a column, with labels of one width."""
 
     def __init__(self, settings: Settings, priors: Sequence[str], targets: Sequence[str]) -> None:
         self.defaults = settings
+        values = self.values = _values(settings)
         style = {"style": LABEL, "layout": WIDE, "continuous_update": False}
         choice = {"style": LABEL, "layout": WIDE}
         counted = {
             "n_steps": ("steps", 5, 100, 5),
             "n_views": ("projections", 1, 10, 1),
-            "n_observed": ("points in each", 50, 1000, 50),
+            "view_points": ("points in each", 50, 1000, 50),
             "n_samples": ("samples", 1, 10, 1),
             "seed": ("seed", 0, 50, 1),
         }
         sliders = {
             name: widgets.IntSlider(value, min(low, value), max(high, value), step, description=label, **style)
             for name, (label, low, high, step) in counted.items()
-            for value in [getattr(settings, name)]
+            for value in [values[name]]
         }
-        alphas = [(f"{alpha:,}", float(alpha)) for alpha in sorted({*ALPHAS, settings.alpha})]
+        alphas = [(f"{alpha:,}", float(alpha)) for alpha in sorted({*ALPHAS, values["alpha"]})]
         points = [(f"{n:,}", n) for n in sorted({*POINTS, settings.n_points})]
         self.widgets: dict[str, widgets.Widget] = {
             "prior": widgets.Dropdown(options=priors, value=settings.prior, description="prior", **choice),
             "target": widgets.Dropdown(options=targets, value=settings.target, description="target", **choice),
             "scenario": widgets.Dropdown(
-                options=list(SCENARIOS), value=settings.scenario, description="measured", **choice
+                options=list(KINDS), value=values["scenario"], description="measured", **choice
             ),
             "n_views": sliders["n_views"],
-            "n_observed": sliders["n_observed"],
+            "view_points": sliders["view_points"],
             "n_points": widgets.SelectionSlider(
                 options=points, value=settings.n_points, description="model points", **style
             ),
-            "alpha": widgets.SelectionSlider(options=alphas, value=settings.alpha, description="pull α", **style),
+            "alpha": widgets.SelectionSlider(options=alphas, value=values["alpha"], description="pull α", **style),
             "cutoff": widgets.FloatSlider(
-                settings.cutoff, min=0.0, max=1.0, step=0.05, description="noise until t =", **style
+                values["cutoff"], min=0.0, max=1.0, step=0.05, description="noise until t =", **style
             ),
             "n_steps": sliders["n_steps"],
             "n_samples": sliders["n_samples"],
@@ -58,13 +60,23 @@ class Controls:
         }
         for name, text in TOOLTIPS.items():
             self.widgets[name].tooltip = text
-        assert set(self.widgets) == {field.name for field in fields(Settings)}
+        assert set(self.widgets) == set(values)
         self._quiet = False
 
     @property
     def settings(self) -> Settings:
         """What the controls say now."""
-        return Settings(**{name: widget.value for name, widget in self.widgets.items()})
+        values = {name: widget.value for name, widget in self.widgets.items()}
+        scenario = replace(
+            self.defaults.scenario,
+            n_views=values["n_views"],
+            n_points=values["view_points"],
+            alpha=values["alpha"],
+            cutoff=values["cutoff"],
+            n_steps=values["n_steps"],
+        ).of_kind(values["scenario"], values["n_points"])
+        others = {name: values[name] for name in ("prior", "target", "n_points", "n_samples", "seed")}
+        return Settings(**others, scenario=scenario)
 
     def on_change(self, act: Callable[[], None]) -> None:
         """Call `act` when a person has changed a control."""
@@ -81,7 +93,7 @@ class Controls:
         self._quiet = True
         try:
             for name, widget in self.widgets.items():
-                widget.value = getattr(self.defaults, name)
+                widget.value = self.values[name]
         finally:
             self._quiet = False
 
@@ -90,12 +102,30 @@ class Controls:
         return widgets.VBox(list(self.widgets.values()))
 
 
+def _values(settings: Settings) -> dict[str, Any]:
+    """What each control shows for the settings."""
+    s, seen = settings, settings.scenario
+    return {
+        "prior": s.prior,
+        "target": s.target,
+        "scenario": seen.kind,
+        "n_views": seen.n_views or seen.of_kind("projections", s.n_points).n_views,
+        "view_points": seen.n_points,
+        "n_points": s.n_points,
+        "alpha": seen.alpha,
+        "cutoff": seen.cutoff,
+        "n_steps": seen.n_steps,
+        "n_samples": s.n_samples,
+        "seed": s.seed,
+    }
+
+
 TOOLTIPS = {
     "prior": "what is known of such objects before any measurement",
     "target": "the object to reconstruct; it is turned at random, by the seed",
     "scenario": "what is observed of the target",
     "n_views": "number of projections, from known random directions",
-    "n_observed": "observed points in each projection",
+    "view_points": "observed points in each projection",
     "n_points": "points of the reconstruction",
     "alpha": "strength of the pull towards the data; 0: none. Quoted for 1,024 points",
     "cutoff": "noise is injected while t is above it; 0: to the end, 1: never",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from plotly.subplots import make_subplots
 
-from dpskit.experiments.experiment import Progress
+from dpskit.experiments.experiment import StepScores
 from dpskit.plots.colours import SAMPLE_COLOURS
 from dpskit.widgets.live_figure import LiveFigure
 
@@ -21,7 +21,7 @@ class Curves:
     residual: list[float] = field(default_factory=list)
     distance: list[float] = field(default_factory=list)
 
-    def add(self, progress: Progress) -> None:
+    def add(self, progress: StepScores) -> None:
         """Append a step; steps without data leave the first two curves empty."""
         if progress.energy is not None:
             self.energy.append(1000 * float(progress.energy.mean()))

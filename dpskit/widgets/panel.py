@@ -137,12 +137,13 @@ class Panel:
         settings = self.controls.settings
         with self.runner.lock:
             self.report = None
-            self._started, self._running_steps, self._n_steps = time.monotonic() + delay, True, settings.n_steps
+            self._started, self._running_steps = time.monotonic() + delay, True
+            self._n_steps = settings.scenario.n_steps
             self.steps.clear()
             self.results.clear()
             self._buttons(running=True)
             self._say("Preparing the data …")
-            self.progress.value, self.progress.max = 0, settings.n_steps
+            self.progress.value, self.progress.max = 0, settings.scenario.n_steps
             self.runner.start(lambda: self._job(settings), delay)
 
     def _preview(self, delay: float = 0.0) -> None:

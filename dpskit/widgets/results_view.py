@@ -40,9 +40,9 @@ class ResultsView:
         colours = [None, None, None, 2 * report.spread / (widest or 1.0) - 1]
         clouds = [None if cloud is None else upright(cloud) for cloud in clouds]
         self.view.show(clouds, titles=titles, colours=colours)
-        s = experiment.settings
-        about = f"{s.target}, prior {s.prior}, {s.scenario}, α {s.alpha:,.0f}, noise until t = {s.cutoff:g}, "
-        about += f"{s.n_steps} steps, seed {s.seed}"
+        s, seen = experiment.settings, experiment.settings.scenario
+        about = f"{s.target}, prior {s.prior}, {seen.kind}, α {seen.alpha:,.0f}, noise until t = {seen.cutoff:g}, "
+        about += f"{seen.n_steps} steps, seed {s.seed}"
         note = widgets.HTML(f"<span style='color: #555'>{about}. Distances in units of the cube.</span>")
         table = widgets.HTML(score_table(report.scores).data)
         sections = [_title("Samples, maximum likelihood and the truth"), note, self.view.live, table]

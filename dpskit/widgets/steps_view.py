@@ -49,7 +49,7 @@ class StepsView:
         with self._lock:
             self.experiment, s = experiment, experiment.settings
             self.clear()
-            self.step.max, self.sample.max = max(2, s.n_steps), max(2, s.n_samples)
+            self.step.max, self.sample.max = max(2, s.scenario.n_steps), max(2, s.n_samples)
             self.sample.disabled = s.n_samples == 1
             if self.sample.disabled:
                 self.sample.value = 1
@@ -66,8 +66,11 @@ class StepsView:
         """Take a step, and draw it unless the last picture is too young."""
         with self._lock:
             self.history.append(info)
-            self.curves.add(self.experiment.progress(info))
-            if time.monotonic() - self._drawn >= PAUSE or len(self.history) == self.experiment.settings.n_steps:
+            self.curves.add(self.experiment.step_scores(info))
+            if (
+                time.monotonic() - self._drawn >= PAUSE
+                or len(self.history) == self.experiment.settings.scenario.n_steps
+            ):
                 self._follow()
 
     def end(self) -> None:
@@ -92,7 +95,7 @@ class StepsView:
             self.cloud.show([experiment.upright(cloud)], titles=[title])
             observed = [] if experiment.views is None else experiment.views.points
             self.predicted.show(predicted, min(DOTS, max((len(y) for y in observed), default=DOTS)))
-            self.numbers.show(self.curves, experiment.settings.n_steps, self.step.value)
+            self.numbers.show(self.curves, experiment.settings.scenario.n_steps, self.step.value)
 
     def _draw_data(self) -> None:
         experiment = self.experiment

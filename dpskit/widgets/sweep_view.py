@@ -103,7 +103,7 @@ class SweepView:
         return figure
 
     def _place(self, outcome: Outcome) -> tuple[int, int, int]:
-        s = outcome.settings
+        s = outcome.settings.scenario
         return self.steps.index(s.n_steps), self.cutoffs.index(s.cutoff), self.alphas.index(s.alpha)
 
     def _show(self, item: Outcome | Info) -> None:
@@ -118,7 +118,7 @@ class SweepView:
         self.run_button.disabled, self.stop_button.disabled = False, True
         winner = best(self.outcomes, self.metric.value)
         if winner is not None:
-            s, value = winner.settings, getattr(winner, self.metric.value)
+            s, value = winner.settings.scenario, getattr(winner, self.metric.value)
             where = f"α {s.alpha:,.0f}, noise until t = {s.cutoff:g}, {s.n_steps} steps"
             self._say(f"Done. The best: {METRICS[self.metric.value]} {value:.2f} at {where}.")
 
@@ -139,8 +139,8 @@ class SweepView:
                 figure.data[k].z = values[k]
                 star = figure.data[count + k]
                 here = winner is not None and self._place(winner)[0] == k
-                star.x = [f"{winner.settings.alpha:,.0f}"] if here else []
-                star.y = [f"{winner.settings.cutoff:g}"] if here else []
+                star.x = [f"{winner.settings.scenario.alpha:,.0f}"] if here else []
+                star.y = [f"{winner.settings.scenario.cutoff:g}"] if here else []
             axis = figure.layout.coloraxis
             axis.colorbar.title.text = METRICS[self.metric.value]
             if len(known):

@@ -11,7 +11,7 @@ from dpskit.benchmarks.assignment import assignment_benchmark, assignment_table,
 def trajectories(normal):
     prior = GaussianPrior(torch.zeros(3), 0.3)
     points = 0.3 * normal(60, 3)
-    return record_trajectories(prior, points, n_observed=(20, 48), n_samples=2, n_points=48, n_steps=3)
+    return record_trajectories(prior, points, sizes=(20, 48), n_samples=2, n_points=48, n_steps=3)
 
 
 def test_trajectories(trajectories):

@@ -6,10 +6,16 @@ import pytest
 import torch
 
 from dpskit import GaussianPrior
-from dpskit.benchmarks.calibration import Setting, calibration_benchmark, calibration_table, draw_targets
+from dpskit.benchmarks.calibration import CalibrationSetting, calibration_benchmark, calibration_table, draw_targets
+from dpskit.experiments.scenarios import Scenario
 
-SMALL = Setting(
-    n_points=16, n_views=2, n_observed=8, n_steps=4, n_samples=4, n_chosen=3, chosen_samples=3, draw_steps=12
+SMALL = CalibrationSetting(
+    Scenario("small", 2, 8, n_steps=4, reflections=True),
+    n_points=16,
+    n_samples=4,
+    n_chosen=3,
+    chosen_samples=3,
+    draw_steps=12,
 )
 PRIOR = GaussianPrior(0.0, 0.4)
 
@@ -32,7 +38,7 @@ def test_runs_are_kept_and_more_targets_are_added(tmp_path, one_sentence):
     table = calibration_table(found, more)
     assert "| 10,000, 4 |" in table and found.message in table
     with one_sentence(ValueError, "folder", str(tmp_path)):
-        calibration_benchmark(PRIOR, tmp_path, 3, replace(SMALL, n_views=3), [1_000.0])
+        calibration_benchmark(PRIOR, tmp_path, 3, replace(SMALL, scenario=Scenario("small", 3, 8)), [1_000.0])
 
 
 def test_targets_have_the_prior_s_spread(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
 from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
 from dpskit.cli import main
-from dpskit.experiments.prior_samples import Settings, draw_samples, weights_digest
+from dpskit.experiments.prior_samples import SampleSettings, draw_samples, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
@@ -32,7 +32,7 @@ def files(tmp_path):
     return tmp_path / "train.npz", tmp_path / "test.npz"
 
 
-SMALL = Settings(n_samples=4, n_points=24, n_steps=12, emd_clouds=3)
+SMALL = SampleSettings(n_samples=4, n_points=24, n_steps=12, emd_clouds=3)
 
 
 def test_samples_are_those_of_sample_and_are_kept(prior, tmp_path, monkeypatch):
@@ -46,7 +46,7 @@ def test_samples_are_those_of_sample_and_are_kept(prior, tmp_path, monkeypatch):
     monkeypatch.setattr(DiffusionPrior, "denoise", lambda *a: calls.append(len(a[1])) or denoise(*a))
     again, same = draw_samples(prior, SMALL, tmp_path)
     assert same == path and torch.equal(again, points) and not calls
-    more, same = draw_samples(prior, Settings(5, 24, 12), tmp_path)
+    more, same = draw_samples(prior, SampleSettings(5, 24, 12), tmp_path)
     assert same == path and torch.equal(more[:4], points)
     assert calls == [2] + [1] * 23  # a trial, and one more sample, of its own
     assert torch.equal(draw_samples(prior, SMALL, tmp_path)[0], points)
@@ -73,24 +73,26 @@ def test_an_interrupted_run_is_continued(prior, tmp_path, monkeypatch):
 def test_the_file_depends_on_weights_and_settings(prior, tmp_path):
     other = load_prior("chairs")
     assert weights_digest(other) == weights_digest(load_prior("chairs")) != weights_digest(prior)
-    one = Settings(1, 8, 2)
+    one = SampleSettings(1, 8, 2)
     files = {draw_samples(prior, one, tmp_path)[1]}
     for change in ({"n_points": 9}, {"n_steps": 3}, {"seed": 1}, {"solver": "heun"}):
-        files.add(draw_samples(prior, Settings(**{"n_samples": 1, "n_points": 8, "n_steps": 2} | change), tmp_path)[1])
+        files.add(
+            draw_samples(prior, SampleSettings(**{"n_samples": 1, "n_points": 8, "n_steps": 2} | change), tmp_path)[1]
+        )
     prior.network.output.bias += 1
     files.add(draw_samples(prior, one, tmp_path)[1])
     assert len(files) == 6
 
 
 def test_solvers():
-    assert Settings().make_solver("upright") == Algorithm1(InverseTime(1.0, 1.0))
-    assert Settings(solver="heun").make_solver("rotated") == Heun(InverseTime(0.8, 1.0))
+    assert SampleSettings().make_solver("upright") == Algorithm1(InverseTime(1.0, 1.0))
+    assert SampleSettings(solver="heun").make_solver("rotated") == Heun(InverseTime(0.8, 1.0))
 
 
 @pytest.mark.parametrize(("solver", "spread"), [("algorithm1", 0.89), ("heun", 1.16), ("flow", 1.006)])
 def test_the_spread_of_each_solver(solver, spread):
     """On the exact denoiser of a narrow Gaussian; the standard error is a third of a percent."""
-    settings, prior = Settings(solver=solver), GaussianPrior(0.0, 0.1)
+    settings, prior = SampleSettings(solver=solver), GaussianPrior(0.0, 0.1)
     schedule = karras_schedule(settings.n_steps, t_max=80.0)
     drawn = sample(prior, None, n_samples=2, n_points=8000, schedule=schedule, solver=settings.make_solver("reflected"))
     assert float(drawn.points.std()) / 0.1 == pytest.approx(spread, abs=0.015)
@@ -122,7 +124,7 @@ def test_the_benchmark(prior, files, tmp_path):
     assert samples.shape == (4, 24, 3) and result.n_test == 4
     again, _ = benchmark_prior(prior, *files, SMALL, tmp_path)
     assert again == result
-    other, _ = benchmark_prior(prior, *files, Settings(4, 24, 12, seed=1, emd_clouds=3), tmp_path)
+    other, _ = benchmark_prior(prior, *files, SampleSettings(4, 24, 12, seed=1, emd_clouds=3), tmp_path)
     assert other.training != result.training
     assert set(result.samples) == set(result.training) == {"CD", "EMD"}
     assert result.samples["CD"].one_nna > result.training["CD"].one_nna  # an untrained prior
@@ -163,7 +165,7 @@ def test_copies_are_noticed(files, tmp_path, monkeypatch):
     copies = Copies(clouds[:4])
     monkeypatch.setattr(prior_benchmark, "draw_samples", lambda prior, settings, folder: prior.draw(settings, folder))
     monkeypatch.setattr(prior_benchmark, "weights_digest", lambda prior: "")
-    result, _ = benchmark_prior(copies, *files, Settings(4, 48, emd_clouds=3), tmp_path)
+    result, _ = benchmark_prior(copies, *files, SampleSettings(4, 48, emd_clouds=3), tmp_path)
     assert max(result.nearest["samples"]) < 1e-3 < min(result.nearest["test"])
     assert "4 of 4 samples are nearer to a training cloud than any of the test clouds is." in prior_table(result)
 
@@ -189,9 +191,9 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
 
 def test_bad_input(one_sentence, prior, files, tmp_path):
     with one_sentence(ValueError, "n_samples", "0"):
-        Settings(n_samples=0)
+        SampleSettings(n_samples=0)
     with one_sentence(ValueError, "solver", "algorithm1, heun, flow", "euler"):
-        Settings(solver="euler")
+        SampleSettings(solver="euler")
     with one_sentence(FileNotFoundError, "test", "none.npz"):
         benchmark_prior(prior, files[0], tmp_path / "none.npz", SMALL, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,14 @@ from dpskit.cli import main
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
-from dpskit.experiments.reconstruction import Reconstruction, default_alpha, deviation, reconstruct, simulate
+from dpskit.experiments.reconstruction import (
+    Reconstruction,
+    default_alpha,
+    deviation,
+    reconstruct,
+    reconstruct_without_prior,
+    simulate,
+)
 
 PRIOR = dpskit.GaussianPrior(0.0, 0.4)
 EXACT = "donot_use_mm_for_euclid_dist"
@@ -25,7 +32,7 @@ def seen():
     structure = read_structure(RUVAB)
     model = coarse_grain(structure.atoms, n_points=64)
     subunit = structure.chain_points(model.frame.to_physical(model.points), ["A", "B"])
-    return structure, simulate(model, n_views=2, view_points=40, coarse_points=10, subunit=subunit), model
+    return structure, simulate(model, n_views=2, n_points=40, coarse_points=10, subunit=subunit), model
 
 
 def test_simulated_observations_are_of_the_structure(seen):
@@ -44,7 +51,7 @@ def test_the_object_is_turned_before_and_back_afterwards(seen):
     plain, turned = data.likelihood(model.frame), data.likelihood(model.frame, turn)
     x = (0.8 * model.points + 0.1)[None]
     torch.testing.assert_close(turned.energies(x @ turn), plain.energies(x), atol=1e-5, rtol=1e-4)
-    found = reconstruct(data, None, frame=model.frame, n_samples=2, n_points=64, seed=3, progress=False)
+    found = reconstruct_without_prior(data, frame=model.frame, n_samples=2, n_points=64, seed=3, progress=False)
     torch.testing.assert_close(plain.energy(found.samples.points), found.samples.energy, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(found.coordinates, model.frame.to_physical(found.samples.points))
 
@@ -61,7 +68,7 @@ def test_the_true_points_have_no_deviation(seen):
 def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp_path):
     structure, data, model = seen
     found = reconstruct(
-        data, PRIOR, frame=model.frame, n_samples=2, n_points=64, n_steps=20, alpha=4_000, progress=False
+        PRIOR, data, frame=model.frame, n_samples=2, n_points=64, n_steps=20, alpha=4_000, progress=False
     )
     center = structure.atoms.mean(dim=0)
     assert float((found.coordinates.mean(dim=(0, 1)) - center).norm()) < 6.0
@@ -85,7 +92,7 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
         index = ((found.coordinates[0] - torch.tensor(file.header.origin.tolist())) / (20 / 3)).round().long()
         inside = torch.tensor(file.data)[index[:, 2], index[:, 1], index[:, 0]]
         assert float(inside.min()) > 0.1 * file.data.max()
-    single = reconstruct(data, None, n_samples=1, n_points=64, progress=False).save(tmp_path / "one", name="ml")
+    single = reconstruct_without_prior(data, n_samples=1, n_points=64, progress=False).save(tmp_path / "one", name="ml")
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 

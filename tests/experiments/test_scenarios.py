@@ -55,7 +55,7 @@ def test_the_noise_is_in_the_unit_of_the_target(points):
 
 
 def test_bad_scenarios_are_refused(one_sentence):
-    with one_sentence(ValueError, "observe something"):
+    with one_sentence(ValueError, "n_points", "at least 1", "0"):
         Scenario("a", n_views=3)
     with one_sentence(ValueError, "alpha", "-1"):
         Scenario("a", 1, 10, alpha=-1)

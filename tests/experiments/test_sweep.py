@@ -1,18 +1,19 @@
 """Sweeps, the experiments they run, and what they leave on disk."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
 import dpskit
-from dpskit.experiments.experiment import SCENARIOS, Experiment, Report, Settings, run_experiment
+from dpskit.experiments.experiment import CHAIRS, Experiment, Report, Settings, run_experiment
+from dpskit.experiments.scenarios import KINDS
 from dpskit.experiments.sweep import Outcome, best, grid, load_outcomes, sweep
 from dpskit.likelihoods.projection import project
 from dpskit.sampling.solvers import Info
 
-SMALL = Settings(n_points=24, n_observed=50, n_views=1, n_samples=2, n_steps=2)
+SMALL = Settings(scenario=replace(CHAIRS, n_points=50, n_views=1, n_steps=2), n_points=24)
 
 
 class Counted:
@@ -23,7 +24,7 @@ class Counted:
 
     def __call__(self, experiment):
         self.runs += 1
-        shift = torch.tensor([experiment.settings.alpha / 1e5, 0, 0])
+        shift = torch.tensor([experiment.settings.scenario.alpha / 1e5, 0, 0])
         x = (experiment.truth + shift).repeat(2, 1, 1)
         yield Info(0, 0.0, x, x, None)
 
@@ -35,7 +36,7 @@ def outcomes(items):
 def test_the_grid_holds_every_combination_once():
     found = grid(SMALL, [1, 10], [0, 0.5, 1], [5, 10])
     assert len(found) == len(set(found)) == 12
-    assert {s.alpha for s in found} == {1.0, 10.0} and {s.n_steps for s in found} == {5, 10}
+    assert {s.scenario.alpha for s in found} == {1.0, 10.0} and {s.scenario.n_steps for s in found} == {5, 10}
     assert {s.seed for s in found} == {SMALL.seed}
 
 
@@ -43,7 +44,7 @@ def test_scores_are_those_of_the_clouds(tmp_path):
     """A shift by d moves every point by d, so EMD is 100 d; CD cannot be larger than twice that."""
     settings = grid(SMALL, [100, 1000], [0.1], [3])
     for outcome in outcomes(sweep(settings, tmp_path / "a.jsonl", Counted())):
-        d = outcome.settings.alpha / 1e5
+        d = outcome.settings.scenario.alpha / 1e5
         assert outcome.emd == pytest.approx(100 * d, rel=1e-3) and 0 < outcome.cd <= 200 * d * 1.001
         assert outcome.rmsd is None and outcome.energy >= 0
 
@@ -71,7 +72,7 @@ def test_a_line_that_was_cut_off_is_computed_again(tmp_path):
 def test_a_record_of_other_settings_is_not_mistaken(tmp_path):
     run = Counted()
     list(sweep(grid(SMALL, [1], [0], [3]), tmp_path / "a.jsonl", run))
-    other = Settings(**(asdict(SMALL) | {"seed": 1}))
+    other = replace(SMALL, seed=1)
     list(sweep(grid(other, [1], [0], [3]), tmp_path / "a.jsonl", run))
     assert run.runs == 2
 
@@ -86,12 +87,14 @@ def test_the_best_is_the_smallest():
 # --- Experiments ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_scenario_observes_what_it_says(scenario):
-    experiment = Experiment.of(Settings(n_points=64, n_observed=50, n_views=3, scenario=scenario))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_scenario_observes_what_it_says(kind):
+    scenario = replace(CHAIRS, n_views=3, n_points=50).of_kind(kind, n_points=64)
+    assert scenario.kind == kind
+    experiment = Experiment.of(Settings(scenario=scenario, n_points=64))
     kinds = [type(part).__name__ for part in experiment.parts]
-    names = {"views": "Projections", "coarse": "CoarseGrained", "part": "Subunit"}
-    assert kinds == [names[part] for part in SCENARIOS[scenario]]
+    names = {"views": "Projections", "coarse": "CoarseGrained", "subunit": "Subunit"}
+    assert kinds == [names[part] for part in KINDS[kind]]
     if experiment.views is not None:
         predicted = experiment.predict(experiment.truth)
         assert [len(y) for y in experiment.views.points] == [50] * 3 and len(predicted) == 3
@@ -117,12 +120,12 @@ def test_the_run_is_the_one_of_the_library():
 
 
 def test_progress_is_zero_at_the_truth():
-    experiment = Experiment.of(Settings(n_points=24, n_observed=24, n_views=2))
+    experiment = Experiment.of(Settings(scenario=replace(CHAIRS, n_points=24, n_views=2), n_points=24))
     x = experiment.truth[None]
-    progress = experiment.progress(Info(0, 0.0, x, x, experiment.data.energy(x)))
+    progress = experiment.step_scores(Info(0, 0.0, x, x, experiment.data.energy(x)))
     assert float(progress.residual) == pytest.approx(0, abs=1e-3) and float(progress.distance) == 0
     moved = x + torch.tensor([0.1, 0, 0])
-    progress = experiment.progress(Info(0, 0.0, moved, moved, torch.tensor([0.02])))
+    progress = experiment.step_scores(Info(0, 0.0, moved, moved, torch.tensor([0.02])))
     assert float(progress.residual) == pytest.approx(0.2)
 
 
@@ -143,15 +146,24 @@ def test_the_report_matches_the_library():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scenario": "guessing"}, ("scenario", "'guessing'", "projections")),
         ({"alpha": -1.0}, ("alpha", "-1")),
         ({"n_steps": 0}, ("n_steps", "0")),
-        ({"seed": -1}, ("seed", "-1")),
+        ({"n_views": -1}, ("n_views", "-1")),
+        ({"sigma": 0.0}, ("sigma", "above 0")),
     ],
 )
-def test_bad_settings(one_sentence, changes, words):
+def test_bad_scenarios(one_sentence, changes, words):
     with one_sentence(ValueError, *words):
-        Settings(**changes)
+        replace(CHAIRS, **changes)
+
+
+def test_bad_settings(one_sentence):
+    with one_sentence(ValueError, "scenario", "'guessing'", "projections"):
+        CHAIRS.of_kind("guessing", 24)
+    with one_sentence(TypeError, "scenario", "'projections'"):
+        Settings(scenario="projections")
+    with one_sentence(ValueError, "seed", "-1"):
+        Settings(seed=-1)
 
 
 @pytest.mark.parametrize("field", ["prior", "target"])

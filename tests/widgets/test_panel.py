@@ -2,18 +2,20 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
-from dpskit.experiments.experiment import Experiment, Settings
+from dpskit.experiments.experiment import CHAIRS, Experiment, Settings
+from dpskit.experiments.scenarios import Scenario
 from dpskit.sampling.solvers import Info
 from dpskit.widgets import steps_view
 from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.panel import Panel
 from dpskit.widgets.steps_view import DENOISED
 
-SMALL = Settings(n_points=16, n_observed=50, n_views=2, n_steps=5, n_samples=2)
+SMALL = Settings(scenario=replace(CHAIRS, n_points=50, n_views=2, n_steps=5), n_points=16)
 
 
 class FakeRun:
@@ -24,14 +26,14 @@ class FakeRun:
 
     def __call__(self, experiment):
         s = experiment.settings
-        for k in range(s.n_steps):
+        for k in range(s.scenario.n_steps):
             if self.ticks is not None:
                 assert self.ticks.acquire(timeout=10)
             if k == self.fails_at:
                 raise ValueError("the fake <run> has come to its end.")
             self.steps.append((s.seed, k))
             x = torch.full((s.n_samples, s.n_points, 3), float(s.seed)) + 0.01 * torch.rand(s.n_points, 3)
-            yield Info(k, 1.0 - (k + 1) / s.n_steps, x, x, torch.full((s.n_samples,), 0.5))
+            yield Info(k, 1.0 - (k + 1) / s.scenario.n_steps, x, x, torch.full((s.n_samples,), 0.5))
 
 
 def until(condition):
@@ -96,7 +98,7 @@ def test_a_slider_moved_after_a_run_keeps_its_pictures():
     panel.controls.widgets["alpha"].value = 40_000.0
     panel.wait(10)
     assert "press Run" in panel.status.value and len(panel.history) == 5
-    assert panel.experiment.settings.alpha == 10_000
+    assert panel.experiment.settings.scenario.alpha == 10_000
 
 
 def test_a_slider_moved_before_a_run_shows_its_data():
@@ -193,18 +195,19 @@ def test_the_picture_is_the_cloud_upright_with_equal_axes():
     assert scene.xaxis.range == scene.yaxis.range == scene.zaxis.range == (-1.1, 1.1)
 
 
-@pytest.mark.parametrize("scenario", ["prior alone", "subunit", "everything"])
-def test_the_library_runs_in_the_panel(scenario):
-    settings = Settings(n_points=64, n_observed=50, n_views=1, n_steps=2, n_samples=1, scenario=scenario)
+@pytest.mark.parametrize("kind", ["prior alone", "subunit", "everything"])
+def test_the_library_runs_in_the_panel(kind):
+    scenario = replace(CHAIRS, n_points=50, n_views=1, n_steps=2).of_kind(kind, n_points=64)
+    settings = Settings(scenario=scenario, n_points=64, n_samples=1)
     panel = Panel(settings=settings)
     panel.start()
     panel.wait(60)
     assert len(panel.history) == 2 and panel.report is not None
-    assert (panel.report.fitted is None) == (scenario == "prior alone")
+    assert (panel.report.fitted is None) == (kind == "prior alone")
 
 
 def test_a_complex_comes_with_its_molecule():
-    panel = Panel(settings=Settings("complexes", "ruvab", n_points=64, n_observed=50, n_views=1, n_steps=2))
+    panel = Panel(settings=Settings("complexes", "ruvab", Scenario("one view", 1, 50, n_steps=2), n_points=64))
     panel.start()
     panel.wait(60)
     assert any("dpskit-molecule" in child._dom_classes for child in panel.results.widget.children)

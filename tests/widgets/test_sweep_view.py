@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from dpskit.experiments.experiment import Settings
+from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.sweep import load_outcomes
 from dpskit.widgets.sweep_view import SweepView
 
-SMALL = Settings("Gaussian (no shape)", n_points=24, n_observed=50, n_views=1, n_samples=1)
+SMALL = Settings("Gaussian (no shape)", scenario=Scenario("one view", 1, 50), n_points=24, n_samples=1)
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_the_map_holds_every_outcome_and_marks_the_best(view):
     values = view.values()
     assert values.shape == (2, 2, 3) and np.isfinite(values).all()
     for outcome in load_outcomes(view.record):
-        s = outcome.settings
+        s = outcome.settings.scenario
         place = [2, 4].index(s.n_steps), [0.0, 0.5].index(s.cutoff), [100, 1000, 10_000].index(s.alpha)
         assert values[place] == outcome.cd
     figure = view._live.figure
