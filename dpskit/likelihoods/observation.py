@@ -23,7 +23,8 @@ class Observation:
 
     U is a function of (seed, m, n): every observed point once, and the other n - m places redrawn at random (balanced:
     every point equally often, up to one); for m > n, n of the m points. It is kept as multiplicities, because the
-    matching only needs to know how often a point occurs. matrix (d, e): what is seen of a point; None: all of it.
+    matching only needs to know how often a point occurs. matrix (d, e), or (b, d, e) for a batch: what is seen of a
+    point; None: all of it.
     Paper: eq. (10) and its footnote.
     """
 
@@ -51,12 +52,16 @@ class Observation:
 
 @dataclass(eq=False)
 class Memory:
-    """What one run keeps: its last clouds, their energies, and their assignments, from which the next ones start."""
+    """What one run keeps: its last clouds, their energies, and their assignments, from which the next ones start.
+
+    rotations: (b, K, 3, 3), from where each cloud was seen, if that is not known.
+    """
 
     x0: Tensor | None = None
     version: int = 0
     energies: Tensor | None = None
     assignments: Sequence[Assignment] = ()
+    rotations: Tensor | None = None
 
     def holds(self, x0: Tensor) -> bool:
         """Whether the energies are those of `x0`, which has not been changed in place since."""

@@ -25,6 +25,9 @@ N_DIRECTIONS = 2_048  # of half the sphere, about 3 degrees apart
 N_LEVELS = 24  # quantiles of a distribution
 N_STARTS = 12  # of the grid's rotations that are refined
 DISTINCT = 20.0  # degrees between hypotheses
+FEW = 400  # points of a cloud and of a view that decide in every step of a run
+N_FOLLOWED = 6  # rotations that are refined where none is known from the step before
+FOLLOWED = 0.1  # width that decides there
 WIDTH = 0.07  # of a point, in units of the cube: near the error of a good reconstruction
 
 
@@ -168,3 +171,30 @@ def rotations_of_vectors(vector: Tensor) -> Tensor:
     zero = torch.zeros_like(x)
     rows = [zero, -z, y, z, zero, -x, -y, x, zero]
     return torch.linalg.matrix_exp(torch.stack(rows, dim=-1).unflatten(-1, (3, 3)))
+
+
+@torch.no_grad()
+def follow_rotations(clouds: Tensor, views: Sequence[Tensor], previous: Tensor | None = None) -> Tensor:
+    """The rotation from which each cloud (b, n, 3) is seen as each of k views (m, 2): (b, k, 3, 3).
+
+    A quick `find_rotations` on random subsets of the points, for every step of a run: the best few of the grid and the
+    `previous` rotation (b, k, 3, 3) are refined by a few steps, and the most probable one is taken.
+    """
+    clouds = clouds.detach().float().cpu()
+    scores, grid = score_rotations(clouds, views), _grid()[0]
+    clouds = clouds[:, _subset(clouds.shape[1], FEW)]
+    found = torch.empty(*scores.shape[:2], 3, 3)
+    for b, cloud in enumerate(clouds):
+        for k, view in enumerate(views):
+            starts = grid[distinct_rotations(grid, -scores[b, k], N_FOLLOWED if previous is None else N_FOLLOWED // 2, DISTINCT)]
+            if previous is not None:
+                starts = torch.cat([starts, previous[b, k].unsqueeze(0)])
+            seen, same = view.float().cpu()[_subset(len(view), FEW)], cloud.expand(len(starts), -1, -1)
+            refined = refine_rotations(same, seen, starts, n_steps=8 if previous is None else 4, first=0.12)
+            found[b, k] = refined[view_log_prob(same, seen, refined, FOLLOWED).argmax()]
+    return found
+
+
+def _subset(count: int, most: int) -> Tensor:
+    """Numbers of at most so many of `count` points, at random but always the same."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most]

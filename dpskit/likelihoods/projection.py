@@ -1,14 +1,14 @@
-"""Two-dimensional projections from known orientations."""
+"""Two-dimensional projections, from known orientations or from orientations to be found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_points, check_rotations
+from dpskit.checks import check_array, check_integer, check_points, check_rotations
 from dpskit.cloud import as_generator, random_rotations, resample
 from dpskit.likelihoods.observation import (
     Memory,
@@ -21,6 +21,7 @@ from dpskit.likelihoods.observation import (
     noisy,
     with_noise,
 )
+from dpskit.likelihoods.orientation import follow_rotations
 from dpskit.likelihoods.protocol import Measurement
 
 
@@ -37,11 +38,15 @@ class Projections(Measurement):
     of the observed points per coordinate, needed by `log_prob` and `simulate` alone. seed: of U (see `Observation`);
     balanced: let U use every point equally often. Paper: eqs. (10) and (11).
 
+    rotations: a row of NaN is an orientation that nobody knows. It is found for each cloud anew, by `follow_rotations`,
+    and E_k is that of the best one; in a run it follows the samples. None: no orientation is known, and the first view,
+    as if from the identity, fixes the frame. Then the mirror image of an object explains its views equally well.
+
     The paper prints E_k without the factor 1 / (2 n), but its table of energies and its alpha fit the half mean.
     """
 
     points: Sequence[Tensor]
-    rotations: Tensor
+    rotations: Tensor | None = None
     sigma: float | None = None
     seed: int = 0
     balanced: bool = False
@@ -52,7 +57,7 @@ class Projections(Measurement):
         if not hasattr(self.points, "__iter__"):
             raise TypeError(f"points must be a list of arrays of shape (m, 2), got {type(self.points).__name__}.")
         points = tuple(check_points(f"points[{k}]", y, dim=2) for k, y in enumerate(self.points))
-        rotations = check_rotations("rotations", self.rotations)
+        rotations = _with_unknown(self.rotations, len(points))
         if len(points) != len(rotations):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
@@ -88,9 +93,33 @@ class Projections(Measurement):
             rotations.append(rotation)
         return Projections(observed, torch.stack(rotations), sigma)
 
+    @property
+    def unknown(self) -> list[int]:
+        """The numbers of the views whose orientation is unknown."""
+        return [k for k, rotation in enumerate(self.rotations) if bool(rotation.isnan().any())]
+
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every view: (b, n, 3) -> (b, K)."""
-        return matched_energies(self.views, check_points("x0", x0, batched=True), self.memory)
+        x0 = check_points("x0", x0, batched=True)
+        if not self.unknown:
+            return matched_energies(self.views, x0, self.memory)
+        if self.memory is not None and self.memory.holds(x0) and not torch.is_grad_enabled():
+            return self.memory.energies
+        matrices = self.orientations(x0)[..., :2].unbind(dim=1)
+        views = [replace(view, matrix=matrix) for view, matrix in zip(self.views, matrices, strict=True)]
+        return matched_energies(views, x0, self.memory)
+
+    def orientations(self, x0: Tensor) -> Tensor:
+        """The rotation of every view for every cloud, (b, n, 3) -> (b, K, 3, 3): the known ones, and those found."""
+        x0 = check_points("x0", x0, batched=True)
+        found, unknown = self.rotations.expand(len(x0), -1, -1, -1).clone(), self.unknown
+        if unknown:
+            last = None if self.memory is None else self.memory.rotations
+            last = last[:, unknown] if last is not None and len(last) == len(x0) else None
+            found[:, unknown] = follow_rotations(x0, [self.points[k] for k in unknown], last)
+            if self.memory is not None:
+                self.memory.rotations = found
+        return found
 
     def energy(self, x0: Tensor) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""
@@ -111,7 +140,23 @@ class Projections(Measurement):
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Projections:
         """New data of the same sizes, orientations and noise for one cloud x0 (n, 3)."""
         sigma = check_given(self.sigma)
+        if self.unknown:
+            raise ValueError(f"rotations must all be known to simulate data, but view {self.unknown[0]} has none.")
         x0 = check_points("x0", x0)
         pairs = zip(self.points, self.rotations, strict=True)
         points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
         return Projections(points, self.rotations, sigma, self.seed, self.balanced)
+
+
+def _with_unknown(rotations: Tensor | None, count: int) -> Tensor:
+    """(k, 3, 3) rotations, rows of NaN where they are unknown; if all are, the first is the identity."""
+    if rotations is None:
+        rotations = torch.full((count, 3, 3), torch.nan)
+    rotations = check_array("rotations", rotations, "(k, 3, 3)").float()
+    if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
+        return check_rotations("rotations", rotations)  # raises
+    unknown = rotations.isnan().flatten(1).all(dim=1)
+    checked = check_rotations("rotations", torch.where(unknown[:, None, None], torch.eye(3), rotations))
+    if bool(unknown.all()):
+        unknown[0] = False
+    return torch.where(unknown[:, None, None], torch.nan, checked)
