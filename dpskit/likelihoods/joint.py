@@ -73,3 +73,10 @@ class Joint(Measurement):
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Joint:
         """New data for one cloud x0 (n, 3), part by part, each with a method `simulate(x0, generator)`."""
         return Joint([part.simulate(x0, generator) for part in self.parts], self.weights)
+
+
+def found_rotations(likelihood: Likelihood | None, x0: Tensor) -> Tensor | None:
+    """From where each cloud (b, n, 3) is seen in each view, (b, k, 3, 3); None if no orientation is unknown."""
+    parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
+    unknown = [part for part in parts if isinstance(part, Projections) and part.unknown]
+    return unknown[0].orientations(x0) if unknown else None

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_number, check_points
-from dpskit.cloud import distinct_rotations, even_rotations
+from dpskit.cloud import distinct_rotations, even_rotations, rotations_by
 
 N_ROTATIONS = 18_432  # about 8 degrees apart
 N_ANGLES = 8  # directions in a view, over half a turn
@@ -156,21 +156,13 @@ def _turn_towards(turned: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Rotations (b, 3, 3) that bring turned (b, n, 3), z dropped, nearer to targets (b, n, 2) of weights (b, n)."""
     x, y, z = turned.unbind(dim=-1)
     zero = torch.zeros_like(x)
-    # how the first two coordinates of a row change with the rotation vector: see `rotations_of_vectors`
-    slope = torch.stack([torch.stack([zero, -z, y], dim=-1), torch.stack([z, zero, -x], dim=-1)], dim=-2)
+    # how the first two coordinates of a row change with the rotation vector w: by those of w x row
+    slope = torch.stack([torch.stack([zero, z, -y], dim=-1), torch.stack([-z, zero, x], dim=-1)], dim=-2)
     weighted = weight[..., None, None] * slope
     normal = (weighted.mT @ slope).sum(dim=1) + 1e-6 * torch.eye(3)
     pull = (weighted.mT @ (targets - turned[..., :2]).unsqueeze(-1)).sum(dim=1)
     vector = 1.7 * torch.linalg.solve(normal, pull).squeeze(-1)
-    return rotations_of_vectors(vector * (0.3 / vector.norm(dim=-1, keepdim=True).clamp(min=0.3)))
-
-
-def rotations_of_vectors(vector: Tensor) -> Tensor:
-    """(..., 3, 3) for row vectors: v R is v turned by |w| about -w (..., 3), v + v x w for a small w."""
-    x, y, z = vector.unbind(dim=-1)
-    zero = torch.zeros_like(x)
-    rows = [zero, -z, y, z, zero, -x, -y, x, zero]
-    return torch.linalg.matrix_exp(torch.stack(rows, dim=-1).unflatten(-1, (3, 3)))
+    return rotations_by(vector * (0.3 / vector.norm(dim=-1, keepdim=True).clamp(min=0.3)))
 
 
 @torch.no_grad()
@@ -182,11 +174,11 @@ def follow_rotations(clouds: Tensor, views: Sequence[Tensor], previous: Tensor |
     """
     clouds = clouds.detach().float().cpu()
     scores, grid = score_rotations(clouds, views), _grid()[0]
-    clouds = clouds[:, _subset(clouds.shape[1], FEW)]
+    clouds, count = clouds[:, _subset(clouds.shape[1], FEW)], N_FOLLOWED if previous is None else N_FOLLOWED // 2
     found = torch.empty(*scores.shape[:2], 3, 3)
     for b, cloud in enumerate(clouds):
         for k, view in enumerate(views):
-            starts = grid[distinct_rotations(grid, -scores[b, k], N_FOLLOWED if previous is None else N_FOLLOWED // 2, DISTINCT)]
+            starts = grid[distinct_rotations(grid, -scores[b, k], count, DISTINCT)]
             if previous is not None:
                 starts = torch.cat([starts, previous[b, k].unsqueeze(0)])
             seen, same = view.float().cpu()[_subset(len(view), FEW)], cloud.expand(len(starts), -1, -1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method
+from dpskit.likelihoods.joint import found_rotations
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import REMEDY, Prior
 from dpskit.sampling.guidance import DPS, Guidance, Unguided
@@ -150,7 +151,7 @@ def sample(
         "solver": describe(run.solver),
         "schedule": run.times,
     }
-    return Samples(points, energy, settings, seed, __version__)
+    return Samples(points, energy, settings, seed, __version__, found_rotations(likelihood, points))
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

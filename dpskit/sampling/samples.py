@@ -17,19 +17,25 @@ from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """points (s, n, d) in the cube; energy (s,) of the likelihood, None without one; settings, seed and version."""
+    """points (s, n, d) in the cube; energy (s,) of the likelihood, None without one; settings, seed and version.
+
+    rotations: (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown.
+    """
 
     points: Tensor
     energy: Tensor | None
     settings: dict[str, Any] = field(repr=False)
     seed: int
     version: str
+    rotations: Tensor | None = None
 
     def save(self, path: str | Path) -> None:
         """Write an npz file: the arrays, and settings, seed and version as JSON text. Atomic."""
         arrays = {"points": self.points.cpu().numpy()}
         if self.energy is not None:
             arrays["energy"] = self.energy.cpu().numpy()
+        if self.rotations is not None:
+            arrays["rotations"] = self.rotations.cpu().numpy()
         about = json.dumps({"settings": self.settings, "seed": self.seed, "version": self.version})
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, about=np.array(about), **arrays)
@@ -43,8 +49,10 @@ def load_samples(path: str | Path) -> Samples:
         with open_npz(path) as file:
             about = json.loads(str(file["about"]))
             points = torch.from_numpy(file["points"])
-            energy = torch.from_numpy(file["energy"]) if "energy" in file else None
-        return Samples(points, energy, about["settings"], about["seed"], about["version"])
+            energy, rotations = (
+                torch.from_numpy(file[name]) if name in file else None for name in ("energy", "rotations")
+            )
+        return Samples(points, energy, about["settings"], about["seed"], about["version"], rotations)
     except NPZ_ERRORS as error:
         raise ValueError(
             f"path must be a file saved by Samples.save, but {str(path)!r} {why_unreadable(error)}."

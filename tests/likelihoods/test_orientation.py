@@ -7,15 +7,11 @@ import pytest
 import torch
 
 import dpskit
+from dpskit.cloud import angles_between as degrees
+from dpskit.cloud import rotations_by
 from dpskit.likelihoods import orientation
 from dpskit.likelihoods.orientation import find_rotations, refine_rotations, score_rotations, view_log_prob
 from dpskit.likelihoods.projection import project
-
-
-def degrees(a, b):
-    """The angle of the rotation from a to b."""
-    trace = (a * b).sum(dim=(-2, -1))
-    return torch.rad2deg(torch.arccos(((trace - 1) / 2).clamp(-1, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +22,6 @@ def cloud():
     rod = torch.cat([0.8 * s, 0.5 * s**2 - 0.3, 0.5 * s**3 * (s > 0)], dim=1)
     ball = torch.tensor([0.6, 0.4, -0.3]) + 0.12 * torch.randn(200, 3, generator=generator)
     return torch.cat([rod + 0.05 * torch.randn(400, 3, generator=generator), ball])
-
-
-def test_a_rotation_vector_turns_rows():
-    vector = torch.tensor([0.3, -0.5, 0.4])
-    found = orientation.rotations_of_vectors(vector)
-    angle = float(vector.norm())
-    assert float(degrees(found, torch.eye(3))) == pytest.approx(math.degrees(angle), abs=1e-3)
-    torch.testing.assert_close(vector @ found, vector, atol=1e-6, rtol=0)
-    small = orientation.rotations_of_vectors(1e-3 * vector)
-    row = torch.tensor([1.0, 2.0, 3.0])
-    torch.testing.assert_close(row @ small, row + torch.linalg.cross(row, 1e-3 * vector), atol=1e-5, rtol=0)
 
 
 def test_scores_are_wasserstein_distances(cloud):
@@ -74,7 +59,7 @@ def test_log_prob_of_a_view_by_brute_force(cloud, normal):
 def test_refining_climbs_and_turns_with_the_frame(cloud):
     truth = dpskit.random_rotations(1, seed=4)[0]
     view = project(cloud, truth)[::2]
-    off = truth @ orientation.rotations_of_vectors(torch.tensor([0.15, -0.1, 0.12]))
+    off = truth @ rotations_by(torch.tensor([0.15, -0.1, 0.12]))
     found = refine_rotations(cloud[None], view, off[None])
     assert float(degrees(off, truth)) > 10 and float(degrees(found[0], truth)) < 3
     assert float(view_log_prob(cloud[None], view, found)) > float(view_log_prob(cloud[None], view, off[None]))
@@ -113,3 +98,75 @@ def test_bad_arguments(cloud, one_sentence):
         find_rotations(cloud, cloud[:, :2], 0)
     with one_sentence(ValueError, "width", "0"):
         find_rotations(cloud, cloud[:, :2], width=0)
+
+
+# --- Projections whose orientations are unknown -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def views(cloud):
+    """Three views of 300 points; the orientation of the last is unknown."""
+    known = dpskit.Projections.observe(cloud, 3, 300, seed=8)
+    rotations = known.rotations.clone()
+    rotations[2] = torch.nan
+    return known, dpskit.Projections(known.points, rotations)
+
+
+def test_energies_are_those_of_the_rotations_found(views, cloud, normal):
+    known, data = views
+    clouds = (torch.stack([cloud, cloud]) + 0.03 * normal(2, 600, 3)).requires_grad_()
+    assert data.unknown == [2] and known.unknown == []
+    found = data.orientations(clouds)
+    assert torch.equal(found[:, :2], known.rotations[:2].expand(2, -1, -1, -1))
+    assert float(degrees(found[:, 2], known.rotations[2]).max()) < 15
+    energies = data.energies(clouds)
+    for b in range(2):
+        fixed = dpskit.Projections(known.points, found[b])
+        torch.testing.assert_close(energies[b], fixed.energies(clouds[b : b + 1])[0])
+        expected = torch.autograd.grad(fixed.energy(clouds[b : b + 1]).sum(), clouds, retain_graph=True)[0][b]
+        torch.testing.assert_close(torch.autograd.grad(energies[b].mean(), clouds, retain_graph=True)[0][b], expected)
+    torch.testing.assert_close(energies[:, :2], known.energies(clouds)[:, :2])
+
+
+def test_a_run_follows_its_rotations(views, cloud):
+    run = views[1].start()
+    first = run.energies(cloud[None])
+    assert torch.equal(run.memory.rotations, views[1].orientations(cloud[None]))
+    again = run.energies(cloud[None] + 0.0)
+    assert float(again[0, 2]) < 1.3 * float(first[0, 2]) and run.memory.rotations.shape == (1, 3, 3, 3)
+    with torch.no_grad():
+        held = run.energies(run.memory.x0)
+    assert torch.equal(held, again.detach())
+
+
+def test_no_known_orientation_leaves_the_first_as_the_frame(cloud):
+    known = dpskit.Projections.observe(cloud, 3, 300, seed=9)
+    data = dpskit.Projections(known.points)
+    assert data.unknown == [1, 2] and torch.equal(data.rotations[0], torch.eye(3))
+    turned = cloud @ known.rotations[0]
+    found = data.orientations(turned[None])[0]
+    expected = known.rotations[0].T @ known.rotations
+    assert float(degrees(found, expected).max()) < 12
+
+
+def test_samples_hold_their_rotations(views, tmp_path):
+    prior = dpskit.GaussianPrior(0.0, 0.4)
+    settings = {"n_samples": 2, "n_points": 50, "schedule": dpskit.karras_schedule(4), "progress": False}
+    samples = dpskit.sample(prior, dpskit.Joint([views[1]]), **settings)
+    assert samples.rotations.shape == (2, 3, 3, 3)
+    assert torch.equal(samples.rotations, views[1].orientations(samples.points))
+    samples.save(tmp_path / "s.npz")
+    assert torch.equal(dpskit.load_samples(tmp_path / "s.npz").rotations, samples.rotations)
+    assert dpskit.sample(prior, views[0], **settings).rotations is None
+
+
+def test_orientations_that_are_half_unknown(views, cloud, one_sentence):
+    known, data = views
+    rotations = known.rotations.clone()
+    rotations[1, 0, 0] = torch.nan
+    with one_sentence(ValueError, "rotations[1]", "orthogonal"):
+        dpskit.Projections(known.points, rotations)
+    with one_sentence(ValueError, "equally many", "3 and 2"):
+        dpskit.Projections(known.points, data.rotations[1:])
+    with one_sentence(ValueError, "rotations", "view 2"):
+        dpskit.Projections(data.points, data.rotations, 0.1).simulate(cloud, torch.Generator())
