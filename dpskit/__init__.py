@@ -26,7 +26,7 @@ from dpskit.evaluation.calibration import (
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.predictive import posterior_predictive_check
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
-from dpskit.evaluation.spread import credible_radius
+from dpskit.evaluation.spread import credible_radius, medoid, point_spread
 from dpskit.evaluation.statistics import coordinates
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
@@ -40,21 +40,23 @@ from dpskit.likelihoods.image import ProjectionImages
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.orientation import find_rotations
 from dpskit.likelihoods.projection import Projections
+from dpskit.likelihoods.protocol import Likelihood, Measurement
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.full_mixture import FullGaussianMixture
+from dpskit.priors.protocol import Prior
 from dpskit.priors.store import list_priors, load_prior
 from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
-from dpskit.sampling.guidance import DPS, DataSpace, LikelihoodScore
+from dpskit.sampling.guidance import DPS, DataSpace, Guidance, LikelihoodScore, ScoreEval, Unguided, prior_score
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
-from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.noise import InverseTime, NoiseSource
 from dpskit.sampling.sample import iterate, sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import Particles, twisted_smc
-from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info
+from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info, Solver, State
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
 from dpskit.transport.assignment import Assignment, assign
@@ -73,24 +75,33 @@ __all__ = [
     "FullGaussianMixture",
     "GaussianMixturePrior",
     "GaussianPrior",
+    "Guidance",
     "Heun",
     "Info",
     "InverseTime",
     "Joint",
+    "Likelihood",
     "LikelihoodScore",
     "LinearGaussian",
+    "Measurement",
     "MomentMatched",
+    "NoiseSource",
     "Observations",
     "Particles",
     "PointMixturePrior",
+    "Prior",
     "ProjectionImages",
     "Projections",
     "Reconstruction",
     "Replacement",
     "Samples",
+    "ScoreEval",
+    "Solver",
+    "State",
     "Subunit",
     "TrainConfig",
     "Trials",
+    "Unguided",
     "UnknownOrder",
     "ViewWarning",
     "__version__",
@@ -118,14 +129,17 @@ __all__ = [
     "load_samples",
     "match_radius_of_gyration",
     "maximum_likelihood",
+    "medoid",
     "minimum_matching_distance",
     "nearest_training_cloud",
     "normalise",
     "one_nna",
     "overlay",
+    "point_spread",
     "points_of_image",
     "points_of_map",
     "posterior_predictive_check",
+    "prior_score",
     "random_rotations",
     "read_images",
     "read_map",

@@ -13,21 +13,45 @@ from dpskit.checks import check_method
 
 
 class Likelihood(Protocol):
-    """p(y | x0) for one set of observations y. Bring your own: any object with `energy(x0)` is a likelihood.
+    """p(y | x0) for one set of observations y. Any object with the method `energy` is a likelihood.
 
-    The methods of `Measurement` are optional, and needed only where they are used.
+    The methods of `Measurement` are optional, and needed only where they are used. An attribute `shape`, if there is
+    one, is the (n, d) of the clouds, to which runs default.
+
+    Examples
+    --------
+    A likelihood of one's own: the centre of the cloud was measured.
+
+    >>> import dpskit, torch
+    >>> class Centre:
+    ...     def energy(self, x0):
+    ...         return (x0.mean(dim=1) - torch.tensor([0.3, 0.0, 0.0])).square().sum(dim=1) / 2
+    >>> samples = dpskit.sample(dpskit.GaussianPrior(0.0, 0.4), Centre(), n_samples=4, n_points=50, progress=False)
+    >>> samples.points.mean(dim=(0, 1)).round(decimals=1).abs()
+    tensor([0.3000, 0.0000, 0.0000])
     """
 
     def energy(self, x0: Tensor) -> Tensor:
-        """The misfit E of clouds (b, n, 3) -> (b,), at least 0 and differentiable in x0, without a noise level."""
+        """The misfit E of clean clouds to the data, without a noise level: what `DPS` uses.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            Clouds (b, n, d).
+
+        Returns
+        -------
+        Tensor
+            (b,), at least 0 and differentiable in x0.
+        """
         ...
 
 
 class Measurement(Likelihood, Protocol):
-    """A likelihood with a noise level, which makes it a density in y. All of the package's own are."""
+    """A likelihood with a noise level, which makes it a density in y. All of the package's own are of this kind."""
 
     def log_prob(self, x0: Tensor) -> Tensor:
-        """log p(y | x0) for clouds (b, n, 3) -> (b,): used by `LikelihoodScore`, `twisted_smc` and calibration."""
+        """log p(y | x0) for clouds (b, n, d) -> (b,): used by `LikelihoodScore`, `twisted_smc` and calibration."""
         ...
 
     def with_noise(self, variance: float) -> Self:
@@ -35,7 +59,7 @@ class Measurement(Likelihood, Protocol):
         ...
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Self:
-        """New data for one cloud x0 (n, 3), with noise: used by calibration."""
+        """New data for one cloud x0 (n, d), with noise drawn by the generator: used by calibration."""
         ...
 
     def start(self) -> Self:
@@ -46,7 +70,7 @@ class Measurement(Likelihood, Protocol):
         return self
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """The energy, (b, n, 3) -> (b,)."""
+        """The energy, (b, n, d) -> (b,)."""
         return self.energy(x0)
 
 

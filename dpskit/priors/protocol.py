@@ -12,35 +12,60 @@ REMEDY = "a lower alpha, more steps, or noise until a smaller t (the cutoff)"
 
 
 class Prior(Protocol):
-    """p(x0), known through its denoiser. Bring your own: any object with this method is a prior.
+    """p(x0), known through its denoiser. Any object with the method `denoise` is a prior.
 
-    Some attributes are optional. `shape`: (n, d) of its clouds, which runs then default to, with None for a number that
-    is free. `scale`: the root mean square of the coordinates of its clouds, which the noise has to exceed where a run
-    starts; it is measured where it is missing. `alpha` and `cutoff`: the pull of `DPS` and the cutoff of the noise that
-    suit it, which runs with data then default to.
+    Attributes
+    ----------
+    shape : tuple[int | None, int | None], optional
+        (n, d) of its clouds, to which runs default, with None for a number that is free.
+    scale : float, optional
+        The root mean square of the coordinates of its clouds, which the noise has to exceed where a run starts. It is
+        measured where it is missing.
+    alpha, cutoff : float, optional
+        The strength of `DPS` and the cutoff of the noise that suit it, to which runs with data default.
+
+    Examples
+    --------
+    A prior of one's own: every coordinate is standard normal.
+
+    >>> import dpskit
+    >>> class Normal:
+    ...     def denoise(self, x, t):
+    ...         return x / (1 + t[:, None, None] ** 2)
+    >>> dpskit.sample(Normal(), None, n_samples=2, n_points=5, progress=False).points.shape
+    torch.Size([2, 5, 3])
     """
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
-        """E[x0 | x_t = x] for x_t = x0 + t z, z standard normal: x (b, n, d), t (b,) > 0 -> (b, n, d).
+        """The mean of x0 given x_t = x, for x_t = x0 + t z with z standard normal.
 
-        Must be differentiable with respect to x when it is used with guidance. Each cloud has its own t, so a formula
-        needs `t[:, None, None]`.
+        Parameters
+        ----------
+        x : Tensor
+            Noisy clouds (b, n, d).
+        t : Tensor
+            (b,), above 0: the noise level of each cloud, so that a formula needs `t[:, None, None]`.
+
+        Returns
+        -------
+        Tensor
+            (b, n, d). With data it has to be differentiable in x.
         """
         ...
 
 
-def denoise(prior: Prior, x: Tensor, t: Tensor) -> Tensor:
+def checked_denoise(prior: Prior, x: Tensor, t: Tensor) -> Tensor:
     """`prior.denoise(x, t)`; raises ValueError if that is no tensor of the shape of x, not finite, or has no gradient.
 
     It is not finite when a run diverges, or where the prior is broken: the coordinates named tell which.
     """
-    found = prior.denoise(x, t)
-    if not isinstance(found, Tensor) or found.shape != x.shape:
-        got = f"one of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+    denoised = prior.denoise(x, t)
+    if not isinstance(denoised, Tensor) or denoised.shape != x.shape:
+        got = f"one of shape {tuple(denoised.shape)}" if isinstance(denoised, Tensor) else type(denoised).__name__
         raise ValueError(f"prior.denoise must return a tensor of the shape of x, {tuple(x.shape)}, got {got}.")
-    if x.requires_grad and not found.requires_grad:
+    if x.requires_grad and not denoised.requires_grad:
         raise ValueError("prior.denoise must be differentiable with respect to x, but its result has no gradient.")
-    if not bool(torch.isfinite(found).all()):
+    if not bool(torch.isfinite(denoised).all()):
         got = f"NaN or infinity at t = {float(t.max()):.3g} for coordinates up to {float(x.detach().abs().max()):.3g}"
         raise ValueError(f"prior.denoise must return finite numbers, got {got}; if the run diverges, {REMEDY} helps.")
-    return found
+    return denoised

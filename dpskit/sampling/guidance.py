@@ -13,18 +13,31 @@ from torch import Tensor
 from dpskit.checks import check_method, check_number
 from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.priors.edm import SIGMA_DATA
-from dpskit.priors.protocol import Prior, denoise
+from dpskit.priors.protocol import Prior, checked_denoise
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreEval:
-    """One evaluation: score (b, n, d) of the guided marginal, denoised E[x0 | x] (b, n, d), its energy (b,) or None.
+    """One evaluation of a score.
 
-    log_twist: (b,) the approximation of log p(y | x) whose gradient the guidance adds, None if it is not a gradient;
-    see `twisted_smc`. negative_log_likelihood: (b,) -log p(y | denoised), where the guidance uses it.
-
-    prior_score (b, n, d): the prior's part of the score. longest (b,): how far the rest, the pull of the data, may move
-    a cloud in one step (length of all n d coordinates); None: any distance.
+    Attributes
+    ----------
+    score : Tensor
+        (b, n, d): the gradient of the log density of the guided marginal at noise level t.
+    denoised : Tensor
+        (b, n, d): the mean of x0 given x.
+    energy : Tensor or None
+        (b,): the energy E of the denoised clouds; None without a likelihood.
+    log_twist : Tensor or None
+        (b,): the approximation of log p(y | x) whose gradient the guidance adds; None if it is not a gradient. See
+        `twisted_smc`.
+    negative_log_likelihood : Tensor or None
+        (b,): -log p(y | denoised), where the guidance uses it.
+    prior_score : Tensor or None
+        (b, n, d): the prior's part of the score.
+    longest : Tensor or None
+        (b,): how far the rest, the pull of the data, may move a cloud in one step (the length of all n d coordinates);
+        None: any distance.
     """
 
     score: Tensor
@@ -50,13 +63,30 @@ Score = Callable[[Tensor, Tensor], ScoreEval]
 
 
 class Guidance(Protocol):
-    """How the likelihood steers the prior. It never knows a step size.
+    """How a likelihood and a prior become the score of the posterior. It never knows a step size.
 
-    An attribute `uses_log_prob`, if it has one, says whether it calls `likelihood.log_prob`, which is then tried before
-    a run.
+    Attributes
+    ----------
+    uses_log_prob : bool, optional
+        Whether it calls `likelihood.log_prob`, which is then tried before a run.
     """
 
-    def __call__(self, prior: Prior, likelihood: Likelihood) -> Score: ...
+    def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        """The score of one run.
+
+        Parameters
+        ----------
+        prior : Prior
+            Anything with `denoise`.
+        likelihood : Likelihood
+            Anything with `energy`; `dpskit.likelihoods.protocol.start(likelihood)` is the one for a run.
+
+        Returns
+        -------
+        Callable
+            score(x, t) -> `ScoreEval`, for clouds x (b, n, d) at times t (b,). One call of the denoiser each.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +96,7 @@ class Unguided:
     def __call__(self, prior: Prior, likelihood: Likelihood | None = None) -> Score:
         @torch.no_grad()
         def score(x: Tensor, t: Tensor) -> ScoreEval:
-            denoised = denoise(prior, x, t)
+            denoised = checked_denoise(prior, x, t)
             return ScoreEval(prior_score(denoised, x, t), denoised, None)
 
         return score
@@ -171,7 +201,7 @@ class DataSpace:
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
             with torch.no_grad():
-                denoised = denoise(prior, x, t)
+                denoised = checked_denoise(prior, x, t)
             with torch.enable_grad():
                 leaf = denoised.detach().requires_grad_()
                 value = misfit(data, leaf, t)
@@ -224,7 +254,7 @@ def _through_denoiser(
     def score(x: Tensor, t: Tensor) -> ScoreEval:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            denoised = denoise(prior, x, t)
+            denoised = checked_denoise(prior, x, t)
             value = misfit(likelihood, denoised, t)
             (gradient,) = torch.autograd.grad(value.sum(), x)
         own = prior_score(denoised.detach(), x.detach(), t)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
-from dpskit.priors.protocol import Prior, denoise
+from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.guidance import Score, ScoreEval, prior_score
 
 
@@ -32,7 +32,7 @@ class MomentMatched:
             matrix = data.A.to(x)
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
-                denoised = denoise(prior, x, t)
+                denoised = checked_denoise(prior, x, t)
                 seen = denoised.flatten(1) @ matrix.T
                 rows = torch.eye(m).to(x).unsqueeze(1).expand(m, len(x), m)
                 (jacobian,) = torch.autograd.grad(seen, x, rows, is_grads_batched=True)  # A J, (m, b, n, d)
@@ -69,7 +69,7 @@ class Replacement:
 
         @torch.no_grad()
         def score(x: Tensor, t: Tensor) -> ScoreEval:
-            denoised = denoise(prior, x, t)
+            denoised = checked_denoise(prior, x, t)
             total = prior_score(denoised, x, t).flatten(1)
             variance = data.sigma**2 + t.square().unsqueeze(1)
             total[:, place] = (data.y.to(x) - x.flatten(1)[:, place]) / variance

@@ -36,16 +36,25 @@ def iterate(
     first: int = 0,
     device: torch.device | str = "cpu",
 ) -> Iterator[Info]:
-    """Run Algorithm 1, or another solver, and yield one `Info` per step; the last one holds the samples in `x`.
+    """Run a solver over a schedule, and yield the diagnostics of every step: what `sample` is built on.
 
-    prior: anything with `denoise`. likelihood: None samples the prior. n_points, dim: of a cloud (default: those of the
-    attribute `shape` of prior or likelihood, else 1024 and 3). schedule: falling times that end at 0 (default: 40 steps
-    from 1, or without a likelihood 100 steps from 80, from more for a prior wider than the cube). guidance: default
-    `DPS()`, with the prior's own alpha where it has one. solver: default `Algorithm1()`, with data at the prior's own
-    cutoff of the noise. seed: sample k of a seed is the same whatever n_samples. first: number of
-    the first sample, so that a run can be split. device: where the clouds live, the prior's own (`prior.to(device)`);
-    the numbers drawn are the same everywhere. Paper: Algorithm 1. Raises ValueError or TypeError on bad settings and
-    for parts that a trial on two clouds finds unusable, before the run starts.
+    Parameters
+    ----------
+    first
+        Number of the first sample, so that a run can be split.
+    prior, likelihood, n_samples, n_points, dim, schedule, guidance, solver, seed, device
+        As for `sample`.
+
+    Returns
+    -------
+    Iterator[Info]
+        One `Info` per step; the last one holds the samples in `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before the run starts: for bad settings, and for a prior, likelihood or guidance that a trial on two clouds
+        cannot use.
     """
     n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
     seed = check_integer("seed", seed, least=0)
@@ -115,14 +124,65 @@ def sample(
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Samples:
-    """Draw approximate posterior samples, or samples of the prior when `likelihood` is None.
+    """Draw approximate posterior samples, or samples of the prior.
 
-    schedule: the noise levels, and with them the number of steps: `karras_schedule(40)` is the default with data.
-    batch_size: samples that run together (default: all); it changes results only by rounding. progress: show a bar.
-    The other arguments are those of `iterate`. Returns `Samples` with points (n_samples, n_points, dim).
+    Parameters
+    ----------
+    prior
+        Anything with `denoise`, see `Prior`.
+    likelihood
+        The data: anything with `energy`, see `Likelihood`. None: samples of the prior alone.
+    n_samples
+        Number of clouds.
+    n_points, dim
+        Points of a cloud, and their coordinates (default: the attribute `shape` of the prior or the likelihood, else
+        1024 and 3).
+    schedule
+        The noise levels, falling to 0, and with them the number of steps (default: 40 steps from t = 1 with data, 100
+        steps from t = 80 without; from more for a prior wider than the cube).
+    guidance
+        How the data steer the prior (default: `DPS`, with the prior's own alpha where it has one).
+    solver
+        Default: `Algorithm1`, with data at the prior's own cutoff of the noise.
+    seed
+        Sample k of a seed is the same whatever n_samples and the batch size, up to rounding.
+    batch_size
+        Samples that run together (default: all).
+    device
+        Where the clouds live: the prior's own (`prior.to(device)`). The numbers drawn are the same everywhere.
+    progress
+        Whether to show a bar.
 
-    A run can diverge when alpha is too large for the schedule. Raises ValueError if it leaves NaN or infinity, and
-    warns of samples that fit the data worse than the noise that it begins with.
+    Returns
+    -------
+    Samples
+        points (n_samples, n_points, dim), their energies, and the settings.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before the run starts: for bad settings, and for a prior, likelihood or guidance that a trial on two clouds
+        cannot use. ValueError, too, if a run diverges, which it can when alpha is too large for the schedule.
+
+    Warns
+    -----
+    RuntimeWarning
+        For samples that fit the data worse than the noise a run begins with, and for a prior whose scale does not fit
+        the schedule.
+
+    Notes
+    -----
+    The reverse SDE dx = -[t + beta(t) t^2] s dt + sqrt(2 beta(t) t^2) dw, with the score s of the guidance. Paper:
+    Algorithm 1 and eq. (8).
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> points = dpskit.load_example("chair").points
+    >>> data = dpskit.Projections.observe(points, n_views=3, n_points=40)
+    >>> samples = dpskit.sample(dpskit.GaussianPrior(0.0, 0.4), data, n_samples=2, n_points=64, progress=False)
+    >>> samples.points.shape, samples.energy.shape
+    (torch.Size([2, 64, 3]), torch.Size([2]))
     """
     from dpskit.progress import tqdm
 

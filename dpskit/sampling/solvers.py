@@ -19,7 +19,17 @@ from dpskit.sampling.noise import InverseTime, NoiseSource
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a run continues from: the clouds x (b, n, d) at the current time, the number of steps taken, the noise."""
+    """What a run continues from.
+
+    Attributes
+    ----------
+    x : Tensor
+        The clouds (b, n, d) at the current time.
+    step : int
+        The number of steps taken.
+    noise : NoiseSource
+        Where the solver draws its normal numbers, by the number of the step.
+    """
 
     x: Tensor
     step: int
@@ -28,10 +38,22 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Info:
-    """Diagnostics of one solver step: its number (from 0), the time it reached, the clouds x there, and an evaluation.
+    """Diagnostics of one solver step.
 
-    denoised (b, n, d), its energy E (b,), None without a likelihood, and negative_log_likelihood (b,), None unless the
-    guidance uses it, are those of the step's first score evaluation, at the time it started from.
+    Attributes
+    ----------
+    step : int
+        The number of the step, from 0.
+    t : float
+        The time it reached.
+    x : Tensor
+        The clouds (b, n, d) there; after the last step they are the samples.
+    denoised : Tensor
+        (b, n, d), from the first score evaluation of the step, at the time it started from.
+    energy : Tensor or None
+        (b,): the energy E of the denoised clouds; None without a likelihood.
+    negative_log_likelihood : Tensor or None
+        (b,): -log p(y | denoised); None unless the guidance uses it.
     """
 
     step: int
@@ -43,9 +65,26 @@ class Info:
 
 
 class Solver(Protocol):
-    """One step from t to t_next < t."""
+    """A numerical method for the reverse SDE."""
 
-    def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]: ...
+    def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        """One step from t to t_next < t.
+
+        Parameters
+        ----------
+        score : Callable
+            score(x, t) -> `ScoreEval`. Its `for_step(coefficient)` is the score with the pull of the data bounded.
+        state : State
+            The clouds at time t, and the noise.
+        t, t_next : float
+            Where the step starts and ends; t_next is 0 in the last step.
+
+        Returns
+        -------
+        tuple[State, Info]
+            What the next step continues from, and the diagnostics of this one.
+        """
+        ...
 
 
 @dataclass(frozen=True)

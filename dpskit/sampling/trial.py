@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.likelihoods.protocol import Likelihood
-from dpskit.priors.protocol import Prior, denoise
+from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.schedule import check_schedule, default_schedule
 
 N_POINTS, DIM = 1024, 3  # of a cloud whose shape nobody states
@@ -48,7 +48,9 @@ def try_prior(prior: Prior, x: Tensor, t: float, *, gradient: bool) -> float:
     """
     x = (t * x).requires_grad_(gradient)
     with torch.set_grad_enabled(gradient):
-        denoised = _attempt(lambda: denoise(prior, x, torch.full((len(x),), t).to(x)), "prior.denoise(x, t)", x, prior)
+        denoised = _attempt(
+            lambda: checked_denoise(prior, x, torch.full((len(x),), t).to(x)), "prior.denoise(x, t)", x, prior
+        )
     scale = getattr(prior, "scale", None)
     if scale is not None:
         return float(scale)
