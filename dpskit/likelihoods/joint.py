@@ -76,7 +76,7 @@ class Joint(Measurement):
 
 
 def found_rotations(likelihood: Likelihood | None, x0: Tensor) -> Tensor | None:
-    """From where each cloud (b, n, 3) is seen in each view, (b, k, 3, 3); None if no orientation is unknown."""
+    """From where each cloud (b, n, 3) is seen in each view, (b, k, 3, 3); None if all are known."""
     parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
-    unknown = [part for part in parts if isinstance(part, Projections) and part.unknown]
+    unknown = [part for part in parts if isinstance(part, Projections) and (part.unknown or part.tolerance)]
     return unknown[0].orientations(x0) if unknown else None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_points, check_rotations
-from dpskit.cloud import as_generator, random_rotations, resample
+from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
+from dpskit.cloud import angles_between, as_generator, random_rotations, resample
 from dpskit.likelihoods.observation import (
     Memory,
     Observation,
@@ -21,7 +21,7 @@ from dpskit.likelihoods.observation import (
     noisy,
     with_noise,
 )
-from dpskit.likelihoods.orientation import follow_rotations
+from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
 
 
@@ -41,6 +41,8 @@ class Projections(Measurement):
     rotations: a row of NaN is an orientation that nobody knows. It is found for each cloud anew, by `follow_rotations`,
     and E_k is that of the best one; in a run it follows the samples. None: no orientation is known, and the first view,
     as if from the identity, fixes the frame. Then the mirror image of an object explains its views equally well.
+    tolerance: degrees by which known orientations may be wrong. Above 0 all but the first of them follow the samples
+    too, up to twice as far from what is stated.
 
     The paper prints E_k without the factor 1 / (2 n), but its table of energies and its alpha fit the half mean.
     """
@@ -50,6 +52,7 @@ class Projections(Measurement):
     sigma: float | None = None
     seed: int = 0
     balanced: bool = False
+    tolerance: float = 0.0
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -62,6 +65,7 @@ class Projections(Measurement):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
         check_integer("seed", self.seed, least=0)
+        check_number("tolerance", self.tolerance, least=0.0)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
         pairs = enumerate(zip(points, rotations, strict=True))
@@ -101,7 +105,7 @@ class Projections(Measurement):
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every view: (b, n, 3) -> (b, K)."""
         x0 = check_points("x0", x0, batched=True)
-        if not self.unknown:
+        if not self.unknown and not self.tolerance:
             return matched_energies(self.views, x0, self.memory)
         if self.memory is not None and self.memory.holds(x0) and not torch.is_grad_enabled():
             return self.memory.energies
@@ -112,13 +116,21 @@ class Projections(Measurement):
     def orientations(self, x0: Tensor) -> Tensor:
         """The rotation of every view for every cloud, (b, n, 3) -> (b, K, 3, 3): the known ones, and those found."""
         x0 = check_points("x0", x0, batched=True)
-        found, unknown = self.rotations.expand(len(x0), -1, -1, -1).clone(), self.unknown
+        stated, unknown = self.rotations.expand(len(x0), -1, -1, -1), self.unknown
+        rough = [k for k in range(len(self.points)) if k not in unknown][1:] if self.tolerance else []
+        last = None if self.memory is None else self.memory.rotations
+        last = last if last is not None and len(last) == len(x0) else None
+        found = stated.clone()
         if unknown:
-            last = None if self.memory is None else self.memory.rotations
-            last = last[:, unknown] if last is not None and len(last) == len(x0) else None
-            found[:, unknown] = follow_rotations(x0, [self.points[k] for k in unknown], last)
-            if self.memory is not None:
-                self.memory.rotations = found
+            start = None if last is None else last[:, unknown]
+            found[:, unknown] = follow_rotations(x0, [self.points[k] for k in unknown], start)
+        for k in rough:
+            start = (stated if last is None else last)[:, k]
+            refined = refine_rotations(x0.detach().float(), self.points[k], start, FOLLOWED, n_steps=4, first=FOLLOWED)
+            near = angles_between(refined, stated[:, k]) <= 2 * self.tolerance
+            found[:, k] = torch.where(near[:, None, None], refined, start)
+        if self.memory is not None:
+            self.memory.rotations = found
         return found
 
     def energy(self, x0: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from dpskit.data.check_views import check_views
 from dpskit.data.images import points_of_image, read_images
 from dpskit.data.maps import points_of_map, read_map
 from dpskit.data.poses import read_poses
 from dpskit.likelihoods.gaussian_image import gaussian_image
+from dpskit.likelihoods.projection import Projections
 
 DATA = Path(os.environ.get("DPSKIT_DATA", "none"))
 pytestmark = [
@@ -30,6 +32,15 @@ def test_projections_of_a_known_volume():
         together = torch.stack([drawn.flatten(1), images.pixels[:50].flatten(1)], dim=1)
         correlation = torch.stack([pair.corrcoef()[0, 1] for pair in together])
         assert least < float(correlation.mean()) < most
+
+
+def test_views_of_a_hand_are_known_to_be_transposed():
+    """Another program's rotations act on columns; their images say so, without the volume."""
+    images, which = read_images(DATA / "hand.mrcs"), [0, 7, 20, 33, 58]
+    columns = torch.from_numpy(np.load(DATA / "hand_poses.npz")["rotation"])[which]
+    points = [points_of_image(images[k], 1000) for k in which]
+    assert [w.kind for w in check_views(Projections(points, columns))] == ["transposed"]
+    assert check_views(Projections(points, columns.mT)) == []
 
 
 def test_relion_files():

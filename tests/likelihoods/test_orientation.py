@@ -160,6 +160,21 @@ def test_samples_hold_their_rotations(views, tmp_path):
     assert dpskit.sample(prior, views[0], **settings).rotations is None
 
 
+def test_rough_orientations_are_refined_within_their_tolerance(cloud):
+    known = dpskit.Projections.observe(cloud, 3, 400, seed=8)
+    off = rotations_by(torch.tensor([[0.1, 0.0, 0.0], [0.1, -0.08, 0.05], [-0.05, 0.1, 0.08]]))
+    data = dpskit.Projections(known.points, known.rotations @ off, tolerance=10.0)
+    run = data.start()
+    for _ in range(8):
+        run.energies(cloud[None] + 0.0)
+    found = run.memory.rotations[0]
+    assert torch.equal(found[0], data.rotations[0])
+    assert float(degrees(data.rotations, known.rotations)[1:].min()) > 7
+    assert float(degrees(found, known.rotations)[1:].max()) < 5
+    narrow = dpskit.Projections(known.points, known.rotations @ off, tolerance=1.0).orientations(cloud[None])[0]
+    assert float(degrees(narrow, data.rotations).max()) <= 2.01
+
+
 def test_orientations_that_are_half_unknown(views, cloud, one_sentence):
     known, data = views
     rotations = known.rotations.clone()
