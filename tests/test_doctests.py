@@ -8,6 +8,7 @@ import pytest
 MODULES = [
     "likelihoods.protocol",
     "priors.protocol",
+    "sampling.maximum_likelihood",
     "sampling.sample",
 ]
 

@@ -17,6 +17,19 @@ def add(commands: Any) -> None:
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
     paper.add(kinds)
+    for add_kind in (
+        _add_prior,
+        _add_speed,
+        _add_runtime,
+        _add_assignment,
+        _add_coarse_graining,
+        _add_exact,
+        _add_calibration,
+    ):
+        add_kind(kinds)
+
+
+def _add_prior(kinds: Any) -> None:
     text = "sample a prior, and print its row of the paper's Table 3"
     prior = add_command(kinds, "table3", _prior, text, aliases=["prior"])
     prior.add_argument("prior", help="a shipped name, or a .safetensors file")
@@ -44,43 +57,6 @@ def add(commands: Any) -> None:
         help="file of JSON lines to add to; samples and a picture are kept beside it"
         " (default: results/table3/NAME.jsonl)",
     )
-    speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
-    speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
-    speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
-    speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
-    speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
-    runtime = add_command(kinds, "runtime", _runtime, "seconds per sample under guidance, beside the paper's")
-    runtime.add_argument("--prior", action="append", default=[], help="a shipped name, or a .safetensors file")
-    runtime.add_argument(
-        "--network", action="append", default=[], choices=sorted(PRESETS), help="a preset with random weights"
-    )
-    runtime.add_argument("--n-samples", type=int, default=10, help="that run together")
-    runtime.add_argument("--n-points", type=int, default=1024, help="points of a sample, and of a view")
-    runtime.add_argument("--n-steps", type=int, default=40, help="steps of Algorithm 1")
-    runtime.add_argument("--device", default="cpu", help="cpu or cuda")
-    runtime.add_argument("--out", default="results/runtime", help="folder of results; added to")
-    assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
-    assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
-    assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
-    assignment.add_argument("--n-samples", type=int, default=10, help="clouds in the runs that make the problems")
-    assignment.add_argument(
-        "--every",
-        type=int,
-        default=5,
-        help="let SciPy and POT solve every so many evaluations"
-        " (odd: the first and the second evaluation of a step differ)",
-    )
-    coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
-    coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
-    coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
-    coarse.add_argument("--seed", type=int, default=0, help="of the fits")
-    exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
-    exact.add_argument("--trials", type=int, default=40, help="data sets per case")
-    exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
-    calibration = add_command(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
-    calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
-    calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
-    calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
 
 
 def _prior(options: argparse.Namespace) -> None:
@@ -104,11 +80,32 @@ def _prior(options: argparse.Namespace) -> None:
     print(f"\nThe first {min(16, len(samples))} samples: {picture}")
 
 
+def _add_speed(kinds: Any) -> None:
+    speed = add_command(kinds, "speed", _speed, "time training and sampling for each preset, beside the peak")
+    speed.add_argument("--preset", action="append", choices=sorted(PRESETS), help="may be repeated (default: all)")
+    speed.add_argument("--n-points", type=int, default=1024, help="points per cloud")
+    speed.add_argument("--batch", type=int, help="clouds per step (default: 2 on a CPU, 256 on a GPU)")
+    speed.add_argument("--seconds", type=float, default=5.0, help="to measure each for, at least")
+
+
 def _speed(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.speed import measure_speed, speed_table
 
     presets = options.preset or list(PRESETS)
     print(speed_table(measure_speed(presets, options.n_points, options.batch, options.seconds)))
+
+
+def _add_runtime(kinds: Any) -> None:
+    runtime = add_command(kinds, "runtime", _runtime, "seconds per sample under guidance, beside the paper's")
+    runtime.add_argument("--prior", action="append", default=[], help="a shipped name, or a .safetensors file")
+    runtime.add_argument(
+        "--network", action="append", default=[], choices=sorted(PRESETS), help="a preset with random weights"
+    )
+    runtime.add_argument("--n-samples", type=int, default=10, help="that run together")
+    runtime.add_argument("--n-points", type=int, default=1024, help="points of a sample, and of a view")
+    runtime.add_argument("--n-steps", type=int, default=40, help="steps of Algorithm 1")
+    runtime.add_argument("--device", default="cpu", help="cpu or cuda")
+    runtime.add_argument("--out", default="results/runtime", help="folder of results; added to")
 
 
 def _runtime(options: argparse.Namespace) -> None:
@@ -123,6 +120,20 @@ def _runtime(options: argparse.Namespace) -> None:
         sizes = {"n_samples": options.n_samples, "n_points": options.n_points, "n_steps": options.n_steps}
         save_runtime(measure_runtime(prior, name, device=options.device, **sizes), options.out)
     print(runtime_table(load_runtimes(options.out)))
+
+
+def _add_assignment(kinds: Any) -> None:
+    assignment = add_command(kinds, "assignment", _assignment, "time the assignment engine beside SciPy and POT")
+    assignment.add_argument("--prior", default="chairs", help="whose runs make the problems")
+    assignment.add_argument("--example", default="chair", help="the shipped example to reconstruct")
+    assignment.add_argument("--n-samples", type=int, default=10, help="clouds in the runs that make the problems")
+    assignment.add_argument(
+        "--every",
+        type=int,
+        default=5,
+        help="let SciPy and POT solve every so many evaluations"
+        " (odd: the first and the second evaluation of a step differ)",
+    )
 
 
 def _assignment(options: argparse.Namespace) -> None:
@@ -140,16 +151,36 @@ def _assignment(options: argparse.Namespace) -> None:
     print(assignment_table(assignment_benchmark(trajectories, every=options.every)))
 
 
+def _add_coarse_graining(kinds: Any) -> None:
+    coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
+    coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
+    coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
+    coarse.add_argument("--seed", type=int, default=0, help="of the fits")
+
+
 def _coarse_graining(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.coarse_graining import coarse_graining_benchmark, coarse_graining_table
 
     print(coarse_graining_table(coarse_graining_benchmark(options.structures, options.n_points, options.seed)))
 
 
+def _add_exact(kinds: Any) -> None:
+    exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
+    exact.add_argument("--trials", type=int, default=40, help="data sets per case")
+    exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
+
+
 def _exact(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.exact import exact_benchmark, exact_table
 
     print(exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples)))
+
+
+def _add_calibration(kinds: Any) -> None:
+    calibration = add_command(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
+    calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
+    calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
+    calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
 
 
 def _calibration(options: argparse.Namespace) -> None:

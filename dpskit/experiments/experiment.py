@@ -163,9 +163,7 @@ class Experiment:
         """
         s, fitted = self.settings, None
         if self.data is not None:
-            steps = iterate_maximum_likelihood(
-                self.data.start(), n_samples=s.n_samples, n_points=s.n_points, n_steps=100, seed=s.seed
-            )
+            steps = iterate_maximum_likelihood(self.data.start(), s.n_samples, s.n_points, n_steps=100, seed=s.seed)
             for fit in steps:
                 if fit.step % 10 == 0:
                     yield f"maximum likelihood, step {fit.step} of 100"

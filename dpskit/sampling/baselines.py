@@ -64,18 +64,12 @@ def smooth_map(
     n_neighbours, n_points = check_integer("n_neighbours", n_neighbours), check_integer("n_points", n_points)
     if n_neighbours >= n_points:
         raise ValueError(f"n_neighbours must be less than n_points, {n_points}, got {n_neighbours}.")
-    found = maximum_likelihood(
-        Smoothed(likelihood, weight, n_neighbours),
-        n_samples=n_samples,
-        n_points=n_points,
-        n_steps=n_steps,
-        learning_rate=learning_rate,
-        seed=seed,
-        progress=progress,
-    )
-    settings = found.settings | {"method": "smooth_map", "weight": weight, "n_neighbours": n_neighbours}
+    counts = {"n_samples": n_samples, "n_points": n_points, "n_steps": n_steps, "seed": seed}
+    smoothed = Smoothed(likelihood, weight, n_neighbours)
+    fit = maximum_likelihood(smoothed, learning_rate=learning_rate, progress=progress, **counts)
+    settings = fit.settings | {"method": "smooth_map", "weight": weight, "n_neighbours": n_neighbours}
     settings["likelihood"] = describe(likelihood)
-    return replace(found, energy=likelihood.energy(found.points).detach(), settings=settings)
+    return replace(fit, energy=likelihood.energy(fit.points).detach(), settings=settings)
 
 
 def nearest_training_cloud(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import Guidance, LikelihoodScore, ScoreEval, prior_score
+from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, ScoreEval, prior_score
 from dpskit.sampling.trial import prepare
 
 
@@ -68,17 +68,45 @@ def twisted_smc(
 ) -> Particles:
     """Sample p(x0 | y) with weighted particles that are exact in the limit of many particles and steps.
 
-    The prior's chain goes from t to t' by N(x + (t^2 - t'^2) score, v), v = q (1 - q) t^2 + (1 - q)^2 V, q = t'^2 /
-    t^2, where V = s^2 t^2 / (s^2 + t^2) is the variance of x0 given x for a Gaussian prior of standard deviation s =
-    prior_std: exact for that prior with any number of steps, and for all priors in the limit. A particle moves by the
-    guided score instead, and its weight is multiplied by the ratio of the two densities and by that of the twisting
-    functions, p(y | x) at t' to that at t: the guidance's own `log_twist`, or log p(y | D(x, t)) if it has none. When
-    the effective number of particles falls under `threshold` times n_particles they are resampled (systematically).
+    Parameters
+    ----------
+    prior
+        Anything with `denoise`.
+    likelihood
+        Anything with `log_prob`, which has to be a density: use the sum over permutations.
+    n_particles
+        Their number.
+    n_points, dim, schedule, progress
+        As for `sample`.
+    guidance
+        The proposal (default: `LikelihoodScore(prior_std)`). Where it applies, `MomentMatched` needs fewer particles.
+    prior_std
+        The standard deviation s of the Gaussian prior for which the steps are exact.
+    threshold
+        The particles are resampled (systematically) when their effective number falls under this share of them.
+    seed
+        The particles depend on each other, and so on n_particles.
 
-    guidance: the proposal, by default `LikelihoodScore(prior_std)`; where it applies, `MomentMatched()` needs fewer
-    particles. likelihood: with sigma; log p(y | x0) has to be a density, so use the sum over permutations. seed: the
-    particles depend on each other, and so on n_particles. Trippe et al., arXiv 2206.04119; Wu et al., arXiv 2306.17775.
-    Raises ValueError on bad settings, before any work starts, and RuntimeError when all weights vanish or diverge.
+    Returns
+    -------
+    Particles
+        The weighted samples, the effective numbers, and the estimate of log p(y).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad settings, and for parts that a trial on two clouds cannot use, before any work starts.
+    RuntimeError
+        When all weights vanish or diverge.
+
+    Notes
+    -----
+    The prior's chain goes from t to t' by N(x + (t^2 - t'^2) score, v), v = q (1 - q) t^2 + (1 - q)^2 V, q = t'^2 /
+    t^2, where V = s^2 t^2 / (s^2 + t^2) is the variance of x0 given x for a Gaussian prior of standard deviation s:
+    exact for that prior with any number of steps, and for all priors in the limit. A particle moves by the guided score
+    instead, and its weight is multiplied by the ratio of the two densities and by that of the twisting functions,
+    p(y | x) at t' to that at t: the guidance's own `log_twist`, or log p(y | D(x, t)) if it has none. Trippe et al.,
+    arXiv 2206.04119; Wu et al., arXiv 2306.17775.
     """
     from dpskit.progress import tqdm
 
@@ -93,39 +121,54 @@ def twisted_smc(
     generator = as_generator(seed)
 
     x = times[0] * torch.randn(n_particles, *shape, generator=generator)
-    found = _evaluate(score(x, torch.full((n_particles,), times[0])), likelihood)
-    log_weights = found.log_twist - math.log(n_particles)
+    here = _evaluate(score, likelihood, x, times[0])
+    log_weights = here.log_twist - math.log(n_particles)
     ess, resampled = [], []
     log_evidence = 0.0
     for t, t_next in tqdm(list(itertools.pairwise(times)), desc="particles", unit="step", disable=not progress):
-        # Normalise, remember the factor, and resample if need be.
         log_evidence += _log_total(log_weights, t)
         log_weights = torch.log_softmax(log_weights, 0)
         ess.append(effective_number(log_weights))
         resampled.append(ess[-1] < threshold * n_particles)
-        score_now, denoised, twist = found.score, found.denoised, found.log_twist
         if resampled[-1]:
             chosen = systematic(log_weights, n_particles, generator)
-            x, score_now, denoised, twist = x[chosen], score_now[chosen], denoised[chosen], twist[chosen]
+            x, here = x[chosen], _chosen(here, chosen)
             log_weights = torch.full_like(log_weights, -math.log(n_particles))
-        # Move by the guided score; correct for it with the density of the prior's own step.
-        step = t**2 - t_next**2
-        std = _transition_std(t, t_next, prior_std)
-        noise = torch.randn(x.shape, generator=generator)
-        pull = score_now - prior_score(denoised, x, torch.full((n_particles,), t))
-        x = x + step * score_now + std * noise
-        log_ratio = (noise.square() - (noise + step / std * pull).square()).flatten(1).sum(dim=1) / 2
-        if t_next > 0:
-            found = _evaluate(score(x, torch.full((n_particles,), t_next)), likelihood)
-            twist_next = found.log_twist
-        else:
-            twist_next = likelihood.log_prob(x).detach()
-        log_weights = log_weights + log_ratio.double() + twist_next.double() - twist.double()
+        twist = here.log_twist
+        x, log_ratio = _move(x, here, t, t_next, prior_std, generator)
+        here = _evaluate(score, likelihood, x, t_next)
+        log_weights = log_weights + log_ratio.double() + here.log_twist - twist
     log_evidence += _log_total(log_weights, 0.0)
     log_weights = torch.log_softmax(log_weights, 0)
     ess.append(effective_number(log_weights))
     resampled.append(False)
     return Particles(x, log_weights, torch.tensor(ess), torch.tensor(resampled), log_evidence, len(times) - 1)
+
+
+def _evaluate(score: Score, likelihood: Likelihood, x: Tensor, t: float) -> ScoreEval:
+    """The score of particles x at time t with a twisting function, in double precision; at t = 0 that one alone."""
+    if t == 0:
+        return ScoreEval(x, x, None, likelihood.log_prob(x).detach().double())
+    evaluation = score(x, torch.full((len(x),), t))
+    twist = evaluation.log_twist
+    twist = likelihood.log_prob(evaluation.denoised).detach() if twist is None else twist
+    return ScoreEval(evaluation.score, evaluation.denoised, evaluation.energy, twist.double())
+
+
+def _chosen(evaluation: ScoreEval, index: Tensor) -> ScoreEval:
+    """The evaluation of the particles `index`."""
+    return ScoreEval(evaluation.score[index], evaluation.denoised[index], None, evaluation.log_twist[index])
+
+
+def _move(
+    x: Tensor, here: ScoreEval, t: float, t_next: float, prior_std: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Particles moved by the guided score, and the log of the density of the prior's own step over that of this one."""
+    step, std = t**2 - t_next**2, _transition_std(t, t_next, prior_std)
+    noise = torch.randn(x.shape, generator=generator)
+    pull = here.score - prior_score(here.denoised, x, torch.full((len(x),), t))
+    log_ratio = (noise.square() - (noise + step / std * pull).square()).flatten(1).sum(dim=1) / 2
+    return x + step * here.score + std * noise, log_ratio
 
 
 def systematic(log_weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -154,9 +197,3 @@ def _transition_std(t: float, t_next: float, prior_std: float) -> float:
     q = (t_next / t) ** 2
     variance = prior_std**2 * t**2 / (prior_std**2 + t**2)
     return math.sqrt(q * (1 - q) * t**2 + (1 - q) ** 2 * variance)
-
-
-def _evaluate(found: ScoreEval, likelihood: Likelihood) -> ScoreEval:
-    """The evaluation with a twisting function, in double precision."""
-    twist = likelihood.log_prob(found.denoised).detach() if found.log_twist is None else found.log_twist
-    return replace(found, log_twist=twist.double())
