@@ -82,12 +82,12 @@ def check_rotations(name: str, value: Any) -> Tensor:
 def check_method(name: str, value: Any, method: str) -> None:
     """Raise TypeError unless `value` is an object, not a class, with the `method`, which takes the arguments given."""
     called, _, arguments = method.rstrip(")").partition("(")
-    found = getattr(value, called, None)
-    if isinstance(value, type) or not callable(found):
+    member = getattr(value, called, None)
+    if isinstance(value, type) or not callable(member):
         got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise TypeError(f"{name} must be an object with a method {method}, got {got}.")
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(member)
     except ValueError:  # written in C
         return
     try:

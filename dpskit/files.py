@@ -46,10 +46,10 @@ def why_unreadable(error: Exception) -> str:
 
 
 def _remove_stale(folder: Path) -> None:
-    for found in folder.glob(f".*@{platform.node()}.*"):
-        number = found.name[1:].partition("@")[0]
+    for leftover in folder.glob(f".*@{platform.node()}.*"):
+        number = leftover.name[1:].partition("@")[0]
         if number.isdigit() and not _is_alive(int(number)):
-            found.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

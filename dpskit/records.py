@@ -11,13 +11,13 @@ from typing import Any
 
 def read_records(path: str | Path) -> list[dict[str, Any]]:
     """What the file holds, without lines that were cut off. An absent file holds nothing."""
-    path, found = Path(path), []
+    path, records = Path(path), []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
-            found.append(json.loads(line))
+            records.append(json.loads(line))
         except ValueError:
             continue
-    return [record for record in found if isinstance(record, dict)]
+    return [record for record in records if isinstance(record, dict)]
 
 
 def append_records(path: str | Path, records: Iterable[dict[str, Any]]) -> None:

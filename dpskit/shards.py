@@ -61,23 +61,23 @@ def load_tensors(path: str | Path, name: str = "path") -> tuple[dict[str, Tensor
     if not files:
         raise FileNotFoundError(f"{name} must be an existing {path.suffix} file, got {str(path)!r}.")
     tensors: dict[str, Tensor] = {}
-    found = []
+    metadata = []
     for file in files:
         try:
             file.open("rb").close()  # says why it may not be read
             with safe_open(file, framework="pt") as opened:
-                found.append(opened.metadata() or {})
+                metadata.append(opened.metadata() or {})
                 tensors |= {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, TypeError, AttributeError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0].rstrip(".")
             raise ValueError(
                 f"{name} must be a complete safetensors file, but {str(file)!r} cannot be read: {reason}."
             ) from None
-    if files != [path] and (len(files) != _total(files[0]) or any(other != found[0] for other in found)):
+    if files != [path] and (len(files) != _total(files[0]) or any(other != metadata[0] for other in metadata)):
         raise ValueError(
             f"{name} must hold all shards of one save, but those of {str(path)!r} are incomplete or mixed."
         )
-    return tensors, found[0]
+    return tensors, metadata[0]
 
 
 def _total(path: Path) -> int:

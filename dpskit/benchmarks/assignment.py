@@ -99,18 +99,19 @@ def record_trajectories(
             pass
         return recorder.denoised
 
-    found = []
+    trajectories = []
     for m in sizes:
         data = Projections.observe(points, 5, m, seed)
         view, rotation = data.views[0], data.rotations[0]
         x = [project(cloud, rotation) for cloud in record(data)]
-        found.append(Trajectory(f"{m} -> {n_points}, 2-D", x, view.points, view.multiplicity(n_points)))
+        trajectories.append(Trajectory(f"{m} -> {n_points}, 2-D", x, view.points, view.multiplicity(n_points)))
     coarse = CoarseGrained.observe(points, min(30, len(points)), seed)
     multiplicity = coarse.observation.multiplicity(n_points)
-    found.append(Trajectory(f"{len(coarse.points)} -> {n_points}, 3-D", record(coarse), coarse.points, multiplicity))
+    name = f"{len(coarse.points)} -> {n_points}, 3-D"
+    trajectories.append(Trajectory(name, record(coarse), coarse.points, multiplicity))
     part = Subunit.observe(resample(points, n_points, seed), max(1, n_points // 4), seed)
-    found.append(Trajectory(f"{len(part.points)} of {n_points}, 3-D", record(part), part.points))
-    return found
+    trajectories.append(Trajectory(f"{len(part.points)} of {n_points}, 3-D", record(part), part.points))
+    return trajectories
 
 
 def assignment_benchmark(trajectories: Sequence[Trajectory], *, every: int = 1) -> list[Row]:

@@ -79,11 +79,11 @@ def calibration_benchmark(
     truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
     for k, alpha in tqdm(list(itertools.product(chosen, alphas)), desc="choosing alpha", unit="run"):
         _run(prior, truths[k], alpha, k, setting.chosen_samples, setting, folder)
-    found = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
-    reported = sorted({PAPER_ALPHA, found.nearest})
+    calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
+    reported = sorted({PAPER_ALPHA, calibrated.nearest})
     for k, alpha in tqdm(list(itertools.product(main, reported)), desc="coverage", unit="run"):
         _run(prior, truths[k], alpha, k, setting.n_samples, setting, folder)
-    return found, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
+    return calibrated, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
 
 
 def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Path) -> Tensor:
@@ -105,12 +105,12 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
     return known[:count]
 
 
-def calibration_table(found: AlphaCalibration, trials: dict[float, Trials]) -> str:
+def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials]) -> str:
     """What chose alpha, and the coverage of the paper's alpha and of the chosen one, as Markdown."""
     columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
     rows = [
         [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
-        for alpha, held, ratio in zip(found.alphas, found.coverages, found.ratios, strict=True)
+        for alpha, held, ratio in zip(calibrated.alphas, calibrated.coverages, calibrated.ratios, strict=True)
     ]
     choice = markdown_table(columns, rows)
     rows = []
@@ -124,7 +124,7 @@ def calibration_table(found: AlphaCalibration, trials: dict[float, Trials]) -> s
     columns = ["alpha, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
     report = markdown_table([*columns, "CD between samples", "CD to truth"], rows)
     note = "Regions by mean Chamfer distance to the samples; CD x 10^2."
-    return "\n\n".join([choice, found.message, report, note])
+    return "\n\n".join([choice, calibrated.message, report, note])
 
 
 def _run(
@@ -134,7 +134,7 @@ def _run(
     if path.exists():
         return
     data = setting.scenario.observe(truth, setting.seed + k)
-    found = sample(
+    samples = sample(
         prior,
         data,
         n_samples=n_samples,
@@ -145,7 +145,7 @@ def _run(
         seed=setting.seed + k,
         progress=False,
     )
-    found.save(path)
+    samples.save(path)
 
 
 def _trials(truths: Tensor, alpha: float, targets: range, folder: Path) -> Trials:

@@ -39,7 +39,7 @@ def coarse_graining_benchmark(
     from dpskit.progress import tqdm
 
     check_structure_files(sources)
-    found = []
+    results = []
     for source in tqdm(sources, desc="coarse-graining", unit="structure"):
         structure = read_structure(source)
         start = time.process_time()
@@ -47,14 +47,14 @@ def coarse_graining_benchmark(
         seconds = time.process_time() - start
         rmsd = float(rmsd_to_atoms(model.frame.to_physical(model.points), structure.atoms))
         chains = len(set(structure.chains.tolist()))
-        found.append(CoarseGraining(structure.name, len(structure.atoms), chains, structure.assembly, seconds, rmsd))
-    return found
+        results.append(CoarseGraining(structure.name, len(structure.atoms), chains, structure.assembly, seconds, rmsd))
+    return results
 
 
-def coarse_graining_table(found: Sequence[CoarseGraining]) -> str:
+def coarse_graining_table(results: Sequence[CoarseGraining]) -> str:
     """A row per structure as Markdown, and the total."""
     rows = [
-        [r.name, f"{r.atoms:,}", str(r.chains), r.assembly or "–", f"{r.seconds:.1f}", f"{r.rmsd:.2f}"] for r in found
+        [r.name, f"{r.atoms:,}", str(r.chains), r.assembly or "–", f"{r.seconds:.1f}", f"{r.rmsd:.2f}"] for r in results
     ]
     table = markdown_table(["entry", "atoms", "chains", "assembly", "coarse-graining (CPU s)", "RMSD (Å)"], rows)
-    return f"{table}\n\n{sum(r.atoms for r in found):,} atoms in all, {sum(r.seconds for r in found):.1f} s."
+    return f"{table}\n\n{sum(r.atoms for r in results):,} atoms in all, {sum(r.seconds for r in results):.1f} s."

@@ -132,7 +132,7 @@ def exact_samplers(
         ).points
 
     def particles(data: Likelihood, seed: int) -> Tensor:
-        found = twisted_smc(
+        particles = twisted_smc(
             prior,
             data,
             n_particles=n_particles,
@@ -143,7 +143,7 @@ def exact_samplers(
             seed=seed,
             progress=False,
         )
-        return found.resample(n_samples, seed)
+        return particles.resample(n_samples, seed)
 
     rules: dict[str, Guidance] = {
         "DPS, alpha 10,000": DPS(10_000),

@@ -122,15 +122,15 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections) -> float:
     seconds, start = {1: 0.0, 2: 0.0}, [None] * len(data.views)
     try:
         for x0 in denoised:
-            pairs, found = zip(data.views, data.rotations, start, strict=True), {}
+            pairs, solved = zip(data.views, data.rotations, start, strict=True), {}
             calls = [(project(x0, r), view.points, view.multiplicity(x0.shape[1]), s) for view, r, s in pairs]
             for count in seconds:
                 torch.set_num_threads(count)
                 began = time.perf_counter()
-                found[count] = assign_each(calls)
+                solved[count] = assign_each(calls)
                 seconds[count] += time.perf_counter() - began
-            start = found[1]
-            for one, two in zip(start, found[2], strict=True):
+            start = solved[1]
+            for one, two in zip(start, solved[2], strict=True):
                 if not (torch.equal(one.index, two.index) and torch.equal(one.duals, two.duals)):
                     raise RuntimeError("an assignment depends on the number of threads, which it must not.")
     finally:

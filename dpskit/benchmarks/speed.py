@@ -65,7 +65,7 @@ def measure_speed(
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()
     jobs = [(device, preset, task) for device in devices for preset in presets for task in ("training", "sampling")]
     peaks: dict[tuple[str, str], float] = {}
-    found = []
+    speeds = []
     for device, preset, task in tqdm(jobs, desc="speed", unit="run"):
         precision = "fp32" if (device, task) == ("cpu", "sampling") else "bf16"
         if (device, precision) not in peaks:
@@ -74,8 +74,8 @@ def measure_speed(
         clouds = size / _time(run(PRESETS[preset], n_points, size, device, precision), device, seconds)
         flops = clouds * forward_flops(PRESETS[preset], n_points) * (3 if task == "training" else 1)
         rate = clouds / (EVALUATIONS if task == "sampling" else 1)
-        found.append(Speed(preset, device, task, precision, size, rate, flops, flops / peaks[device, precision]))
-    return found
+        speeds.append(Speed(preset, device, task, precision, size, rate, flops, flops / peaks[device, precision]))
+    return speeds
 
 
 def peak_flops(device: str, precision: str, seconds: float = 5.0) -> float:

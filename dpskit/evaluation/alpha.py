@@ -72,17 +72,17 @@ def choose_alpha(
     pairs = [spread_against_error(trials[alpha], distance) for alpha in alphas]
     ratios = tuple(float(spread.mean() / error.mean()) for spread, error in pairs)
     best = min(range(len(alphas)), key=lambda i: coverages[i].error)
-    nearest, found = alphas[best], coverages[best]
-    says = f"its regions of 50 % and 90 % hold {found.at(0.5):.0%} and {found.at(0.9):.0%} of the truths"
-    if found.p_value < significance:
-        way = "too few" if found.bias < 0 else "too many"
+    nearest, coverage = alphas[best], coverages[best]
+    says = f"its regions of 50 % and 90 % hold {coverage.at(0.5):.0%} and {coverage.at(0.9):.0%} of the truths"
+    if coverage.p_value < significance:
+        way = "too few" if coverage.bias < 0 else "too many"
         tried = ", ".join(f"{alpha:,g}" for alpha in alphas)
         message = (
             f"No alpha of {tried} is calibrated: the nearest is {nearest:,g}, but {says}, "
-            f"{way} by a test at p = {found.p_value:.2g}."
+            f"{way} by a test at p = {coverage.p_value:.2g}."
         )
         return AlphaCalibration(alphas, coverages, ratios, None, nearest, message)
-    message = f"alpha = {nearest:,g} is calibrated as far as {len(found.pit)} trials can tell: {says}."
+    message = f"alpha = {nearest:,g} is calibrated as far as {len(coverage.pit)} trials can tell: {says}."
     return AlphaCalibration(alphas, coverages, ratios, nearest, nearest, message)
 
 

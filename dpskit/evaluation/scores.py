@@ -27,12 +27,12 @@ class Scores:
 
     def columns(self) -> dict[str, Tensor]:
         """Values (s,) under their names, CD and EMD times 100 and E times 1000."""
-        found = {"CD x 100": 100 * self.cd, "EMD x 100": 100 * self.emd}
+        columns = {"CD x 100": 100 * self.cd, "EMD x 100": 100 * self.emd}
         if self.energy is not None:
-            found["E x 1000"] = 1000 * self.energy
+            columns["E x 1000"] = 1000 * self.energy
         if self.rmsd is not None:
-            found[f"RMSD ({self.unit})"] = self.rmsd
-        return found
+            columns[f"RMSD ({self.unit})"] = self.rmsd
+        return columns
 
     def means(self) -> dict[str, float]:
         """Means over the samples, under the names of `columns`."""

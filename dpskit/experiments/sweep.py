@@ -66,15 +66,15 @@ def sweep(
 
 def load_outcomes(record: str | Path) -> list[Outcome]:
     """What a sweep has written so far; lines that were cut off are left out. An absent file holds nothing."""
-    found = []
+    outcomes = []
     for fields in read_records(record):
         try:
             one = fields["settings"]
             settings = Settings(**(one | {"scenario": Scenario(**one["scenario"])}))
-            found.append(Outcome(**(fields | {"settings": settings})))
+            outcomes.append(Outcome(**(fields | {"settings": settings})))
         except (ValueError, TypeError, KeyError):
             continue
-    return found
+    return outcomes
 
 
 def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:

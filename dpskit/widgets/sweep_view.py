@@ -77,10 +77,10 @@ class SweepView:
 
     def values(self) -> np.ndarray:
         """The chosen metric, (steps, cutoffs, alphas), NaN where it is not known yet."""
-        found = np.full((len(self.steps), len(self.cutoffs), len(self.alphas)), np.nan)
+        values = np.full((len(self.steps), len(self.cutoffs), len(self.alphas)), np.nan)
         for outcome in self.outcomes:
-            found[self._place(outcome)] = np.nan if (v := getattr(outcome, self.metric.value)) is None else v
-        return found
+            values[self._place(outcome)] = np.nan if (v := getattr(outcome, self.metric.value)) is None else v
+        return values
 
     def picture(self) -> matplotlib.figure.Figure:
         """The maps as they are now, without a browser."""
