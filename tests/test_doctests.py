@@ -6,10 +6,18 @@ import importlib
 import pytest
 
 MODULES = [
+    "evaluation.distances",
+    "exact.linear_gaussian",
+    "likelihoods.coarse",
+    "likelihoods.joint",
     "likelihoods.protocol",
+    "likelihoods.subunit",
+    "priors.analytic",
     "priors.protocol",
     "sampling.maximum_likelihood",
+    "sampling.noise",
     "sampling.sample",
+    "sampling.schedule",
 ]
 
 

@@ -74,16 +74,8 @@ class Observations:
     def frame(self) -> Frame:
         """Where the cube lies, from the data alone.
 
-        scale: the largest half extent of any observation along its own axes. On 1,535 complexes under random rotations
-        it was 1.00 to 1.04 times the scale that the full structure would give for two to five projections of 1,024
-        points, with a standard deviation of 10 % for two and 8 % for five (0.96 and 14 % for a single one). That is
-        better than sqrt(3/2) times the radius of gyration of the projections, which is off by 12 %.
-
-        What a wrong scale does: with dense projections little, because they fix the size of the model whatever the
-        cube. RuvAB from four projections of 1,024 points, cube 0.8, 0.9, 1.0, 1.1 and 1.25 times the true one (mean of
-        two sets of data with two samples each): radius of gyration right to 0.2 %, RMSD to the points 5.4, 5.4, 5.4,
-        5.3 and (one set) 5.4 angstrom by DPS, 6.1, 6.2, 6.3, 6.4 and 6.5 by maximum likelihood. With one
-        projection and 40 coarse points (one set): 7.0 at 0.8 and 6.8 at 0.98.
+        scale: the largest half extent of any observation along its own axes, which is near that of the full structure.
+        `docs/measurements.md` says how near, and what a wrong scale does.
 
         center: that of the coarse structure, or else of the subunit, moved by as little as brings its projections to
         the centres of the observed ones (of their bounding boxes); along a direction that nothing observes it is 0.

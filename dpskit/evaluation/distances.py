@@ -10,9 +10,23 @@ from dpskit.transport.assignment import assign
 
 
 def chamfer_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean distance to the nearest point, both directions added, not squared: (k, n, 3), (k, m, 3) -> (k,).
+    """Mean distance to the nearest point, both directions added, not squared.
 
-    Either may also be one cloud, (n, 3), for all of the other's. The paper's tables print it times 100.
+    Parameters
+    ----------
+    a, b
+        Clouds (k, n, 3) and (k, m, 3), or one cloud, (n, 3), for all of the other's.
+
+    Returns
+    -------
+    Tensor
+        (k,), in the unit of the clouds. The paper's tables print it times 100.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> dpskit.chamfer_distance(torch.zeros(1, 1, 3), torch.tensor([[[0.0, 0.0, 1.0], [0.0, 0.0, 3.0]]]))
+    tensor([3.])
     """
     a, b = _pair(a, b)
     distance = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
@@ -20,10 +34,29 @@ def chamfer_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def earth_movers_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean distance between matched points, not squared: (k, n, 3), (k, n, 3) -> (k,).
+    """Mean distance between matched points, not squared; the matching is the one of least sum of squared distances.
 
-    The matching is the one of least sum of squared distances. Either may also be one cloud, (n, 3). The paper's tables
-    print it times 100. Raises ValueError for clouds of different sizes.
+    Parameters
+    ----------
+    a, b
+        Clouds (k, n, 3), or one cloud, (n, 3), for all of the other's.
+
+    Returns
+    -------
+    Tensor
+        (k,), in the unit of the clouds. The paper's tables print it times 100.
+
+    Raises
+    ------
+    ValueError
+        For clouds of different sizes.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> a = torch.tensor([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+    >>> dpskit.earth_movers_distance(a, a.flip(1) + torch.tensor([0.0, 0.0, 0.5]))
+    tensor([0.5000])
     """
     a, b = _pair(a, b)
     if a.shape[1] != b.shape[1]:

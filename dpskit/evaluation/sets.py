@@ -34,27 +34,63 @@ class SetMetrics:
 
 
 def one_nna(samples: Tensor, reference: Tensor, distance: Distance = chamfer_distance) -> float:
-    """Accuracy, in [0, 1], of telling samples from references by the nearest other cloud of the two sets together.
+    """Accuracy of telling samples from references by the nearest other cloud of the two sets together.
 
-    0.5 is the best: the sets cannot be told apart. (Exactly (k - 1) / (2k - 1) is expected for k clouds each of one
-    distribution.) Below it, samples sit on references: they were copied. Of several nearest clouds at the same distance
-    (to a relative 1e-6) each counts for its share. For sets of different sizes it is the mean of the accuracies on
-    either set, which for sets of the same size is PointFlow's single one. Raises ValueError on bad clouds.
+    Parameters
+    ----------
+    samples, reference
+        Sets of clouds, (k, n, 3) or lists of (n_i, 3).
+    distance
+        distance(a, b): (k, n, 3), (k, m, 3) -> (k,).
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0.5 is the best: the sets cannot be told apart. Below it, samples sit on references: they were
+        copied.
+
+    Notes
+    -----
+    Exactly (k - 1) / (2k - 1) is expected for k clouds each of one distribution. Of several nearest clouds at the same
+    distance (to a relative 1e-6) each counts for its share. For sets of different sizes it is the mean of the
+    accuracies on either set, which for sets of the same size is PointFlow's single one.
     """
     return one_nna_from(*_three(samples, reference, distance))
 
 
 def coverage(samples: Tensor, reference: Tensor, distance: Distance = chamfer_distance) -> float:
-    """Share of the reference clouds, in [0, 1], that are nearest, among all references, to some sample. High is good.
+    """Share of the reference clouds that are nearest, among all references, to some sample.
 
-    Samples that are all alike cover few. If several references are equally near (to a relative 1e-6), all of them are
-    covered.
+    Parameters
+    ----------
+    samples, reference, distance
+        As for `one_nna`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; high is good. Samples that are all alike cover few references.
+
+    Notes
+    -----
+    If several references are equally near (to a relative 1e-6), all of them are covered.
     """
     return coverage_from(distance_matrix(samples, reference, distance))
 
 
 def minimum_matching_distance(samples: Tensor, reference: Tensor, distance: Distance = chamfer_distance) -> float:
-    """Mean over the reference clouds of the distance to the nearest sample. Low is good."""
+    """Mean over the reference clouds of the distance to the nearest sample.
+
+    Parameters
+    ----------
+    samples, reference, distance
+        As for `one_nna`.
+
+    Returns
+    -------
+    float
+        In the unit of the distance; low is good.
+    """
     return mmd_from(distance_matrix(samples, reference, distance))
 
 

@@ -17,10 +17,36 @@ from dpskit.priors.protocol import Prior
 
 @dataclass(frozen=True, eq=False)
 class LinearGaussian(Measurement):
-    """y = A vec(x0) + sigma z, z standard normal: A (m, n d) acts on the cloud flattened row by row; y (m,).
+    """Linear measurements with Gaussian noise: the likelihood whose posterior is known.
 
-    E = 1/2 |A vec(x0) - y|^2 / n: for points seen one by one and known by number it is the E of `CoarseGrained`.
-    Raises ValueError on wrong shapes, NaN, and sigma that is not above 0.
+    Parameters
+    ----------
+    A
+        (m, n d): acts on the cloud flattened row by row.
+    y
+        (m,): what was measured.
+    sigma
+        Standard deviation of the noise.
+
+    Raises
+    ------
+    ValueError
+        For wrong shapes, NaN, and sigma that is not above 0.
+
+    Notes
+    -----
+    y = A vec(x0) + sigma z, z standard normal. E = 1/2 |A vec(x0) - y|^2 / n: for points seen one by one and known by
+    number it is the E of `CoarseGrained`.
+
+    Examples
+    --------
+    One number with a standard normal prior, measured as 1 with noise 0.5: the posterior is N(0.8, 0.2).
+
+    >>> import dpskit, torch
+    >>> data = dpskit.LinearGaussian(torch.eye(1), torch.ones(1), 0.5)
+    >>> posterior = data.posterior(dpskit.GaussianPrior(0.0, 1.0))
+    >>> round(float(posterior.mean), 3), round(float(posterior.std) ** 2, 3)
+    (0.8, 0.2)
     """
 
     A: Tensor

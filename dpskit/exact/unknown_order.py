@@ -21,11 +21,23 @@ LARGEST = 7  # points: 5,040 permutations
 
 @dataclass(frozen=True, eq=False)
 class UnknownOrder(Measurement):
-    """y_i = x_{P(i)} M + sigma z for an unknown permutation P, all n! of them equally probable.
+    """A few points in unknown order: the likelihood that is summed over all permutations.
 
-    points y (n, e), n <= 7; sigma: the noise per coordinate; matrix M (d, e): what is seen of a point (None: all of it;
-    two columns of a rotation: its projection). marginal: let `log_prob` be the true one, summed over P; False lets the
-    best P stand for the sum, as the paper does (eq. 10), which is not a density.
+    Parameters
+    ----------
+    points
+        (n, e), n at most 7: what was observed.
+    sigma
+        Noise per coordinate.
+    matrix
+        (d, e): what is seen of a point (None: all of it; two columns of a rotation: its projection).
+    marginal
+        True: `log_prob` is the true one, summed over P. False: the best P stands for the sum, as in the paper (eq. 10),
+        which is not a density.
+
+    Notes
+    -----
+    y_i = x_{P(i)} M + sigma z for an unknown permutation P, all n! of them equally probable.
     """
 
     points: Tensor

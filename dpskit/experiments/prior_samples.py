@@ -48,9 +48,8 @@ class SampleSettings:
     def make_solver(self, orientation: str) -> Solver:
         """The solver, with beta(t) = 1/t above 1 ("rotated", biomolecules: above 0.8), 1 below. Paper: figures 3-5.
 
-        "algorithm1" and "heun" share this noise, "flow" is Heun's method without noise. On the exact denoiser of a
-        Gaussian of standard deviation 0.1 (0.5) their samples have 0.89 (0.99), 1.16 (1.11) and 1.01 (1.00) times its
-        spread, in 100 steps from t = 80: the paper's way draws fine detail somewhat too sharp.
+        "algorithm1" and "heun" share this noise, "flow" is Heun's method without noise. The paper's way draws fine
+        detail somewhat too sharp: see `docs/measurements.md`.
         """
         noise = InverseTime(cutoff=0.8 if orientation == "rotated" else 1.0, below=1.0)
         solvers = {"algorithm1": Algorithm1(noise), "heun": Heun(noise), "flow": Heun(InverseTime(cutoff=math.inf))}

@@ -193,7 +193,14 @@ class Deviation:
 def deviation(reconstruction: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> Deviation:
     """How far an ensemble is from the truth, as the paper measures it: radius of gyration matched, then superposed.
 
-    model: the coarse-grained points of the truth, `atoms` (N, 3) its atoms in angstrom.
+    Parameters
+    ----------
+    reconstruction
+        The ensemble.
+    model
+        The coarse-grained points of the truth.
+    atoms
+        Its atoms, (N, 3) in angstrom.
     """
     truth = model.frame.to_physical(model.points)
     moved = overlay(reconstruction.coordinates, truth)

@@ -25,9 +25,29 @@ from dpskit.likelihoods.protocol import Measurement
 
 @dataclass(frozen=True, eq=False)
 class CoarseGrained(Measurement):
-    """A low-resolution structure y (m, 3) of the cloud, without correspondence.
+    """A low-resolution structure of the cloud, without correspondence.
 
-    E = 1/2 min_P |P U y - x|_F^2 / n. sigma, seed and balanced as for `Projections`. Paper: eq. (12), over 2n.
+    Parameters
+    ----------
+    points
+        (m, 3): the structure.
+    sigma
+        Noise per coordinate, needed by `log_prob` and `simulate` alone.
+    seed
+        Of U, which brings the m points to the number of model points (see `Observation`).
+    balanced
+        Let U use every point equally often.
+
+    Notes
+    -----
+    E = 1/2 min_P |P U y - x|_F^2 / n. Paper: eq. (12), over 2n.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> data = dpskit.CoarseGrained([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> data.energy(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.0, 0.2]]]))
+    tensor([0.0100])
     """
 
     points: Tensor

@@ -16,11 +16,27 @@ from dpskit.likelihoods.protocol import Likelihood, Measurement, start
 
 @dataclass(frozen=True, eq=False)
 class Joint(Measurement):
-    """Independent observations: E = sum_k weights_k E_k.
+    """Independent observations of the same object.
 
-    parts: any likelihoods, also one's own; weights: one per observation, in the order of the parts, each projection
-    being one and every other part too. None gives every observation the weight 1 / |y|, as in the paper's experiments.
-    Paper: eq. (14).
+    Parameters
+    ----------
+    parts
+        Any likelihoods, also one's own.
+    weights
+        One per observation, in the order of the parts: each projection is one, and every other part too. None: 1 / |y|
+        for each, as in the paper's experiments. Kept as a tensor (|y|,).
+
+    Notes
+    -----
+    E = sum_k weights_k E_k. Paper: eq. (14). `log_prob` is the sum of the parts' log densities, without weights.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> low, part = dpskit.CoarseGrained([[0.0, 0.0, 0.0]]), dpskit.Subunit([[1.0, 0.0, 0.0]])
+    >>> data = dpskit.Joint([low, part], weights=[1.0, 3.0])
+    >>> data.energy(torch.tensor([[[0.0, 0.0, 0.0]]]))
+    tensor([1.5000])
     """
 
     parts: Sequence[Likelihood]

@@ -23,10 +23,25 @@ from dpskit.transport.assignment import assign
 
 @dataclass(frozen=True, eq=False)
 class Subunit(Measurement):
-    """A part y (L, 3) of the cloud, L <= n, without correspondence.
+    """A known part of the cloud, without correspondence.
 
-    E = 1/2 min_P |P x - y|_F^2 / L over the ways to pick L of the n points. sigma as for `Projections`. Paper: eq.
-    (13), over 2L.
+    Parameters
+    ----------
+    points
+        (L, 3), with L at most the number n of model points.
+    sigma
+        Noise per coordinate, needed by `log_prob` and `simulate` alone.
+
+    Notes
+    -----
+    E = 1/2 min_P |P x - y|_F^2 / L over the ways to pick L of the n points. Paper: eq. (13), over 2L.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> data = dpskit.Subunit([[1.0, 0.0, 0.0]])
+    >>> data.energy(torch.tensor([[[9.0, 9.0, 9.0], [1.0, 0.2, 0.0]]]))
+    tensor([0.0200])
     """
 
     points: Tensor

@@ -13,7 +13,23 @@ from dpskit.cloud import as_generator
 
 @dataclass(frozen=True, eq=False)
 class GaussianPrior:
-    """x0 ~ N(mean, std^2), independent coordinates; mean and std broadcast to the cloud (n, d)."""
+    """x0 ~ N(mean, std^2), with independent coordinates.
+
+    Parameters
+    ----------
+    mean, std
+        Numbers or tensors that broadcast to the cloud (n, d).
+
+    Notes
+    -----
+    D(x, t) = (std^2 x + t^2 mean) / (std^2 + t^2).
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> dpskit.GaussianPrior(0.0, 1.0).denoise(torch.full((1, 1, 1), 2.0), torch.ones(1))
+    tensor([[[1.]]])
+    """
 
     mean: Tensor | float
     std: Tensor | float
@@ -54,7 +70,18 @@ class GaussianPrior:
 class GaussianMixturePrior:
     """x0 ~ sum_k weights_k N(means_k, stds_k^2): a mixture of whole clouds.
 
-    weights (k,) positive, normalised here; means (k, n, d); stds (k,).
+    Parameters
+    ----------
+    weights
+        (k,), positive; normalised here.
+    means
+        (k, n, d).
+    stds
+        (k,).
+
+    Notes
+    -----
+    D(x, t) is the mean of the components' denoised clouds, weighted by their posterior probabilities given x.
     """
 
     weights: Tensor
@@ -106,7 +133,15 @@ class GaussianMixturePrior:
 
 @dataclass(frozen=True, eq=False)
 class PointMixturePrior:
-    """Every point of the cloud is an independent draw from the kernel density of `points` (m, d) at `bandwidth`."""
+    """Independent points, each drawn from a kernel density.
+
+    Parameters
+    ----------
+    points
+        (m, d): the centres of the kernels.
+    bandwidth
+        Their standard deviation.
+    """
 
     points: Tensor
     bandwidth: float

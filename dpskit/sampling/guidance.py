@@ -104,17 +104,24 @@ class Unguided:
 
 @dataclass(frozen=True)
 class DPS:
-    """Diffusion posterior sampling: score + zeta grad log p(y | D(x, t)), zeta = alpha / sqrt(E), per sample.
+    """Diffusion posterior sampling: the prior's score, and the gradient of the energy of the denoised cloud.
 
-    alpha is quoted for 1,024 points and scales with the number of points, because the gradient of the energy, a mean
-    over the points, falls with it. alpha / sqrt(E) of a squared residual makes the pull independent of the noise in
-    the data: the spread of the samples is set by alpha, not by the data. Paper: eq. (9), with sqrt(E) for its
-    sqrt(log p), whose argument is negative as printed.
+    Parameters
+    ----------
+    alpha
+        Strength of the pull, at least 0, quoted for 1,024 points. It scales with the number of points, because the
+        gradient of the energy, a mean over the points, falls with it.
+    reach
+        In one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which takes
+        E to zero if it is linear; 2 takes a quadratic E to its minimum. Where the limit is not reached, nothing
+        changes. None: the rule as printed, which at large t moves x by a length that does not depend on E, and diverges
+        with a sharp prior.
 
-    reach: in one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which
-    takes E to zero if it is linear; 2 takes a quadratic E to its minimum. At large t the rule as printed moves x by a
-    length that does not depend on E, throws points far out of the cube, and diverges with a sharp prior; None leaves it
-    so. Where the limit is not reached, nothing changes.
+    Notes
+    -----
+    score - zeta grad E(D(x, t)), with zeta = alpha / sqrt(E) for each sample. The paper's eq. (9) has sqrt(log p),
+    whose argument is negative as printed. alpha / sqrt(E) of a squared residual makes the pull independent of the noise
+    in the data: the spread of the samples is set by alpha, not by the data.
     """
 
     alpha: float = 10_000.0
@@ -132,11 +139,17 @@ class DPS:
 class LikelihoodScore:
     """Diffusion posterior sampling with the likelihood's own noise: score + grad log p(y | D(x, t)), zeta = 1.
 
-    prior_std: None as in Chung et al., arXiv 2209.14687, eq. (11), and the paper's eq. (7) with zeta = 1. A number s
-    adds the variance s^2 t^2 / (s^2 + t^2), which x0 has given x for a Gaussian prior of that standard deviation, to
-    sigma^2, as in Song et al. (Pseudoinverse-guided diffusion, ICLR 2023): exact for that prior if the rows of a linear
-    measurement are orthonormal, and for other priors and likelihoods a rough correction. It needs equal times in a
-    batch, and the likelihood's method `with_noise`.
+    Parameters
+    ----------
+    prior_std
+        None: as in Chung et al., arXiv 2209.14687, eq. (11), and the paper's eq. (7) with zeta = 1. A number s: the
+        variance s^2 t^2 / (s^2 + t^2), which x0 has given x for a Gaussian prior of that standard deviation, is added
+        to that of the noise by the likelihood's method `with_noise`. It needs equal times in a batch.
+
+    Notes
+    -----
+    The number s follows Song et al. (Pseudoinverse-guided diffusion, ICLR 2023): exact for that prior if the rows of a
+    linear measurement are orthonormal, and for other priors and likelihoods a rough correction.
     """
 
     prior_std: float | None = None
@@ -172,10 +185,19 @@ class LikelihoodScore:
 class DataSpace:
     """`LikelihoodScore`, or `DPS` when alpha is given, without backpropagation through the denoiser.
 
-    The gradient is taken in the space of the data, at D(x, t), and the Jacobian of the denoiser is replaced by that of
-    a Gaussian prior of standard deviation `std`, std^2 / (std^2 + t^2): exact for that prior, and a forward pass
-    instead of a forward and a backward one. As in Zhu et al. (DiffPIR), arXiv 2305.08995, with one gradient step.
-    reach: with alpha, as that of `DPS`.
+    Parameters
+    ----------
+    alpha
+        Strength of the pull, as that of `DPS`; None: the likelihood's own noise.
+    std
+        Standard deviation of the Gaussian prior whose Jacobian, std^2 / (std^2 + t^2), replaces that of the denoiser.
+    reach
+        With alpha, as that of `DPS`.
+
+    Notes
+    -----
+    The gradient is taken in the space of the data, at D(x, t): exact for that prior, and a forward pass instead of a
+    forward and a backward one. As in Zhu et al. (DiffPIR), arXiv 2305.08995, with one gradient step.
     """
 
     alpha: float | None = None

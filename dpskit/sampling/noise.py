@@ -14,10 +14,30 @@ from dpskit.checks import check_number
 
 @dataclass(frozen=True)
 class InverseTime:
-    """beta(t) = 1/t for t > cutoff, and `below` at smaller t. Paper: eq. (8), Table 4.
+    """The noise that a solver injects: beta(t) = 1/t for t > cutoff, and `below` at smaller t.
 
-    cutoff 0: 1/t throughout, the reverse SDE. cutoff inf: no noise, the flow ODE. Unconditional sampling uses cutoff
-    1, below 1. Raises ValueError for negative values.
+    Parameters
+    ----------
+    cutoff
+        0: 1/t throughout, the reverse SDE. inf: no noise, the flow ODE. Unconditional sampling uses 1.
+    below
+        0, or 1 for unconditional sampling.
+
+    Raises
+    ------
+    ValueError
+        For negative values.
+
+    Notes
+    -----
+    Paper: eq. (8), Table 4.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> noise = dpskit.InverseTime(cutoff=0.15)
+    >>> noise(0.5), noise(0.1)
+    (2.0, 0.0)
     """
 
     cutoff: float = 0.0
@@ -34,9 +54,17 @@ class InverseTime:
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Standard normal numbers that depend only on (seed, sample, step): not on the batch, nor on what was drawn before.
+    """Standard normal numbers that depend on (seed, sample, step) alone: not on the batch, nor on what was drawn
+    before.
 
-    samples: the global indices of the samples of this batch; shape: (n, d) of one sample.
+    Parameters
+    ----------
+    seed
+        Of the run.
+    samples
+        The numbers of the samples of this batch.
+    shape
+        (n, d) of one sample.
     """
 
     seed: int

@@ -9,10 +9,37 @@ from dpskit.checks import check_array, check_integer, check_number
 
 
 def karras_schedule(n_steps: int, t_max: float = 1.0, t_min: float = 0.002, rho: float = 3.0) -> Tensor:
-    """Falling times (n_steps + 1,): t_i = (t_max^(1/rho) + i/(N-1) (t_min^(1/rho) - t_max^(1/rho)))^rho, and t_N = 0.
+    """The noise levels of a run, falling to 0.
 
-    Larger rho puts more steps at small t. t_max is 1 with guidance and 80 without (paper: 3.1 and A.3); the paper
-    does not give t_min. Raises ValueError unless n_steps >= 1, t_max > t_min > 0 and rho >= 1.
+    Parameters
+    ----------
+    n_steps
+        At least 1.
+    t_max, t_min
+        The first and the last noise level before 0. Paper (3.1 and A.3): t_max is 1 with guidance, 80 without; t_min is
+        not given.
+    rho
+        At least 1: a larger one puts more steps at small t.
+
+    Returns
+    -------
+    Tensor
+        (n_steps + 1,).
+
+    Raises
+    ------
+    ValueError
+        Unless n_steps >= 1, t_max > t_min > 0 and rho >= 1.
+
+    Notes
+    -----
+    t_i = (t_max^(1/rho) + i/(N-1) (t_min^(1/rho) - t_max^(1/rho)))^rho for i < N, and t_N = 0.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> [round(t, 3) for t in dpskit.karras_schedule(3, t_max=1.0, t_min=0.001).tolist()]
+    [1.0, 0.166, 0.001, 0.0]
     """
     n_steps = check_integer("n_steps", n_steps)
     t_min = check_number("t_min", t_min, above=0.0)

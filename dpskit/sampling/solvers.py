@@ -91,9 +91,16 @@ class Solver(Protocol):
 class Algorithm1:
     """The paper's Algorithm 1 as printed: Euler-Maruyama with a correction step that evaluates the score again.
 
+    Parameters
+    ----------
+    noise
+        beta(t).
+
+    Notes
+    -----
     Both scores carry the coefficient of t_i, also the second, which is that of t_{i+1}. With beta = 1/t this is
-    accurate (0.998 of the true spread of a narrow Gaussian prior in 40 steps); with beta = 0 it contracts (0.874), and
-    from t_max = 80 with cutoff 1 and below 0 badly: use `Heun` there.
+    accurate; with beta = 0 it contracts, and from t_max = 80 with cutoff 1 and below 0 badly: use `Heun` there.
+    `docs/measurements.md` has the numbers.
     """
 
     noise: InverseTime = field(default_factory=InverseTime)
@@ -115,8 +122,15 @@ class Algorithm1:
 class Heun:
     """Algorithm 1 with each score carrying the coefficient of its own time; the noise is that of t_i.
 
-    The textbook second-order step for the flow ODE (beta = 0: 1.002 of the spread); with beta = 1/t it over-disperses
-    (1.073).
+    Parameters
+    ----------
+    noise
+        beta(t).
+
+    Notes
+    -----
+    The textbook second-order step for the flow ODE (beta = 0); with beta = 1/t it over-disperses.
+    `docs/measurements.md` has the numbers.
     """
 
     noise: InverseTime = field(default_factory=InverseTime)
