@@ -11,13 +11,15 @@ from torch import Tensor
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
 from dpskit.cloud import Frame, as_generator, random_rotations
 from dpskit.likelihoods.gaussian_image import gaussian_image
+from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import project
+from dpskit.likelihoods.protocol import Measurement
 
 WIDTH = 1 / 16  # of a point, in units of the cube: near the spacing of 1,024 points in a complex
 
 
 @dataclass(frozen=True, eq=False)
-class ProjectionImages:
+class ProjectionImages(Measurement):
     """K images y_k (n, n) of the cloud, whose points are seen as Gaussians.
 
     The model f_k of image k is the projection (x R_k)_{:, (1, 2)}, every point a Gaussian, through the contrast
@@ -53,7 +55,8 @@ class ProjectionImages:
     E_k = w^2 (1 - r |r|), with w the width in units of the cube and r the correlation of image and model: for r >= 0
     this is w^2 min_{a, b} |y - a f - b|^2 / |y - mean(y)|^2. The factor brings it to the scale of the other energies:
     where Gaussians lie at random, moving all of them by a small d changes E by d^2 / 2, as it does for matched points.
-    With noise E stays above 0: w^2 / (1 + signal-to-noise ratio) for the true cloud.
+    With noise E stays above 0: w^2 / (1 + signal-to-noise ratio) for the true cloud. A point feels an image within a
+    few widths only: `LikelihoodScore(prior_std)` begins with wide points, `DPS` needs a wide width or other data.
     """
 
     pixels: Tensor
@@ -165,6 +168,21 @@ class ProjectionImages:
         sigma = self._noise().to(x0)
         squares, count = self._squares(self.images(x0)), self.mask.to(x0).sum(dim=(1, 2))
         return -(squares / (2 * sigma**2) + count * (sigma.log() + math.log(2 * math.pi) / 2)).sum(dim=1)
+
+    def with_noise(self, variance: float) -> ProjectionImages:
+        """The same images where the points are uncertain too, with this `variance` of each coordinate in the cube.
+
+        The image that is then expected has Gaussians as much wider. To sigma^2 is added what a displacement of all
+        points would leave as residual: the variance of the signal times variance / width^2, at most that of the signal
+        itself, var(y) - sigma^2. So `LikelihoodScore(prior_std)` goes from coarse to fine. Raises ValueError without
+        sigma.
+        """
+        sigma, variance = self._noise(), check_number("variance", variance, least=0.0)
+        weight = self.mask / self.mask.sum(dim=(1, 2), keepdim=True)
+        signal = ((weight * _centred(self.pixels, weight).square()).sum(dim=(1, 2)) - sigma**2).clamp(min=0)
+        share = min(variance / (self.width / self.frame.scale) ** 2, 1.0)
+        width = math.sqrt(self.width**2 + variance * self.frame.scale**2)
+        return changed(self, sigma=(sigma**2 + share * signal).sqrt(), width=width)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> ProjectionImages:
         """New images of one cloud x0 (n, 3), from the same orientations and with the same noise.

@@ -172,6 +172,38 @@ def test_simulated_images_have_the_noise_and_the_signal(data, cloud):
         ProjectionImages(data.pixels, data.rotations, 1.0, FRAME).simulate(cloud, torch.Generator())
 
 
+def test_uncertain_points_add_noise_up_to_the_signal(cloud):
+    data = ProjectionImages.observe(cloud, FRAME, 3, 64, seed=2, snr=0.5)
+    signal = data.images(cloud[None])[0].var(dim=(1, 2))
+    width = data.width / FRAME.scale
+    torch.testing.assert_close(data.with_noise(0.0).sigma, data.sigma)
+    half = data.with_noise(0.5 * width**2).sigma.square() - data.sigma.square()
+    torch.testing.assert_close(half, signal / 2, rtol=0.15, atol=0)
+    most = data.with_noise(100.0).sigma.square() - data.sigma.square()
+    torch.testing.assert_close(most, signal, rtol=0.15, atol=0)
+    with pytest.raises(ValueError, match="sigma"):
+        ProjectionImages(data.pixels, data.rotations, 1.0, FRAME).with_noise(1.0)
+
+
+def test_uncertain_points_are_seen_as_wider_ones(cloud, normal):
+    """The mean image of displaced points is that of wider Gaussians."""
+    data = ProjectionImages.observe(cloud, FRAME, 2, 24, seed=2, snr=1.0)
+    expected = data.images(cloud + 0.1 * normal(400, 300, 3)).mean(dim=0)
+    torch.testing.assert_close(
+        data.with_noise(0.01).images(cloud[None])[0], expected, rtol=0.05, atol=0.02 * float(expected.max())
+    )
+
+
+def test_from_coarse_to_fine_a_run_fits_as_well_as_the_truth(cloud):
+    data = ProjectionImages.observe(cloud, FRAME, 3, 24, seed=2, snr=2.0)
+    settings = {"n_samples": 2, "n_points": 200, "schedule": dpskit.karras_schedule(12), "progress": False}
+    prior, truth = dpskit.GaussianPrior(0.0, 0.4), float(data.energy(cloud[None]))
+    free = dpskit.sample(prior, None, **settings)
+    found = dpskit.sample(prior, data, guidance=dpskit.LikelihoodScore(0.4), **settings)
+    assert float(data.energy(free.points).min()) > 2.5 * truth
+    assert float(found.energy.max()) < 1.3 * truth
+
+
 def test_observed_views_are_those_of_points(cloud):
     images = ProjectionImages.observe(cloud, FRAME, 2, 16, seed=7)
     assert torch.equal(images.rotations[0], dpskit.random_rotations(1, seed=7)[0])
