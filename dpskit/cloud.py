@@ -118,7 +118,8 @@ def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: fl
     """Indices of the `count` best of `rotations` (k, 3, 3) by `score` (k,) that lie at least `degrees` apart."""
     order = score.argsort(descending=True)
     sorted_rotations = rotations[order]
-    free, kept = torch.ones(len(order), dtype=torch.bool), []
+    free = torch.ones(len(order), dtype=torch.bool)
+    kept: list[int] = []
     while len(kept) < count and free.any():
         kept.append(int(free.int().argmax()))
         trace = (sorted_rotations * sorted_rotations[kept[-1]]).sum(dim=(1, 2))

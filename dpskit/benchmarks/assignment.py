@@ -65,7 +65,8 @@ class _Recorder:
     """A prior that keeps what it has denoised."""
 
     def __init__(self, prior: Prior) -> None:
-        self.prior, self.denoised = prior, []
+        self.prior = prior
+        self.denoised: list[Tensor] = []
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         denoised = self.prior.denoise(x, t)
@@ -177,8 +178,8 @@ def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _summary(milliseconds: list[float]) -> Timing:
-    thirds = (float(np.median(part)) if len(part) else float("nan") for part in np.array_split(milliseconds, 3))
-    return Timing(*thirds, float(np.mean(milliseconds)))
+    a, b, c = (float(np.median(part)) if len(part) else float("nan") for part in np.array_split(milliseconds, 3))
+    return Timing(a, b, c, float(np.mean(milliseconds)))
 
 
 def assignment_table(rows: Sequence[Row]) -> str:

@@ -88,7 +88,7 @@ def calibration_benchmark(
 
 def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Path) -> Tensor:
     """The first `count` of the unconditional samples (., n_points, 3), kept in `path`."""
-    known = load_samples(path).points if path.exists() else []
+    known = load_samples(path).points if path.exists() else torch.empty(0)
     if len(known) < count:
         drawn = sample(
             prior,

@@ -15,7 +15,7 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.transport.assignment import assign, assign_each
+from dpskit.transport.assignment import Assignment, assign, assign_each
 
 PAPER_SECONDS = 72.0
 """Per sample: 10 samples at once, 6 projections, 40 steps, an A100 and a Xeon Platinum 8360Y. Paper: section 4.4."""
@@ -119,7 +119,8 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections) -> float:
     Raises RuntimeError if a result depends on the number of threads.
     """
     before = torch.get_num_threads()
-    seconds, start = {1: 0.0, 2: 0.0}, [None] * len(data.views)
+    seconds = {1: 0.0, 2: 0.0}
+    start: list[Assignment | None] = [None] * len(data.views)
     try:
         for x0 in denoised:
             pairs, solved = zip(data.views, data.rotations, start, strict=True), {}

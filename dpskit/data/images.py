@@ -148,7 +148,8 @@ def points_of_image(
     if isinstance(image, Images):
         if len(image) != 1:
             raise ValueError(f"image must be one image, such as images[0], got a stack of {len(image)}.")
-        image, pixel_size = image.pixels[0], image.pixel_size if pixel_size is None else pixel_size
+        pixel_size = image.pixel_size if pixel_size is None else pixel_size
+        image = image.pixels[0]
     pixels = check_array("image", image, "(n, n)").float()
     if pixels.ndim != 2 or pixels.shape[0] != pixels.shape[1] or not bool(torch.isfinite(pixels).all()):
         raise ValueError(f"image must be finite and of shape (n, n), got {tuple(pixels.shape)}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]]) -> np.n
     return np.array(faces, dtype=np.int64).reshape(-1, 3)
 
 
-def _cut(vertices: np.ndarray, polygon: Sequence[int]) -> list[Sequence[int]]:
+def _cut(vertices: np.ndarray, polygon: Sequence[int]) -> Sequence[Sequence[int]]:
     from mapbox_earcut import triangulate_float64
 
     fan = [(polygon[0], polygon[k], polygon[k + 1]) for k in range(1, len(polygon) - 1)]
@@ -106,7 +107,7 @@ def _cut(vertices: np.ndarray, polygon: Sequence[int]) -> list[Sequence[int]]:
     return [[polygon[k] for k in triangle] for triangle in cut.tolist()]
 
 
-def _lists(element: object, names: tuple[str, ...]) -> list[list[int]]:
+def _lists(element: Any, names: tuple[str, ...]) -> list[list[int]]:
     name = next((name for name in names if name in {p.name for p in element.properties}), None)
     return [] if name is None else [np.asarray(row).astype(np.int64).ravel().tolist() for row in element[name]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,9 @@ class Observations:
         ValueError.
         """
         parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
-        found = {kind: [p for p in parts if type(p) is kind] for kind in (Projections, CoarseGrained, Subunit)}
+        found: dict[type, list[Any]] = {
+            kind: [p for p in parts if type(p) is kind] for kind in (Projections, CoarseGrained, Subunit)
+        }
         views, coarse, subunit = found.values()
         if max(len(views), len(coarse), len(subunit)) > 1 or list(map(type, parts)) != [k for k in found if found[k]]:
             raise ValueError(

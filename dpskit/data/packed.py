@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ class Packed:
 
     def save(self, path: str | Path) -> None:
         """Write the npz file; atomic."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        arrays: dict[str, Any] = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -74,7 +75,7 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
         raise FileNotFoundError(f"{argument} must be an existing npz file, got {str(path)!r}.")
     try:
         with open_npz(path) as file:
-            arrays = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
+            arrays: dict[str, Any] = {field.name: file[field.name] for field in fields(Packed) if field.name in file}
             points = arrays["points"]
             if "name" not in arrays and "pdb_id" in file:
                 arrays["name"] = file["pdb_id"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -161,7 +161,7 @@ def _columns(block: cif.Block) -> dict[str, list[str]]:
 
     loops = [item.loop for item in block if item.loop is not None]
     if not loops:
-        pairs = [item.pair for item in block if item.pair is not None]
+        pairs: list[Any] = [item.pair for item in block if item.pair is not None]
         return {name.removeprefix("_"): [cif.as_string(value)] for name, value in pairs}
     loop = max(loops, key=lambda found: found.length())
     found = {}

@@ -23,7 +23,12 @@ MIRROR = (-1.0, 1.0, 1.0)
 
 
 def nearest_distances(
-    clouds: Tensor, training: Tensor, *, orientation: str, n_candidates: int = 3, progress: bool = True
+    clouds: Tensor | Sequence[Tensor],
+    training: Tensor | Sequence[Tensor],
+    *,
+    orientation: str,
+    n_candidates: int = 3,
+    progress: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Chamfer distance (k,) of every cloud from its nearest training cloud in the best pose, and that one's number.
 

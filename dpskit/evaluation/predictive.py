@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dpskit.cloud import as_generator
-from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.protocol import Measurement
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class PredictiveCheck:
 
 
 def posterior_predictive_check(
-    likelihood: Likelihood, samples: Tensor, *, seed: int | torch.Generator = 0
+    likelihood: Measurement, samples: Tensor, *, seed: int | torch.Generator = 0
 ) -> PredictiveCheck:
     """Would data of these samples (s, n, d) look like the data? For projections and any likelihood that simulates.
 

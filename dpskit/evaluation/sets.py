@@ -134,7 +134,11 @@ def _three(
 
 
 def distance_matrix(
-    a: Tensor, b: Tensor | None = None, distance: Distance = chamfer_distance, *, progress: bool = True
+    a: Tensor | Sequence[Tensor],
+    b: Tensor | Sequence[Tensor] | None = None,
+    distance: Distance = chamfer_distance,
+    *,
+    progress: bool = True,
 ) -> Tensor:
     """Distances (k, l) of every cloud of `a` from every cloud of `b`, float64; b None: of `a` from itself.
 

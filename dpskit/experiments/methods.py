@@ -102,7 +102,7 @@ def posterior(
 
 def nearest_cloud(clouds: Clouds, *, turned: bool, reflections: bool) -> Method:
     """The training cloud that fits the data best. turned: its pose is not known. See `nearest_training_cloud`."""
-    settings = {"n_rotations": 24 if turned else 0, "reflections": reflections}
+    settings: dict[str, Any] = {"n_rotations": 24 if turned else 0, "reflections": reflections}
     run = partial(nearest_training_cloud, clouds=clouds.points.float(), progress=False, **settings)
     digest = hashlib.sha256(clouds.points.contiguous().numpy().tobytes()).hexdigest()[:12]
     return Method("nearest training cloud", {"method": "nearest", "clouds": digest} | settings, run)

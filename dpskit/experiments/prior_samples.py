@@ -52,7 +52,11 @@ class SampleSettings:
         detail somewhat too sharp: see `docs/measurements.md`.
         """
         noise = InverseTime(cutoff=0.8 if orientation == "rotated" else 1.0, below=1.0)
-        solvers = {"algorithm1": Algorithm1(noise), "heun": Heun(noise), "flow": Heun(InverseTime(cutoff=math.inf))}
+        solvers: dict[str, Solver] = {
+            "algorithm1": Algorithm1(noise),
+            "heun": Heun(noise),
+            "flow": Heun(InverseTime(cutoff=math.inf)),
+        }
         return solvers[self.solver]
 
 

@@ -84,7 +84,8 @@ class Unit:
             found = json.loads(self.path(folder).read_text())["result"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Result(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+        return Result(**fields)
 
     def save(self, result: Result, folder: str | Path) -> None:
         """Write the result; atomic."""

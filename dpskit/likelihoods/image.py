@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ class ProjectionImages(Measurement):
         if (self.scale is None) != (self.offset is None):
             raise ValueError("scale and offset must both be given, or both be None to be fitted; got only one.")
         sizes = {"ctf": (k, n, n // 2 + 1), "shifts": (k, 2), "scale": (k,), "offset": (k,)}
-        given = {name: _shaped(name, getattr(self, name), size) for name, size in sizes.items()}
+        given: dict[str, Any] = {name: _shaped(name, getattr(self, name), size) for name, size in sizes.items()}
         given["mask"] = _mask(self.mask, pixels)
         if self.sigma is not None:
             sigma = check_array("sigma", self.sigma, f"({k},)").float()
@@ -197,7 +198,7 @@ class ProjectionImages(Measurement):
     def _noise(self) -> Tensor:
         if self.sigma is None:
             raise ValueError("sigma, the noise of the pixels, must be given for log_prob and simulate; got None.")
-        return self.sigma
+        return cast(Tensor, self.sigma)
 
     def _fit(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and offset (b, k) each: those given, or the least squares with scale >= 0."""

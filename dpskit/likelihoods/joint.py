@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -76,11 +77,11 @@ class Joint(Measurement):
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """The sum of the parts' log densities, (b,); the weights play no role, since sigma carries the precision."""
-        return torch.stack([part.log_prob(x0) for part in self.parts]).sum(dim=0)
+        return torch.stack([part.log_prob(x0) for part in cast(Sequence[Measurement], self.parts)]).sum(dim=0)
 
     def with_noise(self, variance: float) -> Joint:
         """The same data with `variance` added to the noise of every part, by its method `with_noise`."""
-        return changed(self, parts=tuple(part.with_noise(variance) for part in self.parts))
+        return changed(self, parts=tuple(part.with_noise(variance) for part in cast(Sequence[Measurement], self.parts)))
 
     def start(self) -> Joint:
         """The same data for one run, each part started. Call it for the energy."""
@@ -88,7 +89,7 @@ class Joint(Measurement):
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Joint:
         """New data for one cloud x0 (n, 3), part by part, each with a method `simulate(x0, generator)`."""
-        return Joint([part.simulate(x0, generator) for part in self.parts], self.weights)
+        return Joint([part.simulate(x0, generator) for part in cast(Sequence[Measurement], self.parts)], self.weights)
 
 
 def found_rotations(likelihood: Likelihood | None, x0: Tensor) -> Tensor | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,8 @@ def score_rotations(clouds: Tensor, views: Sequence[Tensor]) -> Tensor:
     _, directions, index = _grid()
     half = _quantiles(directions @ clouds.float().cpu().mT)  # (b, d, levels)
     table = torch.cat([half, -half.flip(-1)], dim=1)
-    square, scores = table.square().mean(dim=-1), []
+    square = table.square().mean(dim=-1)
+    scores: list[Any] = []
     for view in views:
         seen = _quantiles(_in_plane() @ view.float().cpu().T)  # (a, levels)
         score = square.unsqueeze(-1) + seen.square().mean(dim=-1) - 2 * table @ seen.T / N_LEVELS  # (b, 2 d, a)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -90,7 +90,7 @@ def start(likelihood: Likelihood) -> Likelihood:
 class _Started:
     """A likelihood whose `start` returns a plain function: that one is the energy of the run."""
 
-    likelihood: Likelihood
+    likelihood: Any
     energy: Callable[[Tensor], Tensor]
 
     def log_prob(self, x0: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -58,15 +59,15 @@ class Posed(Measurement):
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) of the base, (b,)."""
-        return self.base.log_prob(self.turned(x0))
+        return cast(Measurement, self.base).log_prob(self.turned(x0))
 
     def with_noise(self, variance: float) -> Posed:
         """The same data with `variance` added to that of the noise; the rotations are shared."""
-        return changed(self, base=self.base.with_noise(variance))
+        return changed(self, base=cast(Measurement, self.base).with_noise(variance))
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Posed:
         """New data for one upright cloud x0 (n, 3), in the pose of the first sample."""
-        return changed(self, base=self.base.simulate(x0 @ self.rotations[0].to(x0), generator))
+        return changed(self, base=cast(Measurement, self.base).simulate(x0 @ self.rotations[0].to(x0), generator))
 
     def start(self) -> Posed:
         """The same data for one run, the base started; the rotations are shared."""

@@ -104,7 +104,8 @@ class GaussianMixturePrior:
     @property
     def shape(self) -> tuple[int, int]:
         """(n, d) of its clouds."""
-        return tuple(self.means.shape[1:])
+        n, d = self.means.shape[1:]
+        return n, d
 
     @property
     def scale(self) -> float:

@@ -85,12 +85,15 @@ class FullGaussianMixture:
             )
         if means.shape[1:] != (n, d):
             raise ValueError(f"prior must be one of clouds ({n}, {d}), got a mean of shape {tuple(means.shape)}.")
-        return prior if variances is None else FullGaussianMixture(weights, means, variances.flatten(1).diag_embed())
+        if isinstance(prior, FullGaussianMixture):
+            return prior
+        return FullGaussianMixture(weights, means, variances.flatten(1).diag_embed())
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, d) of its clouds."""
-        return tuple(self.means.shape[1:])
+        n, d = self.means.shape[1:]
+        return n, d
 
     @property
     def scale(self) -> float:

@@ -64,6 +64,9 @@ class LatentNetwork(nn.Module):
     by the noise level (Peebles and Xie, arXiv 2212.09748); the output layer starts at zero.
     """
 
+    frequencies: Tensor
+    waves: Tensor
+
     def __init__(self, config: LatentConfig) -> None:
         super().__init__()
         self.config = c = config

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_method, check_number
-from dpskit.likelihoods.protocol import Likelihood, start
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior, checked_denoise
 
@@ -174,7 +174,7 @@ class LikelihoodScore:
     def uses_log_prob(self) -> bool:
         return True
 
-    def _misfit(self, likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
+    def _misfit(self, likelihood: Measurement, denoised: Tensor, t: Tensor) -> Tensor:
         if self.prior_std is None:
             return _negative_log_likelihood(likelihood, denoised, t)
         variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
@@ -215,6 +215,7 @@ class DataSpace:
         return self.alpha is None
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        misfit: Misfit
         if self.alpha is None:
             data, misfit, zeta, reach = _with_density(likelihood), _negative_log_likelihood, _one, None
         else:
@@ -235,7 +236,7 @@ class DataSpace:
         return score
 
 
-Misfit = Callable[[Likelihood, Tensor, Tensor], Tensor]
+Misfit = Callable[[Any, Tensor, Tensor], Tensor]
 """misfit(likelihood, denoised, t) -> (b,): what a guidance differentiates."""
 
 Zeta = Callable[[Tensor, int], Tensor]
@@ -246,7 +247,7 @@ def _energy(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
     return likelihood.energy(denoised)
 
 
-def _negative_log_likelihood(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
+def _negative_log_likelihood(likelihood: Any, denoised: Tensor, t: Tensor) -> Tensor:
     return -likelihood.log_prob(denoised)
 
 

@@ -31,7 +31,7 @@ class Samples:
 
     def save(self, path: str | Path) -> None:
         """Write an npz file: the arrays, and settings, seed and version as JSON text. Atomic."""
-        arrays = {"points": self.points.cpu().numpy()}
+        arrays: dict[str, Any] = {"points": self.points.cpu().numpy()}
         if self.energy is not None:
             arrays["energy"] = self.energy.cpu().numpy()
         if self.rotations is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -128,7 +129,7 @@ def check_device(device: torch.device | str) -> torch.device:
         raise ValueError(f"device must be one that torch has here ({', '.join(known)}), got {device!r}.") from None
 
 
-def _attempt(call: Callable[[], object], name: str, x: Tensor, part: object) -> object:
+def _attempt(call: Callable[[], Any], name: str, x: Tensor, part: object) -> Any:
     """The result of `call`, or TypeError that says which call failed on what; ValueErrors explain themselves."""
     try:
         return call()

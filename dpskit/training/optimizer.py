@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -23,7 +25,7 @@ def make_optimizers(
         hidden = []
     taken = {id(weight) for weight in hidden}
     rest = [weight for weight in network.parameters() if id(weight) not in taken]
-    fused = {"lr": adam_rate, "betas": (0.9, 0.99), "weight_decay": weight_decay, "fused": True}
+    fused: dict[str, Any] = {"lr": adam_rate, "betas": (0.9, 0.99), "weight_decay": weight_decay, "fused": True}
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW([{"params": rest, "peak": adam_rate}], **fused)]
     if hidden:
         group = {"params": hidden, "peak": muon_rate}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -114,7 +114,7 @@ def train(
         log.append(line)
         losses.clear()
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
-        card = {"settings": asdict(config) | names, "hardware": hardware(fabric)}
+        card: dict[str, Any] = {"settings": asdict(config) | names, "hardware": hardware(fabric)}
         card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
         with replacing(log_path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
@@ -189,7 +189,8 @@ def set_up(config: TrainConfig, fabric: Fabric) -> tuple[nn.Module, TrainState]:
     network = fabric.to_device(network)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizers = make_optimizers(network, config.muon_rate, config.learning_rate, config.weight_decay)
-    module, *wrapped = fabric.setup(torch.compile(network) if config.compile else network, *optimizers)
+    compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
+    module, *wrapped = fabric.setup(compiled, *optimizers)
     return module, TrainState(network, average, wrapped)
 
 
@@ -247,7 +248,7 @@ def hardware(fabric: Fabric) -> str:
 
 def _check_same(config: TrainConfig, saved: TrainConfig) -> None:
     """Raise ValueError if a run would go on with other settings than it began with."""
-    free = {"data": saved.data, "compile": saved.compile}
+    free: dict[str, Any] = {"data": saved.data, "compile": saved.compile}
     if replace(config, **free) != saved:
         ours, theirs = asdict(replace(config, **free)), asdict(saved)
         names = [name for name in ours if ours[name] != theirs[name]]
@@ -259,4 +260,5 @@ def _any(fabric: Fabric, stop: bool) -> bool:
     """Whether any process asks to stop."""
     if fabric.world_size == 1:
         return stop
-    return bool(fabric.all_reduce(torch.tensor(float(stop), device=fabric.device), reduce_op="sum") > 0)
+    total = fabric.all_reduce(torch.tensor(float(stop), device=fabric.device), reduce_op="sum")
+    return bool(cast(Tensor, total) > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -94,7 +94,7 @@ class MoleculeView:
             component = getattr(self.view, f"component_{number}")
             component.show() if shown else component.hide()
 
-    def _add(self, layer: str, content: object, shown: bool) -> object:
+    def _add(self, layer: str, content: object, shown: bool) -> Any:
         """Load `content` without a representation; returns nglview's handle of the component."""
         number = len(self.view._ngl_component_ids)
         self.view.add_component(content, default_representation=False)

@@ -99,7 +99,8 @@ class StepsView:
 
     def _draw_data(self) -> None:
         experiment = self.experiment
-        known = [experiment.upright(part.points) for part in experiment.parts if part is not experiment.views]
+        others: list[Any] = [part for part in experiment.parts if part is not experiment.views]
+        known = [experiment.upright(part.points) for part in others]
         title = "truth; orange: what is known in 3-D" if known else "truth"
         self.truth.show([experiment.upright(experiment.truth)], titles=[title], marked=known[0] if known else None)
         self.observed.show([] if experiment.views is None else experiment.views.points)

@@ -74,8 +74,7 @@ class Study:
         """DPS with one of the priors in a scenario; what is not given is the scenario's own."""
         own = self.priors[prior]
         pose = "unknown" if self.turned and getattr(own, "orientation", None) == "upright" else None
-        settings = {"solver": solver, "n_steps": n_steps, "pose": pose}
-        return posterior(label or prior, own, scenario, self.rule, alpha, **settings)
+        return posterior(label or prior, own, scenario, self.rule, alpha, solver=solver, n_steps=n_steps, pose=pose)
 
 
 def compare(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpskit.benchmarks.paper.compare import Study
@@ -141,7 +141,7 @@ def trained_priors(options: argparse.Namespace, kind: str) -> dict[str, Prior]:
     return {f"{Path(name).stem} prior": load_prior(name) for name in names}
 
 
-def guidance_rule(options: argparse.Namespace) -> Callable[[float], object]:
+def guidance_rule(options: argparse.Namespace) -> Callable[[float], Any]:
     """The guidance of an alpha."""
     from dpskit.sampling.guidance import DPS, DataSpace
 

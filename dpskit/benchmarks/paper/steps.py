@@ -8,7 +8,7 @@ from dpskit.benchmarks.paper import FIGURE_6, ROWS, STEPS
 from dpskit.benchmarks.paper.compare import Study, compare
 from dpskit.benchmarks.paper.record import TablePart
 from dpskit.sampling.noise import InverseTime
-from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun
+from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Solver
 
 
 def table_2(study: Study, prior: str, note: str) -> TablePart:
@@ -17,7 +17,7 @@ def table_2(study: Study, prior: str, note: str) -> TablePart:
     prior: which of the study's.
     """
     scenario, noise = ROWS["8"], InverseTime(ROWS["8"].cutoff)
-    solvers = {
+    solvers: dict[str, tuple[Solver, int]] = {
         "A, Euler ODE": (EulerODE(), 79),
         "B, + noise": (EulerMaruyama(noise), 79),
         "C, + correction step": (Algorithm1(noise), 40),

@@ -17,7 +17,9 @@ Rows = Callable[[str, Sequence[str]], list[tuple[str, ...]]]
 class AtomColumns(Protocol):
     """The category atom_site, column by column; names without "_atom_site."; "" for what is "." or "?"."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """The number of atoms."""
 
     def labels(self, name: str) -> Labels | None:
         """A column of text, None if there is none."""

@@ -107,7 +107,9 @@ def _without_atoms(text: bytes) -> tuple[bytes, list[tuple[tuple[int, int], tupl
 
     Only loops whose rows begin with ATOM or HETATM are taken out, which are practically all.
     """
-    rest, regions, last = [], [], 0
+    rest: list[bytes] = []
+    regions: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    last = 0
     while found := LOOP.search(text, last):
         ends = [end for mark in ENDS if (end := text.find(mark, found.end())) >= 0]
         end = min(ends) + 1 if ends else len(text)

@@ -202,7 +202,8 @@ def _check_complete(text: bytes, rows: np.ndarray, table: AtomTable, reading: _R
 
 def assembly_of_remarks(remarks: Sequence[str]) -> Assembly | None:
     """The first biomolecule of the lines of REMARK 350, or None. Raises ValueError for bad numbers."""
-    name, generators = None, []
+    name: str | None = None
+    generators: list[tuple[list[str], dict[str, np.ndarray]]] = []
     chains: list[str] = []
     matrix: list[list[float]] = []
     for remark in remarks:

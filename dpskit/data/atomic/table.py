@@ -53,7 +53,7 @@ class LabelCoder(Generic[Raw]):
     """Makes a column from pieces that are read one after another; `clean` makes the text, of each distinct one once."""
 
     def __init__(self, clean: Callable[[Raw], str]) -> None:
-        self.clean = clean
+        self.clean: Callable[[Raw], str] = clean
         self.raw: dict[Raw, int] = {}
         self.known: dict[str, int] = {}
         self.pieces: list[np.ndarray] = []
