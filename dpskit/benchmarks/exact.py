@@ -15,7 +15,7 @@ from dpskit.evaluation.calibration import Sampler, Trials, run_trials, simulatio
 from dpskit.evaluation.statistics import coordinates
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
-from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.protocol import Likelihood, Measurement
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
@@ -63,12 +63,12 @@ def exact_cases() -> dict[str, Case]:
     """Five cases: one number; a cloud in projection; a mixture of clouds; i.i.d. points; unknown order."""
     plane = random_rotations(1, seed=0)[0, :, :2].T
     normal = torch.randn(3, 3, 2, generator=torch.Generator().manual_seed(1))
-    clouds = GaussianMixturePrior([0.5, 0.3, 0.2], 0.7 * normal, [0.2, 0.3, 0.2])
-    points = PointMixturePrior([[0.6, 0.5], [-0.6, 0.3], [0.5, -0.7]], 0.2)
+    clouds = GaussianMixturePrior(torch.tensor([0.5, 0.3, 0.2]), 0.7 * normal, torch.tensor([0.2, 0.3, 0.2]))
+    points = PointMixturePrior(torch.tensor([[0.6, 0.5], [-0.6, 0.3], [0.5, -0.7]]), 0.2)
     first = torch.tensor([[1.0], [0.0]])
     projected = LinearGaussian(torch.block_diag(plane, plane, plane, plane), torch.zeros(8), 0.1)
     cases = [
-        Case("one number", GaussianPrior(0.0, 1.0), LinearGaussian([[1.0]], [0.0], 0.5), (1, 1)),
+        Case("one number", GaussianPrior(0.0, 1.0), LinearGaussian(torch.ones(1, 1), torch.zeros(1), 0.5), (1, 1)),
         Case("Gaussian cloud in projection", GaussianPrior(0.0, 0.5), projected, (4, 3)),
         Case("mixture of clouds", clouds, LinearGaussian(torch.eye(6)[::2], torch.zeros(3), 0.3), (3, 2)),
         Case("i.i.d. points", points, LinearGaussian(torch.eye(4)[::2], torch.zeros(2), 0.3), (2, 2)),
@@ -131,7 +131,7 @@ def exact_samplers(
             progress=False,
         ).points
 
-    def particles(data: Likelihood, seed: int) -> Tensor:
+    def particles(data: Measurement, seed: int) -> Tensor:
         particles = twisted_smc(
             prior,
             data,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_number
 from dpskit.cloud import as_generator
-from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, ScoreEval, prior_score
@@ -54,7 +54,7 @@ class Particles:
 
 def twisted_smc(
     prior: Prior,
-    likelihood: Likelihood,
+    likelihood: Measurement,
     *,
     n_particles: int = 256,
     n_points: int | None = None,
@@ -145,7 +145,7 @@ def twisted_smc(
     return Particles(x, log_weights, torch.tensor(ess), torch.tensor(resampled), log_evidence, len(times) - 1)
 
 
-def _evaluate(score: Score, likelihood: Likelihood, x: Tensor, t: float) -> ScoreEval:
+def _evaluate(score: Score, likelihood: Measurement, x: Tensor, t: float) -> ScoreEval:
     """The score of particles x at time t with a twisting function, in double precision; at t = 0 that one alone."""
     if t == 0:
         return ScoreEval(x, x, None, likelihood.log_prob(x).detach().double())
