@@ -18,7 +18,7 @@ NPZ_ERRORS = (OSError, KeyError, TypeError, ValueError, EOFError, RuntimeError, 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it goes.
+    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it is deleted.
 
     What was written is on the disk before the name changes. The temporary files of processes of this machine that were
     killed in between are removed by the next one that writes into the folder.
@@ -37,7 +37,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def why_unreadable(error: Exception) -> str:
-    """What `error`, of NPZ_ERRORS, says of a file, to end a sentence that names it."""
+    """Describe `error`, one of NPZ_ERRORS, as the end of a sentence that names the file."""
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror.lower()})"
     if isinstance(error, ValueError) and str(error).startswith("it "):

@@ -1,4 +1,4 @@
-"""Files of JSON lines that a run adds to as it goes, and from which it is resumed after any interruption."""
+"""Append-only files of JSON lines, from which an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def read_records(path: str | Path) -> list[dict[str, Any]]:
-    """What the file holds, without lines that were cut off. An absent file holds nothing."""
+    """Read all complete lines of the file; an absent file has none."""
     path, records = Path(path), []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""How fast the assignment engine is: beside SciPy and POT, on the assignment problems of whole sampling runs."""
+"""Speed of the assignment engine, SciPy and POT on the assignment problems of sampling runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured on one trajectory.
+    """Measurements of one trajectory.
 
     pot: None where POT is not installed or does not apply. ratio: SciPy's mean time to the engine's. difference: the
     largest of the costs, relative to SciPy's.

@@ -106,7 +106,7 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
 
 
 def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials]) -> str:
-    """What chose alpha, and the coverage of the paper's alpha and of the chosen one, as Markdown."""
+    """Markdown tables of the choice of alpha, and of the coverage of the paper's alpha and the chosen one."""
     columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
     rows = [
         [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]

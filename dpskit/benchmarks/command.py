@@ -42,10 +42,10 @@ def _add_prior(kinds: Any) -> None:
         "--solver",
         choices=["algorithm1", "heun", "flow"],
         default="algorithm1",
-        help="of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
+        help="solver of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
         " Heun's method without noise",
     )
-    prior.add_argument("--seed", type=int, default=0, help="of the samples, and of what they are compared with")
+    prior.add_argument("--seed", type=int, default=0, help="random seed of the samples and of the reference sets")
     prior.add_argument(
         "--emd-clouds",
         type=int,
@@ -155,7 +155,7 @@ def _add_coarse_graining(kinds: Any) -> None:
     coarse = add_command(kinds, "coarse-graining", _coarse_graining, "coarse-grain structures: seconds, and RMSD")
     coarse.add_argument("structures", nargs="+", help="structure files or PDB codes")
     coarse.add_argument("--n-points", type=int, default=1024, help="means per structure")
-    coarse.add_argument("--seed", type=int, default=0, help="of the fits")
+    coarse.add_argument("--seed", type=int, default=0, help="random seed of the fits")
 
 
 def _coarse_graining(options: argparse.Namespace) -> None:
@@ -179,7 +179,7 @@ def _exact(options: argparse.Namespace) -> None:
 def _add_calibration(kinds: Any) -> None:
     calibration = add_command(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
     calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
-    calibration.add_argument("--folder", default="results/calibration", help="of the runs; continued if it exists")
+    calibration.add_argument("--folder", default="results/calibration", help="folder of runs, continued if it exists")
     calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
 
 

@@ -1,4 +1,4 @@
-"""How far every guidance rule and sampler ends from posteriors that are known in closed form."""
+"""Errors of guidance rules and samplers where the posterior is known in closed form."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def t_max(self) -> float:
-        """Where runs start: ten times the largest standard deviation of a coordinate, rounded up."""
+        """First noise level of the runs: ten times the largest standard deviation of a coordinate, rounded up."""
         return float(math.ceil(10 * FullGaussianMixture.of(self.prior, *self.shape).std.max() - 1e-6))
 
     def draw(self, n_samples: int, seed: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where the time of a sampling run goes: network, assignments and the rest; and what threads bring."""
+"""Profile of a sampling run: time in the network, in the assignments and in the rest; speed-up by threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast training and sampling run, and what share of the machine's peak that is."""
+"""Speed of training and sampling, also as a share of the machine's peak."""
 
 from __future__ import annotations
 

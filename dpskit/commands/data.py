@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     data.add_argument("--split", choices=["train", "val", "test"], help="keep only this split")
     data.add_argument("--balance", action="store_true", help="in training, draw large structures more often and let"
                       " near relatives share; all must be in the same unit")  # fmt: skip
-    data.add_argument("--seed", type=int, default=0, help="of the points that are drawn")
+    data.add_argument("--seed", type=int, default=0, help="random seed of the points that are drawn")
 
 
 def run(options: argparse.Namespace) -> None:

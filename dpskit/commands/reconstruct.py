@@ -33,12 +33,12 @@ def add(commands: Any) -> None:
     known.add_argument("--n-samples", type=int, default=10, help="number of models")
     known.add_argument("--n-points", type=int, default=1024, help="points per model")
     known.add_argument("--n-steps", type=int, default=40, help="steps from t = 1 to 0")
-    known.add_argument("--alpha", type=float, help="pull of the data against the prior, a number without unit, for"
+    known.add_argument("--alpha", type=float, help="weight of the data against the prior, a number without unit, for"
                        " 1,024 points (default: the paper's Table 4, 20,000 (K - 1) for K projections, K > 2, else"
                        " 4,000)")  # fmt: skip
-    known.add_argument("--resolution", type=float, default=15.0, help="of the densities, in angstrom")
-    known.add_argument("--seed", type=int, default=0, help="of the samples, and of simulated observations")
-    known.add_argument("--ml", action="store_true", help="also by maximum likelihood, for comparison")
+    known.add_argument("--resolution", type=float, default=15.0, help="resolution of the density maps, in angstrom")
+    known.add_argument("--seed", type=int, default=0, help="random seed of the samples and of simulated observations")
+    known.add_argument("--ml", action="store_true", help="run maximum likelihood too, for comparison")
     simulated = known.add_argument_group("observations simulated from a structure")
     simulated.add_argument("--views", type=int, help="number of projections (default: 4)")
     simulated.add_argument("--view-points", type=int, help="points per projection (default: 1024)")
@@ -131,7 +131,7 @@ def _results(
 
 
 def _say_subunit(data: Observations, n_points: int) -> None:
-    """How much of a model is known beforehand; a warning if that is all of it."""
+    """Print the share of a model that the subunit fixes; warn if that is all of it."""
     if data.subunit is None:
         return
     count = len(data.subunit)

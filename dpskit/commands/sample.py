@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     draw.add_argument("--n-samples", type=int, default=10, help="number of clouds")
     draw.add_argument("--n-points", type=int, default=1024, help="points per cloud")
     draw.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
-    draw.add_argument("--seed", type=int, default=0, help="of the noise")
+    draw.add_argument("--seed", type=int, default=0, help="random seed of the sampling noise")
 
 
 def run(options: argparse.Namespace) -> None:

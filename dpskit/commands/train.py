@@ -38,11 +38,11 @@ def add(commands: Any) -> None:
     )
     train.add_argument("--learning-rate", type=float, help="peak of AdamW (default: 0.001)")
     train.add_argument("--muon-rate", type=float, help="peak of Muon, 0 for AdamW alone (default: 0.01)")
-    train.add_argument("--precision", choices=["bf16", "fp32"], help="of the arithmetic (default: bf16)")
+    train.add_argument("--precision", choices=["bf16", "fp32"], help="arithmetic precision (default: bf16)")
     train.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto", help="where to train")
     train.add_argument("--threads", type=int, help="CPU threads (default: all)")
     train.add_argument("--compile", action="store_true", help="use torch.compile (needs a C++ compiler)")
-    train.add_argument("--seed", type=int, help="of weights, data order and noise (default: 0)")
+    train.add_argument("--seed", type=int, help="random seed of weights, data order and noise (default: 0)")
     train.add_argument("--interval", type=float, default=150, help="seconds between checkpoints")
     train.add_argument(
         "--shard-size", type=float, nargs="?", const=15.0, help="split what is written into files of MiB"

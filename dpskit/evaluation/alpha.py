@@ -23,7 +23,7 @@ from dpskit.likelihoods.protocol import Likelihood
 
 @dataclass(frozen=True, eq=False)
 class AlphaCalibration:
-    """What was tried, and what to use.
+    """Result of the choice of alpha.
 
     alphas (a,) rising; coverages: of each, by `credible_coverage`; ratios (a,): mean spread over mean error. alpha: the
     value whose coverage fits best, None if the fit is rejected for all of them; nearest: the best of them all the same;

@@ -220,7 +220,7 @@ def _ks(pit: Tensor) -> float:
 
 
 def _chi2(pit: Tensor) -> float:
-    """Of at most 20 cells, with at least 5 trials expected in each."""
+    """Histogram of at most 20 cells, with at least 5 trials expected in each."""
     from scipy import stats
 
     cells = max(2, min(20, len(pit) // 5))

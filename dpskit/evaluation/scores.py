@@ -14,7 +14,7 @@ from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Of s samples, (s,) each: CD and EMD in the cube, the energy E of the data, and RMSD in the frame's unit.
+    """Scores of s samples, (s,) each: CD and EMD in the cube, the energy E of the data, and RMSD in the frame's unit.
 
     energy: None without data. rmsd: None for shapes without a physical size. `columns` names them as tables print them.
     """

@@ -1,4 +1,4 @@
-"""One reconstruction, from a handful of named settings: the target, what is observed of it, the run, and the scores."""
+"""One reconstruction of a shipped target from named settings: data, run and scores."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class StepScores:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A finished run: its samples in matched order (s, n, 3), their spread (n,), and beside them maximum likelihood
-    (None without data), with the scores of each method by its name."""
+    """Results of a finished run: its samples in matched order (s, n, 3) and their spread (n,); the clouds of maximum
+    likelihood, None without data; and the scores of each method by its name."""
 
     samples: Tensor
     spread: Tensor
@@ -94,7 +94,7 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """Settings made concrete. truth: (n, 3), randomly turned by `turn` (3, 3); data: None for the prior alone."""
+    """A loaded target with its data. truth: (n, 3), randomly rotated by `turn` (3, 3); data: None without any."""
 
     settings: Settings
     prior: Prior
@@ -109,7 +109,10 @@ class Experiment:
         priors: Mapping[str, Prior] | None = None,
         targets: Mapping[str, Example] | None = None,
     ) -> Experiment:
-        """Load, turn and observe. priors, targets: further ones by name. Raises ValueError for an unknown name."""
+        """Load prior and target, rotate the target and simulate its data.
+
+        priors, targets: additional ones by name. Raises ValueError for an unknown name.
+        """
         priors, targets = priors or {}, targets or {}
         prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
         target = targets.get(settings.target) or load_example(settings.target)
@@ -130,11 +133,11 @@ class Experiment:
 
     @property
     def t_max(self) -> float:
-        """Where the run starts: 1 with data, 80 without. Paper: A.3 and figures 3 to 5."""
+        """First noise level: 1 with data, 80 without. Paper: A.3 and figures 3 to 5."""
         return 80.0 if self.data is None else 1.0
 
     def upright(self, points: Tensor) -> Tensor:
-        """Points (..., 3) turned back to the orientation of the target's file, for looking at."""
+        """Points (..., 3) turned back to the orientation of the target's file, for display."""
         return points @ self.turn.T
 
     def predict(self, points: Tensor) -> list[Tensor]:
@@ -152,14 +155,14 @@ class Experiment:
         return StepScores(info.energy, None if info.energy is None else (2 * info.energy).sqrt(), distance)
 
     def score(self, points: Tensor) -> Scores:
-        """Of clouds (s, n, 3) against the truth and the data, in angstrom too if the target has a physical size."""
+        """Score clouds (s, n, 3) against the truth and the data, in angstrom too if the target has a physical size."""
         energy = None if self.data is None else self.data.energy(points)
         return score(points, self.truth, energy, None if self.target.atoms is None else self.target.frame)
 
     def report(self, samples: Tensor) -> Iterator[str | Report]:
-        """Compare `samples` (s, n, 3) with maximum likelihood and the truth; says what it does, and ends with a Report.
+        """Compare `samples` (s, n, 3) with maximum likelihood and the truth: yields messages, and a Report last.
 
-        It is an iterator so that it can be stopped on its way.
+        It is an iterator so that it can be stopped early.
         """
         s, fitted = self.settings, None
         if self.data is not None:
@@ -180,7 +183,7 @@ class Experiment:
 
 
 def run_experiment(experiment: Experiment) -> Iterator[Info]:
-    """Algorithm 1 with DPS, one `Info` per step: what panels and sweeps run unless they are given another function."""
+    """Algorithm 1 with DPS, one `Info` per step: the default run of panels and sweeps."""
     s, data = experiment.settings, experiment.data
     scenario = s.scenario
     noise = InverseTime(scenario.cutoff, below=0.0 if data is not None else 1.0)
@@ -197,7 +200,7 @@ def run_experiment(experiment: Experiment) -> Iterator[Info]:
 
 
 def prior_names() -> list[str]:
-    """The shipped priors, and one that knows no shape."""
+    """Names of the shipped priors, and of a Gaussian one without shape."""
     return [*list_priors(), NO_SHAPE]
 
 

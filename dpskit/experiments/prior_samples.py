@@ -26,7 +26,7 @@ T_MAX = 80.0
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """Of the samples: how many, of how many points, in how many steps from t = 80, by which solver, by which seed.
+    """Settings of unconditional samples: number, points, steps from t = 80, solver and seed.
 
     The seed also draws the rotations and points of the reference sets. emd_clouds: how many of each set, the first
     ones, are measured with the earth mover's distance, which is some six times as slow.

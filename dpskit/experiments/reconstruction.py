@@ -162,7 +162,7 @@ def simulate(
     subunit: Tensor | None = None,
     seed: int = 0,
 ) -> Observations:
-    """What would be seen of a known structure, in angstrom, as in the paper's experiments.
+    """Simulate observations of a known structure, in angstrom, as in the paper's experiments.
 
     n_views projections of n_points points each from random orientations; with coarse_points a low-resolution
     structure of so many points; with subunit (l, 3), in angstrom, a known part, such as `Structure.chain_points`.

@@ -1,4 +1,4 @@
-"""Many settings of one reconstruction, on a grid, with the scores of each; resumable from disk."""
+"""Grid search over settings of one reconstruction, with the scores of each; resumable from disk."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def sweep(
 
 
 def load_outcomes(record: str | Path) -> list[Outcome]:
-    """What a sweep has written so far; lines that were cut off are left out. An absent file holds nothing."""
+    """Read the outcomes that a sweep has written; incomplete lines are skipped, and an absent file has none."""
     outcomes = []
     for fields in read_records(record):
         try:

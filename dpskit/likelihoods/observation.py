@@ -34,7 +34,7 @@ class Observation:
     matrix: Tensor | None = None
 
     def predict(self, x0: Tensor) -> Tensor:
-        """What would be seen of clouds (b, n, d) without noise: (b, n, e)."""
+        """Predicted observation of clouds (b, n, d), without noise and correspondence: (b, n, e)."""
         return x0 if self.matrix is None else x0 @ self.matrix.to(x0)
 
     def multiplicity(self, n: int) -> Tensor:
@@ -52,7 +52,7 @@ class Observation:
 
 @dataclass(eq=False)
 class Memory:
-    """What one run keeps: its last clouds, their energies, and their assignments, from which the next ones start.
+    """State of one run: its last clouds, their energies, and their assignments, from which the next ones start.
 
     rotations: (b, K, 3, 3), from where each cloud was seen, if that is not known.
     """

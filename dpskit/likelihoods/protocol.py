@@ -1,4 +1,4 @@
-"""What a likelihood is: it holds the data y and scores a clean cloud; it never knows a noise level of the diffusion."""
+"""The likelihood protocol: it holds the data y and scores clean clouds, without a noise level of the diffusion."""
 
 from __future__ import annotations
 

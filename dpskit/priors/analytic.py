@@ -162,7 +162,7 @@ class PointMixturePrior:
         return float((self.points.square().mean() + self.bandwidth**2).sqrt())
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
-        """Per point: the centres weighted by their responsibility for x, each shrunk towards x by the bandwidth."""
+        """For each point, the centres weighted by their responsibility, each shrunk towards x by the bandwidth."""
         points, prior, noise = self.points.to(x), self.bandwidth**2, t[:, None, None].square()
         # |p|^2 - 2 x.p: the part of the squared distance that depends on the centre p.
         closeness = 2 * x @ points.T - points.square().sum(dim=1)

@@ -107,14 +107,14 @@ class FullGaussianMixture:
 
     @property
     def covariance(self) -> Tensor:
-        """Of the flattened cloud, (n d, n d): within the components and between them."""
+        """Covariance of the flattened cloud, (n d, n d), within and between the components."""
         offset = (self.means - self.mean).flatten(1)
         within = torch.einsum("k,kij->ij", self.weights, self.covariances)
         return within + torch.einsum("k,ki,kj->ij", self.weights, offset, offset)
 
     @property
     def std(self) -> Tensor:
-        """Per coordinate, (n, d)."""
+        """Standard deviation per coordinate, (n, d)."""
         return self.covariance.diagonal().sqrt().reshape(self.mean.shape)
 
     def log_prob(self, x: Tensor) -> Tensor:

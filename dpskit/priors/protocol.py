@@ -1,4 +1,4 @@
-"""What a prior is: anything that can denoise."""
+"""The prior protocol: anything that can denoise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 REMEDY = "a lower alpha, more steps, or noise until a smaller t (the cutoff)"
-"""What helps when a guided run diverges."""
+"""Advice for guided runs that diverge, used in messages."""
 
 
 class Prior(Protocol):

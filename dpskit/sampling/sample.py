@@ -64,7 +64,7 @@ def iterate(
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What a run is made of, checked and tried."""
+    """The checked parts of a run."""
 
     prior: Prior
     likelihood: Likelihood | None

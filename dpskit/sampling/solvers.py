@@ -19,7 +19,7 @@ from dpskit.sampling.noise import InverseTime, NoiseSource
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a run continues from.
+    """State of a run between two steps.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Point clouds side by side in 3-D, kept up to date while a run goes on."""
+"""Point clouds side by side in 3-D, updated during a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sliders and dropdowns of the panel, and the settings they stand for."""
+"""The sliders and dropdowns of the panel, and the settings they represent."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Controls:
 
     @property
     def settings(self) -> Settings:
-        """What the controls say now."""
+        """The current settings."""
         values = {name: widget.value for name, widget in self.widgets.items()}
         scenario = replace(
             self.defaults.scenario,
@@ -79,7 +79,7 @@ class Controls:
         return Settings(**others, scenario=scenario)
 
     def on_change(self, act: Callable[[], None]) -> None:
-        """Call `act` when a person has changed a control."""
+        """Call `act` when the user changes a control."""
 
         def changed(_: Any) -> None:
             if not self._quiet:
@@ -89,7 +89,7 @@ class Controls:
             widget.observe(changed, names="value")
 
     def reset(self) -> None:
-        """Back to the settings at the start, without calling anyone."""
+        """Restore the initial settings, without calling the observers."""
         self._quiet = True
         try:
             for name, widget in self.widgets.items():
@@ -103,7 +103,7 @@ class Controls:
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """What each control shows for the settings."""
+    """The value of each control for the settings."""
     s, seen = settings, settings.scenario
     return {
         "prior": s.prior,

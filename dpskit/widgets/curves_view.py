@@ -15,7 +15,7 @@ CURVES = ("energy E × 1000", "residual ({unit})", "CD to truth × 100")
 
 @dataclass
 class Curves:
-    """What the steps of a run have told so far: one list per curve, each entry the mean over the samples."""
+    """Values of the steps so far: one list per curve, each entry the mean over the samples."""
 
     energy: list[float] = field(default_factory=list)
     residual: list[float] = field(default_factory=list)

@@ -58,7 +58,7 @@ _library = cache(_Library)
 
 
 class _Drawn(widgets.Widget):
-    """What the browser shows: data and layout of a figure."""
+    """Data and layout of the displayed figure."""
 
     figure = traitlets.Dict().tag(sync=True)
 

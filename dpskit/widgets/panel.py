@@ -1,4 +1,4 @@
-"""The panel: turn the knobs of a reconstruction, watch it run, and compare what comes out."""
+"""The panel: settings of a reconstruction, a live view of its steps, and its results."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Panel:
 
     @property
     def experiment(self) -> Experiment:
-        """What is shown now."""
+        """The experiment that is displayed."""
         return self.steps.experiment
 
     @property
@@ -68,14 +68,14 @@ class Panel:
         """The steps of the run so far."""
         return self.steps.history
 
-    # --- What a person does -------------------------------------------------------------------------------------------
+    # --- User actions
 
     def start(self, _: Any = None) -> None:
-        """Run with what the controls say; a run that goes on is replaced."""
+        """Start a run with the current settings; a running one is replaced."""
         self._launch(0.0)
 
     def stop(self, _: Any = None) -> None:
-        """End the run within a step; what it has drawn stays, and its steps can be looked at."""
+        """Stop the run after the current step; its steps can still be viewed."""
         with self.runner.lock:
             was_running = self.runner.running
             self.runner.stop()
@@ -85,7 +85,7 @@ class Panel:
                 self.steps.end()
 
     def reset(self, _: Any = None) -> None:
-        """Stop, and bring everything back to how it was at the start."""
+        """Stop, and restore the initial state."""
         with self.runner.lock:
             self.runner.stop()
             self.controls.reset()
@@ -100,7 +100,7 @@ class Panel:
         self.runner.wait(timeout)
 
     def picture(self) -> matplotlib.figure.Figure:
-        """What the panel shows now, without a browser: data, predictions, and the clouds of the last step."""
+        """Static figure of the current state: data, predictions, and the clouds of the last step."""
         experiment = self.experiment
         cloud = experiment.noise()[0] if not self.history else self.history[-1].denoised[0]
         observed = [] if experiment.views is None else experiment.views.points
@@ -123,7 +123,7 @@ class Panel:
             raise ValueError("scores needs a finished run, but there is no report yet.")
         return score_table(self.report.scores)
 
-    # --- What a run does ----------------------------------------------------------------------------------------------
+    # --- The run
 
     def _changed(self) -> None:
         if self.runner.running and self._running_steps:
@@ -203,7 +203,7 @@ class Panel:
             self.steps.end()
         self._say(text or type(error).__name__, failed=True)
 
-    # --- What it looks like -------------------------------------------------------------------------------------------
+    # --- Layout
 
     def _assemble(self) -> None:
         self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": SAMPLE_COLOUR})

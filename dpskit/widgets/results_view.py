@@ -1,4 +1,4 @@
-"""What a finished run gives: its samples beside maximum likelihood and the truth, and the scores."""
+"""Results of a finished run: samples, maximum likelihood and truth side by side, and the scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ResultsView:
         self.view = CloudView([" "] * 4, rows=2, width=866, height=700)
 
     def clear(self) -> None:
-        """Take everything away."""
+        """Remove the results."""
         self.widget.children = ()
 
     def show(self, experiment: Experiment, report: Report) -> None:

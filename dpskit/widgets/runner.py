@@ -1,4 +1,4 @@
-"""One piece of work at a time in the background, which can be stopped and replaced."""
+"""Run one job at a time in a background thread; it can be stopped and replaced."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Runner:
         return not self._superseded.is_set() and self._thread is not None and self._thread.is_alive()
 
     def start(self, job: Callable[[], Iterable[Any]], delay: float = 0.0) -> None:
-        """Run `job` instead of whatever runs now, after `delay` seconds in which another start may replace it."""
+        """Replace the running job by `job`, after `delay` seconds in which another start may replace it."""
         with self.lock:
             self.stop()
             self.error, self._superseded = None, threading.Event()
@@ -41,7 +41,7 @@ class Runner:
             self._thread.start()
 
     def stop(self) -> None:
-        """Nothing of the running job is shown any more; it ends at its next item."""
+        """Stop displaying the running job, which ends at its next item."""
         with self.lock:
             self._generation += 1
             self._superseded.set()

@@ -1,4 +1,4 @@
-"""The steps of a run: the latest one while it goes on, and any of them afterwards."""
+"""View of the steps of a run: the latest one during the run, any of them afterwards."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StepsView:
             choice.observe(self.draw, names="value")
 
     def begin(self, experiment: Experiment) -> None:
-        """Show the data and the noise at which a run starts, and forget the last run."""
+        """Show the data and the noise at the start of a run, and delete the steps of the last one."""
         with self._lock:
             self.experiment, s = experiment, experiment.settings
             self.clear()
@@ -57,13 +57,13 @@ class StepsView:
             self.draw()
 
     def clear(self) -> None:
-        """Forget the steps; what is drawn stays."""
+        """Delete the steps; the figures stay."""
         with self._lock:
             self.history, self.curves = [], Curves()
             self.step.disabled = True
 
     def add(self, info: Info) -> None:
-        """Take a step, and draw it unless the last picture is too young."""
+        """Add a step, and draw it unless the figures were drawn less than PAUSE seconds ago."""
         with self._lock:
             self.history.append(info)
             self.curves.add(self.experiment.step_scores(info))
@@ -74,14 +74,14 @@ class StepsView:
                 self._follow()
 
     def end(self) -> None:
-        """No more steps come: draw the last, and leave the slider to the person."""
+        """End of the run: draw the last step, and enable the slider."""
         with self._lock:
             self.step.max = max(2, len(self.history))
             self.step.disabled = len(self.history) < 2
             self._follow()
 
     def draw(self, _: Any = None) -> None:
-        """Draw what the sliders say; the noise of the start where there are no steps yet."""
+        """Draw the selected step and sample; before the first step, the noise at the start."""
         with self._lock:
             experiment, predicted = self.experiment, []
             cloud, title = experiment.noise()[0], f"start: noise, t = {experiment.t_max:g}"

@@ -1,4 +1,4 @@
-"""A sweep over alpha, cutoff and steps, with a heat map that fills while it runs."""
+"""A sweep over alpha, cutoff and steps, with a heat map that is updated during the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class SweepView:
     """A map of alpha and cutoff for each number of steps; show it as a cell's last line.
 
-    record: the file of JSON lines from which a sweep goes on (see `sweep`). A star marks the best setting.
+    record: the file of JSON lines from which a sweep is resumed (see `sweep`). A star marks the best setting.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class SweepView:
         self.widget = widgets.VBox([row, self.status, self._live])
 
     def start(self, _: Any = None) -> None:
-        """Run what the record does not hold yet."""
+        """Run the settings that are not in the record yet."""
         with self.runner.lock:
             self.outcomes = []
             self.run_button.disabled, self.stop_button.disabled = True, False
             self.runner.start(lambda: sweep(self.settings, self.record))
 
     def stop(self, _: Any = None) -> None:
-        """End within a step; the settings that are done stay in the record."""
+        """Stop after the current step; finished settings stay in the record."""
         with self.runner.lock:
             self.runner.stop()
             self.run_button.disabled, self.stop_button.disabled = False, True
@@ -83,7 +83,7 @@ class SweepView:
         return values
 
     def picture(self) -> matplotlib.figure.Figure:
-        """The maps as they are now, without a browser."""
+        """Static figure of the current maps."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(3.2 * len(self.steps) + 1, 3.2), layout="constrained", dpi=110)
