@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_number, check_points
-from dpskit.likelihoods.observation import with_noise
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
@@ -84,10 +83,6 @@ class LinearGaussian(Measurement):
         """log N(y; A vec(x0), sigma^2), (b, n, d) -> (b,)."""
         square = self.residual(x0).square().sum(dim=1)
         return -square / (2 * self.sigma**2) - len(self.y) * math.log(2 * math.pi * self.sigma**2) / 2
-
-    def with_noise(self, variance: float) -> LinearGaussian:
-        """The same data with `variance` added to sigma^2."""
-        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> LinearGaussian:
         """New data for one cloud x0 (n, d)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_array, check_points
 from dpskit.exact.linear_gaussian import LinearGaussian
-from dpskit.likelihoods.observation import check_given, check_sigma, with_noise
+from dpskit.likelihoods.observation import check_given, check_sigma
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
@@ -89,10 +89,6 @@ class UnknownOrder(Measurement):
         if not self.marginal:
             return exponents.amax(dim=1) - norm
         return torch.logsumexp(exponents, dim=1) - math.log(len(self.permutations)) - norm
-
-    def with_noise(self, variance: float) -> UnknownOrder:
-        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
-        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> UnknownOrder:
         """New data for one cloud x0 (n, d): its points in random order, with noise."""

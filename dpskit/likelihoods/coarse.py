@@ -18,7 +18,6 @@ from dpskit.likelihoods.observation import (
     gaussian_log_prob,
     matched_energies,
     noisy,
-    with_noise,
 )
 from dpskit.likelihoods.protocol import Measurement
 
@@ -86,10 +85,6 @@ class CoarseGrained(Measurement):
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
         return gaussian_log_prob(self.energies(x0), [len(self.points)], 3, self.sigma)
-
-    def with_noise(self, variance: float) -> CoarseGrained:
-        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
-        return with_noise(self, variance)
 
     def start(self) -> CoarseGrained:
         """The same data for one run: each matching starts from that of the last call. Call it for the energy."""

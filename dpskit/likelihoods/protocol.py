@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_method
+from dpskit.likelihoods.observation import with_noise
 
 
 class Likelihood(Protocol):
@@ -55,8 +56,11 @@ class Measurement(Likelihood, Protocol):
         ...
 
     def with_noise(self, variance: float) -> Self:
-        """The same data with `variance` added to that of the noise: used by `LikelihoodScore(prior_std)`."""
-        ...
+        """The same data with `variance` added to that of the noise, sigma^2: used by `LikelihoodScore(prior_std)`.
+
+        In a run it shares what the run keeps. Raises ValueError without sigma.
+        """
+        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Self:
         """New data for one cloud x0 (n, d), with noise drawn by the generator: used by calibration."""

@@ -15,7 +15,6 @@ from dpskit.likelihoods.observation import (
     gaussian_log_prob,
     half_mean_square,
     noisy,
-    with_noise,
 )
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.transport.assignment import assign
@@ -81,10 +80,6 @@ class Subunit(Measurement):
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
         return gaussian_log_prob(self.energies(x0), [len(self.points)], 3, self.sigma)
-
-    def with_noise(self, variance: float) -> Subunit:
-        """The same data with `variance` added to sigma^2. Raises ValueError without sigma."""
-        return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Subunit:
         """New data for one cloud x0 (n, 3): the L points nearest to a random one of it, with noise sigma."""
