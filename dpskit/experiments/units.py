@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
+from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.methods import Method
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
@@ -28,6 +29,9 @@ from dpskit.files import replacing
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 FORMAT = 1
 """Part of the name of a result: raise it whenever the numbers change."""
@@ -143,14 +147,26 @@ def _numbers(values: Tensor) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def run_units(units: Sequence[Unit], folder: str | Path) -> Iterator[tuple[Unit, Result]]:
-    """The units with their results, in order; those without a file in `folder` are computed, and written to one."""
+def run_units(units: Sequence[Unit], folder: str | Path, client: Client | None = None) -> Iterator[tuple[Unit, Result]]:
+    """The units with their results; those without a file in `folder` are computed, and written to one as they end.
+
+    client: of Dask, whose workers compute them, in any order; see `dpskit.experiments.cluster`.
+    """
+    missing = []
     for unit in units:
         found = unit.load(folder)
         if found is None:
-            found = unit.compute()
-            unit.save(found, folder)
-        yield unit, found
+            missing.append(unit)
+        else:
+            yield unit, found
+    tasks = [(unit.target, unit.scenario, unit.method, unit.n_samples) for unit in missing]
+    for number, result in run_tasks(_compute, tasks, client):
+        missing[number].save(result, folder)
+        yield missing[number], result
+
+
+def _compute(target: Target, scenario: Scenario | None, method: Method, n_samples: int) -> Result:
+    return Unit(target, scenario, method, n_samples).compute()
 
 
 def keep_samples(unit: Unit, folder: str | Path) -> Samples:

@@ -51,6 +51,7 @@ def add(kinds: Any) -> None:
     paper.add_argument("--out", default="docs", help="folder of paper.md and of paper/, its records and pictures")
 
 
+@shared.on_cluster
 def _table1(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import OBJECTS, ROWS
     from dpskit.checks import check_choice
@@ -61,6 +62,7 @@ def _table1(options: argparse.Namespace) -> None:
         _compare(options, "table1", key, scenario, OBJECTS[key], *kinds[OBJECTS[key]])
 
 
+@shared.on_cluster
 def _a4(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import COMPLEX, SETTINGS
     from dpskit.benchmarks.paper.figures import box_figure
@@ -90,6 +92,7 @@ def _compare(
     return found
 
 
+@shared.on_cluster
 def _table2(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper.steps import table_2
 
@@ -97,6 +100,7 @@ def _table2(options: argparse.Namespace) -> None:
     _add(options, "table2", [table_2(study, methods_of, shared.note_of(options))])
 
 
+@shared.on_cluster
 def _figure6(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import STEPS
     from dpskit.benchmarks.paper.figures import steps_figure
@@ -116,6 +120,7 @@ def _solver_study(options: argparse.Namespace, name: str) -> tuple[Any, str]:
     return study, next(iter(study.priors))
 
 
+@shared.on_cluster
 def _figure1(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import CHAIR, FIGURE_1, MIXED, OBJECTS
     from dpskit.benchmarks.paper.gallery import figure_1
@@ -127,6 +132,7 @@ def _figure1(options: argparse.Namespace) -> None:
     _save_figure(figure, shared.folder_of(options, "figure1") / "figure1.png")
 
 
+@shared.on_cluster
 def _figure2(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import COMPLEX, FIGURE_2
     from dpskit.benchmarks.paper.gallery import figure_2

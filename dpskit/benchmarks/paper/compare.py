@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,21 +84,22 @@ def compare(
 
     methods: those beside maximum likelihood and the floor (default: DPS with each of the study's priors, and `extra`).
     """
-    lines, own = [], None
-    for method in (MAXIMUM_LIKELIHOOD, *(study.extra if methods is None else methods)):
-        results = _run(study, study.targets, scenario, method)
-        own = own or [r.own_rmsd for r in results if r.own_rmsd is not None]
-        lines.append(_line(method, results))
-    for name in study.priors if methods is None else ():
-        method = study.posterior(name, scenario)
-        lines.append(_line(method, _run(study, study.targets, scenario, method)))
-        if study.others:
-            method = study.posterior(name, scenario, choose_alpha(study, name, scenario))
-            lines.append(_line(method, _run(study, study.targets, scenario, method), chosen=True))
+    fixed = [MAXIMUM_LIKELIHOOD, *(study.extra if methods is None else methods)]
+    names = list(study.priors) if methods is None else []
+    fixed += [study.posterior(name, scenario) for name in names]
     if all(target.has_others for target in study.targets):
-        lines.append(_line(THE_FLOOR, _run(study, study.targets, None, THE_FLOOR)))
-    names, others = [t.name for t in study.targets], [t.name for t in study.others]
-    return TablePart(key, str(scenario), names, study.n_samples, lines, others, own or None, study.plain, note)
+        fixed.append(THE_FLOOR)
+    results = _run(study, study.targets, scenario, fixed)
+    lines = [_line(method, found) for method, found in zip(fixed, results, strict=True)]
+    if study.others:
+        for name in names:
+            method = study.posterior(name, scenario, choose_alpha(study, name, scenario))
+            (found,) = _run(study, study.targets, scenario, [method])
+            place = next(k for k, line in enumerate(lines) if line.method == name)
+            lines.insert(place + 1, _line(method, found, chosen=True))
+    own = [r.own_rmsd for r in results[0] if r.own_rmsd is not None]
+    targets, others = [t.name for t in study.targets], [t.name for t in study.others]
+    return TablePart(key, str(scenario), targets, study.n_samples, lines, others, own or None, study.plain, note)
 
 
 def choose_alpha(study: Study, name: str, scenario: Scenario) -> float:
@@ -109,7 +110,7 @@ def choose_alpha(study: Study, name: str, scenario: Scenario) -> float:
 
     def error(alpha: float) -> float:
         try:
-            results = _run(study, study.others, scenario, study.posterior(name, scenario, alpha), n_samples=1)
+            (results,) = _run(study, study.others, scenario, [study.posterior(name, scenario, alpha)], n_samples=1)
         except ValueError:  # it diverged
             return math.inf
         return float(np.exp(np.mean([np.log((r.rmsd or r.cd)[0]) for r in results])))
@@ -118,19 +119,25 @@ def choose_alpha(study: Study, name: str, scenario: Scenario) -> float:
 
 
 def _run(
-    study: Study, targets: Iterable[Target], scenario: Scenario | None, method: Method, n_samples: int | None = None
-) -> list[Result]:
+    study: Study, targets: Sequence[Target], scenario: Scenario, methods: Sequence[Method], n_samples: int = 0
+) -> list[list[Result]]:
+    """The results of each method on each target, all run together; the floor needs no scenario."""
     from dpskit.progress import tqdm
 
-    units = [Unit(target, scenario, method, n_samples or study.n_samples) for target in targets]
-    alpha = "" if method.alpha is None else f", alpha {method.alpha:,.0f}"
-    about = f"{scenario.name}, {method.name}{alpha}" if scenario else method.name
-    found = dict(tqdm(study.run(units, study.folder), desc=about, total=len(units), unit="target", leave=False))
-    results = [found[unit] for unit in units]
-    values, unit = [r.rmsd for r in results if r.rmsd], "RMSD"
-    if not values:
-        values, unit = [[100 * x for x in r.cd] for r in results], "CD x 100"
-    study.report(f"{about}: {unit} {np.mean([np.mean(v) for v in values]):.2f} on {len(units)} targets")
+    n_samples = n_samples or study.n_samples
+    seen = [None if method is THE_FLOOR else scenario for method in methods]
+    units = [[Unit(t, s, m, n_samples) for t in targets] for s, m in zip(seen, methods, strict=True)]
+    every, found = [unit for one in units for unit in one], {}
+    for unit, result in tqdm(study.run(every, study.folder), desc=scenario.name, total=len(every), unit="unit"):
+        found[unit] = result
+    results = [[found[unit] for unit in one] for one in units]
+    for method, one in zip(methods, results, strict=True):
+        alpha = "" if method.alpha is None else f", alpha {method.alpha:,.0f}"
+        errors, name = [r.rmsd for r in one if r.rmsd], "RMSD"
+        if not errors:
+            errors, name = [[100 * x for x in r.cd] for r in one], "CD x 100"
+        mean = np.mean([np.mean(values) for values in errors])
+        study.report(f"{scenario.name}, {method.name}{alpha}: {name} {mean:.2f} on {len(targets)} targets")
     return results
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,26 @@ def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
     kind.add_argument("--reach", type=_reach, default=2.0, help='bound of the pull; "none": the rule as printed')
     kind.add_argument("--seed", type=int, default=0, help="of targets, data and samples")
     kind.add_argument("--out", help="folder of results, continued if it exists (default: results/...)")
+    add_cluster(kind)
+
+
+def add_cluster(kind: argparse.ArgumentParser) -> None:
+    """Where units are run."""
+    kind.add_argument("--workers", type=int, default=0, help="processes of one thread each (default: this one)")
+    kind.add_argument("--scheduler", help="address of a running Dask scheduler, for many machines")
+
+
+def on_cluster(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """The command with `options.client`: None, or a client of Dask as the options say."""
+
+    @wraps(command)
+    def run(options: argparse.Namespace) -> None:
+        from dpskit.experiments.cluster import open_client
+
+        with open_client(options.workers, options.scheduler) as options.client:
+            command(options)
+
+    return run
 
 
 def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
@@ -107,6 +127,7 @@ def make_study(
     from dpskit.benchmarks.paper import COMPLEX
     from dpskit.benchmarks.paper.compare import Study
     from dpskit.experiments.methods import SMOOTH_MAP, nearest_cloud, point_prior
+    from dpskit.experiments.units import run_units
     from dpskit.priors.analytic import GaussianPrior
     from dpskit.progress import write
     from dpskit.training.data import load_clouds
@@ -129,7 +150,8 @@ def make_study(
         guidance_rule(options),
         extra,
         turned,
-        report=write,
+        partial(run_units, client=options.client),
+        write,
     )
 
 

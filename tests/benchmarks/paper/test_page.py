@@ -99,6 +99,7 @@ def test_the_page_has_table_3_and_the_runtime(tmp_path):
     record = {"prior": "chairs", "digest": "x", "orientation": "upright", "settings": {"n_samples": 8}, "n_test": 8}
     record |= dict.fromkeys(("samples", "training", "blurred"), metrics)
     record |= {"nearest": {name: [0.1, 0.2] for name in ("samples", "test", "redrawn")}}
+    record |= {"thickness": dict.fromkeys(("samples", "test", "blurred"), 0.01)}
     append_records(tmp_path / "results" / "table3" / "chairs.jsonl", [record | {"n_test": 4}, record])
     runtime = Runtime("chairs", 8.35, 10, 1024, 6, 40, "cpu", 2, 2, 1.5, 1.25, 0.25, 5.0)
     save_runtime(runtime, tmp_path / "results" / "runtime")
