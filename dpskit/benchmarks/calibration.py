@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from dpskit.evaluation.calibration import (
     spread_against_error,
 )
 from dpskit.evaluation.distances import chamfer_distance
+from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
 from dpskit.markdown import markdown_table
@@ -28,9 +30,12 @@ from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import sample
-from dpskit.sampling.samples import load_samples
+from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 SPARSE = Scenario("sparse", 5, 50, n_steps=20, reflections=True)
 
@@ -63,26 +68,25 @@ def calibration_benchmark(
     n_targets: int = 64,
     setting: CalibrationSetting | None = None,
     alphas: Sequence[float] = ALPHAS,
+    client: Client | None = None,
 ) -> tuple[AlphaCalibration, dict[float, Trials]]:
     """Choose alpha on a few targets, and run the paper's alpha and that one on n_targets others.
 
-    Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. Raises ValueError if
-    the folder holds runs of another setting.
+    Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. client: of Dask,
+    whose workers compute the runs. Raises ValueError if the folder holds runs of another setting.
     """
-    from dpskit.progress import tqdm
-
     setting, folder, alphas = setting or CalibrationSetting(), Path(folder), check_alphas(alphas)
     n_targets = check_integer("n_targets", n_targets, least=2)
     _same_setting(setting, folder)
     chosen = range(setting.n_chosen)
     main = range(setting.n_chosen, setting.n_chosen + n_targets)
     truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
-    for k, alpha in tqdm(list(itertools.product(chosen, alphas)), desc="choosing alpha", unit="run"):
-        _run(prior, truths[k], alpha, k, setting.chosen_samples, setting, folder)
+    pairs = list(itertools.product(chosen, alphas))
+    _run_all(prior, truths, pairs, setting.chosen_samples, setting, folder, client, "choosing alpha")
     calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
     reported = sorted({PAPER_ALPHA, calibrated.nearest})
-    for k, alpha in tqdm(list(itertools.product(main, reported)), desc="coverage", unit="run"):
-        _run(prior, truths[k], alpha, k, setting.n_samples, setting, folder)
+    pairs = list(itertools.product(main, reported))
+    _run_all(prior, truths, pairs, setting.n_samples, setting, folder, client, "coverage")
     return calibrated, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
 
 
@@ -127,25 +131,39 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials])
     return "\n\n".join([choice, calibrated.message, report, note])
 
 
-def _run(
-    prior: Prior, truth: Tensor, alpha: float, k: int, n_samples: int, setting: CalibrationSetting, folder: Path
+def _run_all(
+    prior: Prior,
+    truths: Tensor,
+    pairs: Sequence[tuple[int, float]],
+    n_samples: int,
+    setting: CalibrationSetting,
+    folder: Path,
+    client: Client | None,
+    title: str,
 ) -> None:
-    path = _path(folder, alpha, k)
-    if path.exists():
-        return
-    data = setting.scenario.observe(truth, setting.seed + k)
-    samples = sample(
+    """Run the pairs (target, alpha) that have no file yet, and write each to one."""
+    from dpskit.progress import tqdm
+
+    missing = [(k, alpha) for k, alpha in pairs if not _path(folder, alpha, k).exists()]
+    tasks = [(prior, truths[k], alpha, setting.seed + k, n_samples, setting) for k, alpha in missing]
+    for number, samples in tqdm(run_tasks(_run, tasks, client), desc=title, total=len(tasks), unit="run"):
+        k, alpha = missing[number]
+        samples.save(_path(folder, alpha, k))
+
+
+def _run(prior: Prior, truth: Tensor, alpha: float, seed: int, n_samples: int, setting: CalibrationSetting) -> Samples:
+    scenario = setting.scenario
+    return sample(
         prior,
-        data,
+        scenario.observe(truth, seed),
         n_samples=n_samples,
         n_points=setting.n_points,
         guidance=DPS(alpha),
-        schedule=karras_schedule(setting.scenario.n_steps),
-        solver=Algorithm1(InverseTime(setting.scenario.cutoff)),
-        seed=setting.seed + k,
+        schedule=karras_schedule(scenario.n_steps),
+        solver=Algorithm1(InverseTime(scenario.cutoff)),
+        seed=seed,
         progress=False,
     )
-    samples.save(path)
 
 
 def _trials(truths: Tensor, alpha: float, targets: range, folder: Path) -> Trials:

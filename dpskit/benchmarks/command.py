@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dpskit.benchmarks.paper import command as paper
+from dpskit.benchmarks.paper.options import add_cluster, on_cluster
 from dpskit.commands.parser import add_command
 from dpskit.priors.networks import PRESETS
 
@@ -181,10 +182,13 @@ def _add_calibration(kinds: Any) -> None:
     calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
     calibration.add_argument("--folder", default="results/calibration", help="folder of runs, continued if it exists")
     calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
+    add_cluster(calibration)
 
 
+@on_cluster
 def _calibration(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.calibration import calibration_benchmark, calibration_table
     from dpskit.priors.store import load_prior
 
-    print(calibration_table(*calibration_benchmark(load_prior(options.prior), options.folder, options.targets)))
+    prior = load_prior(options.prior)
+    print(calibration_table(*calibration_benchmark(prior, options.folder, options.targets, client=options.client)))

@@ -6,12 +6,17 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dpskit.checks import check_choice
+from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.experiments.scenarios import Scenario
 from dpskit.records import append_records, read_records
 from dpskit.sampling.solvers import Info
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 METRICS = {"cd": "CD x 100", "emd": "EMD x 100", "energy": "E x 1000", "rmsd": "RMSD (angstrom)"}
 """Fields of `Outcome` and their names in tables; the smallest value is the best of each."""
@@ -40,26 +45,32 @@ def sweep(
     settings: Sequence[Settings],
     record: str | Path,
     run: Callable[[Experiment], Iterator[Info]] = run_experiment,
+    client: Client | None = None,
 ) -> Iterator[Outcome | Info]:
     """Run every setting, and yield its `Info` at each step and its `Outcome` at its end.
 
     record: a file of JSON lines, one per outcome. What it holds already is yielded first and not computed again, so
     that a sweep can be interrupted at any time; a line that was cut off is computed again. Start a new file when a
-    prior has changed under its name.
+    prior has changed under its name. client: of Dask, whose workers run the settings; the outcomes alone are then
+    yielded, as they end.
     """
     record, done = Path(record), {}
     for outcome in load_outcomes(record):
         done[outcome.settings] = outcome
     yield from (done[one] for one in settings if one in done)
+    if client is not None:
+        tasks = [(one, run) for one in settings if one not in done]
+        for _, outcome in run_tasks(_run_setting, tasks, client):
+            append_records(record, [asdict(outcome)])
+            yield outcome
+        return
     for one in settings:
         if one in done:
             continue
         experiment, info = Experiment.of(one), None
         for info in run(experiment):
             yield info
-        if info is None:
-            raise ValueError(f"run must yield at least one Info, got none for {one}.")
-        done[one] = _outcome(experiment, info)
+        done[one] = _outcome_of(experiment, info)
         append_records(record, [asdict(done[one])])
         yield done[one]
 
@@ -84,6 +95,15 @@ def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:
     return min(known, key=lambda outcome: getattr(outcome, metric), default=None)
 
 
-def _outcome(experiment: Experiment, info: Info) -> Outcome:
+def _run_setting(settings: Settings, run: Callable[[Experiment], Iterator[Info]]) -> Outcome:
+    experiment, last = Experiment.of(settings), None
+    for info in run(experiment):
+        last = info
+    return _outcome_of(experiment, last)
+
+
+def _outcome_of(experiment: Experiment, info: Info | None) -> Outcome:
+    if info is None:
+        raise ValueError(f"run must yield at least one Info, got none for {experiment.settings}.")
     means = experiment.score(info.x).means()
     return Outcome(experiment.settings, **{field: means.get(name) for field, name in METRICS.items()})

@@ -148,9 +148,9 @@ def _numbers(values: Tensor) -> tuple[float, ...]:
 
 
 def run_units(units: Sequence[Unit], folder: str | Path, client: Client | None = None) -> Iterator[tuple[Unit, Result]]:
-    """The units with their results; those without a file in `folder` are computed, and written to one as they end.
+    """The units with their results: first those with a file in `folder`, then the others, written to one as they end.
 
-    client: of Dask, whose workers compute them, in any order; see `dpskit.experiments.cluster`.
+    client: of Dask, whose workers compute them, and end in any order; see `dpskit.experiments.cluster`.
     """
     missing = []
     for unit in units:

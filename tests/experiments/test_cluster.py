@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from dpskit import GaussianPrior
+from dpskit.benchmarks.calibration import CalibrationSetting, calibration_benchmark
 from dpskit.cli import main
 from dpskit.experiments.cluster import open_client, run_tasks
+from dpskit.experiments.experiment import NO_SHAPE, Settings
 from dpskit.experiments.methods import MAXIMUM_LIKELIHOOD, posterior
 from dpskit.experiments.scenarios import Scenario
+from dpskit.experiments.sweep import Outcome, grid, load_outcomes, sweep
 from dpskit.experiments.targets import Target
 from dpskit.experiments.units import Unit, run_units
 
@@ -64,6 +67,23 @@ def test_killed_workers_lose_nothing_but_their_task(client, tmp_path):
     tasks = [(k, str(tmp_path), shared) for k in range(8)]
     assert sorted(run_tasks(square, tasks, client)) == [(k, k * k) for k in range(8)]
     assert {path.name for path in tmp_path.iterdir()} == {"died_3"}
+
+
+def test_sweeps_and_calibration_run_on_it(client, tmp_path):
+    small = Scenario("small", 1, 20, n_steps=2, reflections=True)
+    settings = grid(Settings(NO_SHAPE, scenario=small, n_points=24), [1e3, 1e4], [0.0], [2])
+    alone, together = (tmp_path / f"{name}.jsonl" for name in ("alone", "together"))
+    expected = [item for item in sweep(settings, alone) if isinstance(item, Outcome)]
+    found = list(sweep(settings, together, client=client))
+    assert sorted(found, key=lambda one: one.settings.scenario.alpha) == expected == load_outcomes(alone)
+    assert sorted(load_outcomes(together), key=str) == sorted(expected, key=str)
+    setting = CalibrationSetting(small, 24, n_samples=3, n_chosen=2, chosen_samples=2, draw_steps=3)
+    runs = [
+        calibration_benchmark(GaussianPrior(0.0, 0.4), tmp_path / name, 2, setting, [1e3], client=one)
+        for name, one in (("serial", None), ("cluster", client))
+    ]
+    trials = [run[1][1e3].samples for run in runs]
+    assert torch.equal(*trials) and len(trials[0]) == 2
 
 
 def test_workers_have_one_thread(client):

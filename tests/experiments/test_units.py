@@ -85,7 +85,8 @@ def test_a_unit_with_a_file_is_not_computed_again(tmp_path):
     again[1].path(tmp_path).write_text('{"about": {"tar')  # cut off
     with pytest.raises(AssertionError):
         list(run_units(again, tmp_path))
-    assert [result.cd for _, result in run_units(units, tmp_path)] == [result.cd for result in first]
+    found = dict(run_units(units, tmp_path))
+    assert [found[unit].cd for unit in units] == [result.cd for result in first]
     assert len(list(tmp_path.iterdir())) == 3
 
 
