@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from dpskit.pose.templates import Templates
 
 SIGMA_DATA = 0.5
 
@@ -44,12 +46,14 @@ class DiffusionPrior:
     """A trained prior: `denoise(x, t)` estimates E[x0 | x_t] for clouds (b, n, 3) in [-1, 1]^3 and times (b,) > 0.
 
     card: what is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds
-    the alpha and cutoff that were chosen for the prior.
+    the alpha and cutoff that were chosen for the prior. templates: of its objects, where they stand upright, to
+    find the pose of data.
     """
 
     network: nn.Module
     name: str = "unnamed"
     card: dict[str, Any] = field(default_factory=dict, repr=False)
+    templates: Templates | None = field(default=None, repr=False)
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
         return denoise(self.network, x, t)
@@ -77,4 +81,4 @@ class DiffusionPrior:
 
     def to(self, device: torch.device | str) -> DiffusionPrior:
         """The same prior on `device`; the network moves there itself, it is not copied."""
-        return DiffusionPrior(self.network.to(device), self.name, self.card)
+        return replace(self, network=self.network.to(device))

@@ -23,6 +23,10 @@ class Prior(Protocol):
         measured where it is missing.
     alpha, cutoff : float, optional
         The strength of `DPS` and the cutoff of the noise that suit it, to which runs with data default.
+    orientation : str, optional
+        "upright" where all its objects stand alike, so that those of data have a pose (see `sample`).
+    templates : dpskit.pose.templates.Templates, optional
+        By which an unknown pose is found.
 
     Examples
     --------

@@ -1,20 +1,24 @@
-"""The network that a file of weights describes, checked against the weights before anything of its size is made."""
+"""The network and templates that a file of weights describes, checked before anything of their size is made."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dpskit.pose.templates import Templates
 from dpskit.priors.networks import NetworkConfig, build, network_from_dict
 
 DEPTHS = ("layers", "rounds", "blocks")  # settings of which each counts modules with weights of their own
 MAX_SETTING = 1 << 20
+TEMPLATES = {f"templates.{field.name}": field.name for field in fields(Templates)}
+"""Under which keys the fields of the templates are stored beside the weights."""
 
 
 def read_network(weights: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> tuple[nn.Module, Any]:
@@ -38,6 +42,17 @@ def read_network(weights: Mapping[str, Tensor], metadata: Mapping[str, str], pat
     network = build(config)
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return network, card
+
+
+def read_templates(tensors: Mapping[str, Tensor], path: Path) -> Templates | None:
+    """The templates among the `tensors` of the file `path`; None if it has none. Raises ValueError for broken ones."""
+    known = {field: tensors[key] for key, field in TEMPLATES.items() if key in tensors}
+    if not known:
+        return None
+    try:
+        return Templates(**known)
+    except (TypeError, ValueError) as error:
+        raise _error(path, f"has broken templates ({str(error).rstrip('.')})") from None
 
 
 def _content(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any]:

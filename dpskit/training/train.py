@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.files import replacing
+from dpskit.pose.templates import make_templates
 from dpskit.priors.edm import DiffusionPrior, edm_loss
 from dpskit.priors.networks import build
 from dpskit.priors.store import load_prior, save_prior
@@ -89,7 +90,9 @@ def train(
     for stage in config.curriculum:
         if stage.batch % fabric.world_size:
             raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes, got {stage.batch}.")
-    some = clouds.first(16)
+    main, some, templates = fabric.is_global_zero, clouds.first(16), None
+    if main and config.orientation == "upright":
+        templates = make_templates(clouds.points, seed=config.seed)
     clouds = clouds.to(fabric.device)
     module, state = set_up(config, fabric)
     log: list[dict[str, Any]] = []
@@ -100,7 +103,6 @@ def train(
     losses: list[Tensor] = []
     started, last = time.monotonic(), time.monotonic()
     before = state.seconds
-    main = fabric.is_global_zero
     bar = tqdm(total=config.clouds, initial=state.seen, unit="cloud", desc=f"training {out.name}", disable=not main)
 
     def record() -> None:
@@ -118,12 +120,13 @@ def train(
         card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
         with replacing(log_path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
-        save_prior(average.state_dict(), config.network, card, out.with_suffix(".safetensors"), shard_size)
+        path = out.with_suffix(".safetensors")
+        save_prior(average.state_dict(), config.network, card, path, shard_size, templates=templates)
         with replacing(out.with_suffix(".md")) as temporary:
             temporary.write_text(model_card(out.name, card))
         save_checkpoint(checkpoint, config, state, shard_size)
         if watch is not None:
-            watch(Progress(list(log), DiffusionPrior(average, out.stem, card)))
+            watch(Progress(list(log), DiffusionPrior(average, out.stem, card, templates)))
 
     with bar, stop_request() as request:
         while state.seen < config.clouds:

@@ -1,10 +1,13 @@
 import copy
+import json
+from dataclasses import asdict
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from dpskit import DiffusionPrior, load_prior
+from dpskit.pose.templates import make_templates
 from dpskit.priors import store
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
@@ -45,6 +48,38 @@ def test_a_loaded_prior_is_frozen_but_differentiable_in_x(path, normal):
     x = normal(1, 4, 3).requires_grad_()
     prior.denoise(x, torch.tensor([0.5])).sum().backward()
     assert float(x.grad.abs().min()) > 0
+
+
+def test_templates_travel_with_the_weights(network, path, tmp_path, normal):
+    templates = make_templates(normal(5, 30, 3) / 3, n_templates=3)
+    with_them = tmp_path / "upright.safetensors"
+    store.save_prior(network.state_dict(), SIZE, {}, with_them, shard_size=20_000, templates=templates)
+    prior = load_prior(with_them)
+    assert torch.equal(prior.templates.density, templates.density)
+    assert torch.equal(prior.templates.weight, templates.weight)
+    assert prior.to("cpu").templates is prior.templates
+    x, t = normal(1, 4, 3), torch.tensor([0.5])
+    assert torch.equal(prior.denoise(x, t), load_prior(path).denoise(x, t))
+    assert load_prior(path).templates is None
+
+
+def test_broken_templates(one_sentence, network, tmp_path):
+    path = tmp_path / "a.safetensors"
+    whole = {"templates.density": torch.ones(2, 3, 3, 3, dtype=torch.uint8), "templates.weight": torch.ones(2) / 2}
+    metadata = {"format": store.FORMAT, "network": json.dumps(asdict(SIZE)), "card": "{}"}
+    for broken, word in [
+        ({"templates.weight": torch.ones(3)}, "weight"),
+        ({"templates.weight": torch.tensor([0.5, float("nan")])}, "weight"),
+        ({"templates.density": torch.ones(2, 3, 3, 4, dtype=torch.uint8)}, "density"),
+        ({"templates.density": torch.ones(2, 3, 3, 3)}, "density"),
+        ({"templates.density": torch.zeros(2, 3, 3, 3, dtype=torch.uint8)}, "vanish"),
+    ]:
+        save_file({**network.state_dict(), **whole, **broken}, path, metadata)
+        with one_sentence(ValueError, "prior must be", path, "templates", word):
+            load_prior(path)
+    save_file({**network.state_dict(), "templates.weight": torch.ones(1)}, path, metadata)
+    with one_sentence(ValueError, "prior must be", path, "templates", "density"):
+        load_prior(path)
 
 
 def test_half_precision_weights_are_read_as_single(network, tmp_path, normal):
