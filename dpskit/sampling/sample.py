@@ -13,9 +13,11 @@ from torch import Tensor
 from dpskit.checks import check_integer, check_method
 from dpskit.likelihoods.joint import found_rotations
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import REMEDY, Prior
 from dpskit.sampling.guidance import DPS, Guidance, Unguided
 from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
 from dpskit.sampling.samples import Samples, describe
 from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
 from dpskit.sampling.trial import prepare
@@ -29,6 +31,7 @@ def iterate(
     n_samples: int = 10,
     n_points: int | None = None,
     dim: int | None = None,
+    pose: Tensor | str | None = None,
     schedule: Tensor | None = None,
     guidance: Guidance | None = None,
     solver: Solver | None = None,
@@ -42,7 +45,7 @@ def iterate(
     ----------
     first
         Number of the first sample, so that a run can be split.
-    prior, likelihood, n_samples, n_points, dim, schedule, guidance, solver, seed, device
+    prior, likelihood, n_samples, n_points, dim, pose, schedule, guidance, solver, seed, device
         As for `sample`.
 
     Returns
@@ -58,7 +61,7 @@ def iterate(
     """
     n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
     seed = check_integer("seed", seed, least=0)
-    run = _Run.of(prior, likelihood, n_points, dim, schedule, guidance, solver, device)
+    run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
     return run.steps(seed, range(first, first + n_samples))
 
 
@@ -72,6 +75,7 @@ class _Run:
     solver: Solver
     times: list[float]
     shape: tuple[int, int]
+    poses: Poses | None
     device: torch.device
 
     @staticmethod
@@ -80,9 +84,11 @@ class _Run:
         likelihood: Likelihood | None,
         n_points: int | None,
         dim: int | None,
+        pose: Tensor | str | None,
         schedule: Tensor | None,
         guidance: Guidance | None,
         solver: Solver | None,
+        seed: int,
         device: torch.device | str,
     ) -> _Run:
         check_method("prior", prior, "denoise(x, t)")
@@ -94,14 +100,26 @@ class _Run:
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
         rule = Unguided() if likelihood is None else guidance
-        rule(prior, likelihood)  # what it refuses, it refuses here
+        pose = check_pose(pose, prior, likelihood)
+        one = likelihood if pose is None or likelihood is None else Posed(likelihood, torch.eye(3).unsqueeze(0))
+        rule(prior, one)  # what it refuses, it refuses here
         density = getattr(rule, "uses_log_prob", False)
         shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
-        return _Run(prior, likelihood, rule, solver, times, shape, torch.device(device))
+        poses = Poses(pose) if isinstance(pose, Tensor) else None
+        if isinstance(pose, str) and likelihood is not None:
+            poses = find_poses(prior, likelihood, shape[0], seed)
+        return _Run(prior, likelihood, rule, solver, times, shape, poses, torch.device(device))
 
     def steps(self, seed: int, samples: range) -> Iterator[Info]:
-        """The steps of the samples with these numbers."""
-        score = self.guidance(self.prior, self.likelihood)
+        """The steps of the samples with these numbers, in the data's frame."""
+        if self.poses is None:
+            return self._steps(seed, samples, self.likelihood)
+        rotations = self.poses.of(samples).to(self.device)
+        posed = None if self.likelihood is None else Posed(self.likelihood, rotations, self.poses.weights is not None)
+        return in_data_frame(self._steps(seed, samples, posed), rotations)
+
+    def _steps(self, seed: int, samples: range, likelihood: Likelihood | None) -> Iterator[Info]:
+        score = self.guidance(self.prior, likelihood)
         noise = NoiseSource(seed, samples, self.shape)
         state = State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
         for t, t_next in itertools.pairwise(self.times):
@@ -116,6 +134,7 @@ def sample(
     n_samples: int = 10,
     n_points: int | None = None,
     dim: int | None = None,
+    pose: Tensor | str | None = None,
     schedule: Tensor | None = None,
     guidance: Guidance | None = None,
     solver: Solver | None = None,
@@ -137,6 +156,12 @@ def sample(
     n_points, dim
         Points of a cloud, and their coordinates (default: the attribute `shape` of the prior or the likelihood, else
         1024 and 3).
+    pose
+        How the object stands in the data's frame, for a prior whose objects stand upright; others ignore it. None: as
+        the prior's objects do. A rotation R (3, 3), which may be improper: as upright @ R; of (k, 3, 3), sample j takes
+        number j mod k. "unknown": up to four hypotheses are found by the prior's templates from a maximum-likelihood
+        cloud of the data; each sample takes one, as often as it is probable, and refines it as it runs. These are
+        proper, which is enough: an upright prior knows the mirror image of each object, too.
     schedule
         The noise levels, falling to 0, and with them the number of steps (default: 40 steps from t = 1 with data, 100
         steps from t = 80 without; from more for a prior wider than the cube).
@@ -156,7 +181,7 @@ def sample(
     Returns
     -------
     Samples
-        points (n_samples, n_points, dim), their energies, and the settings.
+        points (n_samples, n_points, dim) in the data's frame, their energies, the pose of each, and the settings.
 
     Raises
     ------
@@ -188,16 +213,16 @@ def sample(
 
     n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
-    run = _Run.of(prior, likelihood, n_points, dim, schedule, guidance, solver, device)
+    run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
     firsts = range(0, n_samples, batch_size)
-    batches = []
+    batches: list[Info] = []
     with tqdm(total=len(firsts) * (len(run.times) - 1), desc="sampling", unit="step", disable=not progress) as bar:
         for first in firsts:
             for info in run.steps(seed, range(first, min(first + batch_size, n_samples))):
-                reached = info.x
+                last = info
                 bar.update()
-            batches.append(reached)
-    points = torch.cat(batches)
+            batches.append(last)
+    points = torch.cat([info.x for info in batches])
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
     energy = None if likelihood is None else likelihood.energy(points).detach()
@@ -210,8 +235,12 @@ def sample(
         "guidance": describe(None if likelihood is None else run.guidance),
         "solver": describe(run.solver),
         "schedule": run.times,
+        "pose": describe(pose),
     }
-    return Samples(points, energy, settings, seed, __version__, found_rotations(likelihood, points))
+    if run.poses is not None and run.poses.weights is not None:
+        settings["hypotheses"] = describe(run.poses)
+    poses = None if run.poses is None else torch.cat([info.pose for info in batches])
+    return Samples(points, energy, settings, seed, __version__, found_rotations(likelihood, points), poses)
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

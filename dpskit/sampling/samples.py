@@ -14,12 +14,16 @@ from torch import Tensor
 from dpskit.arrays import open_npz
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
+OPTIONAL = ("energy", "rotations", "pose")
+"""Arrays of `Samples` that may be None, in the order of its fields."""
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """points (s, n, d) in the cube; energy (s,) of the likelihood, None without one; settings, seed and version.
 
-    rotations: (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown.
+    rotations: (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown. pose:
+    (s, 3, 3), how each sample stands, points = upright @ pose, if the run had poses.
     """
 
     points: Tensor
@@ -28,14 +32,13 @@ class Samples:
     seed: int
     version: str
     rotations: Tensor | None = None
+    pose: Tensor | None = None
 
     def save(self, path: str | Path) -> None:
         """Write an npz file: the arrays, and settings, seed and version as JSON text. Atomic."""
         arrays: dict[str, Any] = {"points": self.points.cpu().numpy()}
-        if self.energy is not None:
-            arrays["energy"] = self.energy.cpu().numpy()
-        if self.rotations is not None:
-            arrays["rotations"] = self.rotations.cpu().numpy()
+        optional = {name: getattr(self, name) for name in OPTIONAL}
+        arrays |= {name: value.cpu().numpy() for name, value in optional.items() if value is not None}
         about = json.dumps({"settings": self.settings, "seed": self.seed, "version": self.version})
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, about=np.array(about), **arrays)
@@ -49,10 +52,8 @@ def load_samples(path: str | Path) -> Samples:
         with open_npz(path) as file:
             about = json.loads(str(file["about"]))
             points = torch.from_numpy(file["points"])
-            energy, rotations = (
-                torch.from_numpy(file[name]) if name in file else None for name in ("energy", "rotations")
-            )
-        return Samples(points, energy, about["settings"], about["seed"], about["version"], rotations)
+            energy, *others = (torch.from_numpy(file[name]) if name in file else None for name in OPTIONAL)
+        return Samples(points, energy, about["settings"], about["seed"], about["version"], *others)
     except NPZ_ERRORS as error:
         raise ValueError(
             f"path must be a file saved by Samples.save, but {str(path)!r} {why_unreadable(error)}."

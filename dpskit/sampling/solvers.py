@@ -54,6 +54,8 @@ class Info:
         (b,): the energy E of the denoised clouds; None without a likelihood.
     negative_log_likelihood : Tensor or None
         (b,): -log p(y | denoised); None unless the guidance uses it.
+    pose : Tensor or None
+        (b, 3, 3): how the clouds x stand, x = upright @ pose; None where the run has no poses.
     """
 
     step: int
@@ -62,6 +64,7 @@ class Info:
     denoised: Tensor
     energy: Tensor | None
     negative_log_likelihood: Tensor | None = None
+    pose: Tensor | None = None
 
 
 class Solver(Protocol):
