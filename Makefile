@@ -2,7 +2,8 @@
 # make test  set up, then run every test and every notebook
 # make lab   set up, then open JupyterLab
 # make app   set up, then serve the panel alone, with voila
-# make site  set up, then run every notebook and lesson in full and write them as pages, with an index, into site/
+# make docs  set up, then build the site into site/: pages, reference, and every notebook and lesson as it ran
+# make docs-fast   the same with the notebooks run in the fast setting of the tests
 # make times set up, then run every notebook and lesson in full and print the time and peak memory of each
 # make times-fast   the same in the fast setting of the tests
 # make clean  remove .venv and what was built, but not results/
@@ -14,7 +15,7 @@ INSTALLED := .venv/.installed
 
 NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard tutorials/*.ipynb))
 
-.PHONY: run test test-browser lab app site times times-fast lint clean
+.PHONY: run test test-browser lab app docs docs-fast times times-fast lint clean
 
 run: $(INSTALLED)
 	$(BIN)/python notebooks/run.py notebooks/00_quickstart.ipynb results/quickstart
@@ -41,8 +42,12 @@ lab: $(INSTALLED)
 app: $(INSTALLED)
 	$(BIN)/voila notebooks/90_panel.ipynb
 
-site: $(INSTALLED)
-	$(BIN)/python notebooks/run.py --index $(NOTEBOOKS) site
+docs: $(INSTALLED)
+	$(BIN)/python docs/build.py site
+	@echo "Open site/index.html. Notebooks that have not changed are taken from build/executed."
+
+docs-fast: $(INSTALLED)
+	$(BIN)/python docs/build.py --fast site
 
 times: $(INSTALLED)
 	$(BIN)/python notebooks/run.py $(NOTEBOOKS) results/times

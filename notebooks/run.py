@@ -1,14 +1,12 @@
 """Run notebooks headless, with progress bars, write them as HTML, and print the time and peak memory of each.
 
-usage: python notebooks/run.py [--fast] [--index] NOTEBOOK [NOTEBOOK ...] FOLDER
+usage: python notebooks/run.py [--fast] NOTEBOOK [NOTEBOOK ...] FOLDER
 
-An error fails, also one in a thread. --fast takes the parameters of the tests, in fast.toml. --index writes index.html
-with links to all pages.
+An error fails, also one in a thread. --fast takes the parameters of the tests, in fast.toml.
 """
 
 from __future__ import annotations
 
-import html
 import os
 import sys
 import time
@@ -36,6 +34,16 @@ print(_peak * 1024 / 1e9, time.process_time())
 
 
 @dataclass(frozen=True)
+class Executed:
+    """A notebook with its outputs, and what it took, as in `Page`."""
+
+    notebook: Any
+    seconds: float
+    cpu_seconds: float
+    gigabytes: float
+
+
+@dataclass(frozen=True)
 class Page:
     """An executed notebook: seconds with the start of its kernel, and CPU seconds and peak GB of the kernel. On a busy
     machine the CPU seconds tell more than the seconds."""
@@ -56,12 +64,20 @@ def run(path: Path, folder: Path, *, fast: bool = False) -> Page:
 
     fast: with the parameters of the tests.
     """
-    os.environ["PLOTLY_RENDERER"] = "notebook"  # the page carries plotly's script, and needs no network
-    notebook = nbformat.read(path, as_version=4)
+    done = execute(path, fast=fast, renderer="notebook")  # the page carries plotly's script, and needs no network
+    page, _ = HTMLExporter().from_notebook_node(done.notebook)
     folder.mkdir(parents=True, exist_ok=True)
-    title = next(heading for heading in _titles(notebook.cells) if heading)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    target = folder / path.with_suffix(".html").name
+    target.write_text(page)
+    title = next(heading for heading in _titles(done.notebook.cells) if heading)
+    return Page(title, target, done.seconds, done.cpu_seconds, done.gigabytes)
+
+
+def execute(path: Path, *, fast: bool, renderer: str) -> Executed:
+    """Execute the notebook at `path`, in its own folder. renderer: how plotly shows figures."""
+    notebook = nbformat.read(path, as_version=4)
     override(notebook.cells, fast_values(path) if fast else {})
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells.insert(0, nbformat.v4.new_code_cell(RECORD))
     notebook.cells += [nbformat.v4.new_code_cell(RAISE), nbformat.v4.new_code_cell(USAGE)]
     titles = _titles(notebook.cells)
@@ -83,33 +99,12 @@ def run(path: Path, folder: Path, *, fast: bool = False) -> Page:
     )
     client.comm_open_handlers = {}  # of output widgets, for which nbclient can wait for ever (its issue 312)
     start = time.monotonic()
-    client.execute()
+    client.execute(env=os.environ | {"PLOTLY_RENDERER": renderer})
     seconds = time.monotonic() - start
     bar.close()
     peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())
     notebook.cells = notebook.cells[1:-2]
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    target = folder / path.with_suffix(".html").name
-    target.write_text(page)
-    return Page(title, target, seconds, cpu, peak)
-
-
-def index(pages: list[Page], folder: Path) -> Path:
-    """Write a page with links to all others."""
-    rows = "\n".join(
-        f"<li><a href='{p.path.name}'>{p.path.stem[:2]}</a> {html.escape(p.title)} "
-        f"<small>{p.seconds:.0f} s, {p.gigabytes:.1f} GB</small></li>"
-        for p in pages
-    )
-    style = "body {font: 18px/1.6 sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em} small {color: #666}"
-    text = (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>dpskit</title><style>{style}</style>\n"
-        "<h1>dpskit</h1><p>Bayesian 3-D reconstruction with diffusion priors. Notebooks and lessons, as they ran.</p>\n"
-        f"<ul style='list-style: none; padding: 0'>\n{rows}\n</ul></html>\n"
-    )
-    target = folder / "index.html"
-    target.write_text(text)
-    return target
+    return Executed(notebook, seconds, cpu, peak)
 
 
 def _titles(cells: list[Any]) -> list[str]:
@@ -126,7 +121,7 @@ def main(arguments: list[str]) -> None:
     """The command line of the module's docstring."""
     options = {argument for argument in arguments if argument.startswith("-")}
     paths = [Path(argument).resolve() for argument in arguments if argument not in options]
-    if len(paths) < 2 or options - {"--fast", "--index"}:
+    if len(paths) < 2 or options - {"--fast"}:
         sys.exit(__doc__)
     *notebooks, folder = paths
     pages = []
@@ -134,7 +129,7 @@ def main(arguments: list[str]) -> None:
     for path in notebooks:
         pages.append(run(path, folder, fast="--fast" in options))
         print(pages[-1].row(), flush=True)
-    print(index(pages, folder) if "--index" in options else "\n".join(str(page.path) for page in pages))
+    print("\n".join(str(page.path) for page in pages))
 
 
 if __name__ == "__main__":

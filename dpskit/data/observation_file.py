@@ -31,22 +31,21 @@ PART_KEYS = {
 
 
 def read_observations(path: str | Path) -> Observations:
-    """Read a file like this one; names of files are relative to its folder, all lengths are in angstrom.
+    """Read a file like this one; names of files are relative to its folder, all lengths are in angstrom::
 
-    ```
-    [[projection]]                # once for each projection
-    points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
-    rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped
+        [[projection]]                # once for each projection
+        points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
+        rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped
 
-    [coarse]                      # a low-resolution structure
-    points = "coarse.txt"         # one "x y z" per line, or .npy (m, 3)
-    weight = 2                    # of this observation beside the others (default 1)
+        [coarse]                      # a low-resolution structure
+        points = "coarse.txt"         # one "x y z" per line, or .npy (m, 3)
+        weight = 2                    # of this observation beside the others (default 1)
 
-    [subunit]                     # a known part in its place: points as above, or chains of a structure file
-    structure = "part.cif"
-    chains = ["A", "B"]           # default: all
-    n_points = 300                # how many of the model's points it takes: about n of the model times its mass share
-    ```
+        [subunit]                     # a known part in its place: points as above, or chains of a structure file
+        structure = "part.cif"
+        chains = ["A", "B"]           # default: all
+        n_points = 300                # how many of the model's points it takes: about n times its share of the mass
+
     Names of files may lead anywhere: read only files of people that you would let choose them.
     Raises FileNotFoundError, ValueError or TypeError with one sentence that names the file, and the part of it, such as
     the second projection.

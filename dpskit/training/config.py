@@ -51,24 +51,40 @@ PAPER_LEARNING_RATES = {"chairs": 1e-4, "shapes": 8e-5, "complexes": 1e-4}
 class TrainConfig:
     """Settings of a training run; each is stored in the model card.
 
-    data: npz file with `points` (k, m, 3), and optionally `redundant` (k,), the clouds to be drawn at most a quarter
-        of the time.
-    clouds: how many clouds to draw in all. The learning rate and the curriculum follow the share that is done;
-        `clouds_in` tells how many go into a time.
-    network: of which kind and size; `dpskit.priors.networks.PRESETS` has some.
-    initial: a prior of the same network to start from, by shipped name or path; None: random weights.
-    orientation: "upright" (as the clouds are, and mirrored, x -> -x), "rotated" (random rotations, for biomolecules,
-        which are chiral) or "reflected" (random rotations and reflections, as the paper does with shapes).
-    deform: strength of the random stretching, warping and tilting of upright shapes, see `augment.deform`; 0: none.
-    curriculum: the stages, one after the other.
-    uniform_share: share of the draws of t that is log-uniform from t_min to the stage's t_max, so that no noise level
-        stays unseen.
-    learning_rate: peak learning rate of AdamW, after a warm-up over `warmup` of the run; then a cosine to zero.
-    muon_rate: the same of Muon, for the matrices of the hidden layers; 0: AdamW for all weights.
-    weight_decay: of both optimizers. clip: largest norm of the gradient.
-    ema_share: half-life of the weight average, as a share of the clouds seen so far.
-    held_out: clouds set aside, on 16 of which the loss is measured.
-    seed: of weights, data order and noise. precision: "bf16" (autocast) or "fp32". compile: use torch.compile.
+    Attributes
+    ----------
+    data
+        npz file with `points` (k, m, 3), and optionally `redundant` (k,), the clouds to be drawn at most a quarter of
+        the time.
+    clouds
+        How many clouds to draw in all. The learning rate and the curriculum follow the share that is done; `clouds_in`
+        tells how many go into a time.
+    network
+        Of which kind and size; `dpskit.priors.networks.PRESETS` has some.
+    initial
+        A prior of the same network to start from, by shipped name or path; None: random weights.
+    orientation
+        "upright" (as the clouds are, and mirrored, x -> -x), "rotated" (random rotations, for biomolecules, which are
+        chiral) or "reflected" (random rotations and reflections, as the paper does with shapes).
+    deform
+        Strength of the random stretching, warping and tilting of upright shapes, see `augment.deform`; 0: none.
+    curriculum
+        The stages, one after the other.
+    uniform_share
+        Share of the draws of t that is log-uniform from t_min to the stage's t_max, so that no noise level stays
+        unseen.
+    learning_rate
+        Peak learning rate of AdamW, after a warm-up over `warmup` of the run; then a cosine to zero.
+    muon_rate
+        The same of Muon, for the matrices of the hidden layers; 0: AdamW for all weights.
+    weight_decay, clip
+        The decay of both optimizers, and the largest norm of the gradient.
+    ema_share
+        Half-life of the weight average, as a share of the clouds seen so far.
+    held_out
+        Clouds set aside, on 16 of which the loss is measured.
+    seed, precision, compile
+        The seed of weights, data order and noise; "bf16" (autocast) or "fp32"; whether to use torch.compile.
     """
 
     data: str

@@ -26,11 +26,17 @@ LARGEST = 1e50  # of the distances: the solver needs their sixth powers
 class Assignment:
     """The matching of least cost for each cloud of a batch, and the dual variables that prove it.
 
-    index: (b, n) int64, the row of y that each row of x takes; -1 for a row of x without one (only when m < n).
-    cost: (b,) float64, the sum of squared distances over the matched pairs.
-    duals: (b, m) float64, v such that |x_i - y_j|^2 - u_i - v_j >= 0 for all pairs and = 0 for matched ones, with
+    Attributes
+    ----------
+    index
+        (b, n) int64, the row of y that each row of x takes; -1 for a row of x without one (only when m < n).
+    cost
+        (b,) float64, the sum of squared distances over the matched pairs.
+    duals
+        (b, m) float64, v such that |x_i - y_j|^2 - u_i - v_j >= 0 for all pairs and = 0 for matched ones, with
         u_i = min_j |x_i - y_j|^2 - v_j, or 0 if that is more and rows are left over; 0 where the multiplicity is 0.
-    potential: (b, m) float64, a Gaussian estimate of the duals, which serves to carry them over to the next problem.
+    potential
+        (b, m) float64, a Gaussian estimate of the duals, which serves to carry them over to the next problem.
     """
 
     index: Tensor
@@ -49,18 +55,33 @@ def assign(
 ) -> Assignment:
     """Match every cloud of x to y with the least sum of squared distances, exactly.
 
-    x: (b, n, d). y: (m, d), or (b, m, d) with one target for each cloud.
-    multiplicity: (m,) or (b, m) integers >= 0 that sum to n: how many rows of x each row of y is matched to. Without
-        it every row of y is matched to one row of x; if m < n, the n - m rows of x left over are chosen for the least
-        cost.
-    start: the Assignment, or its duals, of a nearby problem with the same y. It saves time, and never changes the cost;
-        if m < n it is not needed, and not used.
-    certify: prove each solve by its duality gap, and solve again with SciPy (and say so once) where the proof fails.
+    Parameters
+    ----------
+    x : Tensor
+        (b, n, d).
+    y : Tensor
+        (m, d), or (b, m, d) with one target for each cloud.
+    multiplicity : Tensor, optional
+        (m,) or (b, m) integers >= 0 that sum to n: how many rows of x each row of y is matched to. Without it every row
+        of y is matched to one row of x; if m < n, the n - m rows of x left over are chosen for the least cost.
+    start : Assignment or Tensor, optional
+        The Assignment, or its duals, of a nearby problem with the same y. It saves time, and never changes the cost; if
+        m < n it is not needed, and not used.
+    certify : bool
+        Prove each solve by its duality gap, and solve again with SciPy (and say so once) where the proof fails.
 
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN or infinity.
+    TypeError
+        For what is not numeric.
+
+    Notes
+    -----
     Works in float64 on the CPU, on torch.get_num_threads() threads, with the same bits for any number of them. No
     gradient flows through the result, which lies on the device of x. The first call of all compiles for some seconds,
-    and numba's cache keeps the result. Raises ValueError for a wrong shape, NaN or infinity, and TypeError for what is
-    not numeric.
+    and numba's cache keeps the result.
     """
     return assign_each([(x, y, multiplicity, start)], certify=certify)[0]
 

@@ -1,0 +1,131 @@
+"""Build the site: pages, how-to, every notebook and lesson as it ran, and the reference from the docstrings.
+
+usage: python docs/build.py [--fast | --plain] FOLDER
+
+Notebooks are run in full and kept in build/executed, so that only those that have changed run again; remove that folder
+to run all of them anew, as after a change of the package. --fast runs them with the parameters of the tests, --plain
+shows them without outputs. Any warning of Sphinx is an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from sphinx.cmd.build import build_main
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
+import reference
+from parameters import fast_values, override
+from run import execute
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("notebooks", "tutorials")
+PLOTLY, WIDGET = "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"
+MODES = ("--fast", "--plain")
+
+
+def executed(path: Path, cache: Path, *, fast: bool) -> Any:
+    """The notebook at `path` with its outputs, from the cache if it has not changed since."""
+    notebook = nbformat.read(path, as_version=4)
+    override(notebook.cells, fast_values(path) if fast else {})
+    key = hashlib.sha256(json.dumps([cell.source for cell in notebook.cells]).encode()).hexdigest()[:16]
+    kept = cache / f"{path.stem}-{key}.ipynb"
+    if not kept.exists():
+        done = execute(path, fast=fast, renderer="plotly_mimetype").notebook
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_suffix(".part")
+        nbformat.write(done, temporary)
+        temporary.replace(kept)
+    return nbformat.read(kept, as_version=4)
+
+
+def for_page(notebook: Any) -> Any:
+    """The notebook without what needs a kernel, with plotly's figures as HTML that shares one script, and with the
+    solutions of exercises folded."""
+    for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-cell")
+        if cell.cell_type == "code":
+            cell.outputs = [_static(output) for output in cell.outputs if WIDGET not in output.get("data", {})]
+    notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def _static(output: Any) -> Any:
+    figure = output.get("data", {}).get(PLOTLY)
+    if figure is not None:
+        from plotly.io import to_html
+
+        html = to_html(figure, include_plotlyjs=False, full_html=False, validate=False)
+        output.data = nbformat.from_dict({"text/html": html})
+    return output
+
+
+def picture(notebook: Any) -> bytes | None:
+    """The last picture of a notebook, for the gallery."""
+    data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    pictures = [found["image/png"] for found in data if "image/png" in found]
+    return base64.b64decode(pictures[-1]) if pictures else None
+
+
+def gallery(titles: dict[str, str], pictures: set[str]) -> str:
+    """A page of all notebooks and lessons, each with its picture if it has one. The keys are paths without an end."""
+    cards = []
+    for name, title in titles.items():
+        image = f"![]({Path('_pictures', Path(name).name)}.png)" if name in pictures else ""
+        cards.append(f"::::{{container}} card-of-gallery\n{image}\n\n[{title}]({name}.ipynb)\n::::\n")
+    head = "# Gallery\n\nThe last picture of every notebook and lesson.\n\n:::::{container} gallery\n"
+    return head + "\n".join(cards) + ":::::\n"
+
+
+def assemble(source: Path, mode: str) -> None:
+    """Lay out what Sphinx reads: docs/, the changelog, the notebooks and lessons, and a gallery of them."""
+    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("__pycache__", "build.py", "reference.py"))
+    shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
+    (source / "_pictures").mkdir()
+    titles, pictures = {}, set()
+    for folder in FOLDERS:
+        (source / folder).mkdir()
+        for path in sorted((ROOT / folder).glob("*.ipynb")):
+            if mode == "--plain":
+                notebook = for_page(nbformat.read(path, as_version=4))
+            else:
+                fast = mode == "--fast"
+                cache = ROOT / "build" / ("executed-fast" if fast else "executed")
+                notebook = for_page(executed(path, cache, fast=fast))
+            name = f"{folder}/{path.stem}"
+            titles[name] = notebook.cells[0].source.splitlines()[0].strip("# ")
+            if image := picture(notebook):
+                pictures.add(name)
+                (source / "_pictures" / f"{path.stem}.png").write_bytes(image)
+            nbformat.write(notebook, source / folder / path.name)
+        lines = "\n".join(Path(name).name for name in titles if name.startswith(folder))
+        head = (ROOT / folder / "README.md").read_text() if folder == "tutorials" else "# Notebooks\n"
+        (source / folder / "index.md").write_text(f"{head}\n```{{toctree}}\n:maxdepth: 1\n\n{lines}\n```\n")
+    reference.write(source / "api")
+    (source / "gallery.md").write_text(gallery(titles, pictures))
+
+
+def main(arguments: list[str]) -> int:
+    """The command line of the module's docstring."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    folders = [argument for argument in arguments if argument not in options]
+    if len(folders) != 1 or len(options) > 1 or not set(options) <= set(MODES):
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as temporary:
+        source, trees = Path(temporary, "source"), Path(temporary, "trees")
+        assemble(source, options[0] if options else "")
+        return build_main(["-W", "--keep-going", "-q", "-b", "html", "-d", str(trees), str(source), folders[0]])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
