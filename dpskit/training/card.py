@@ -17,7 +17,7 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     lines = [
         f"# The prior `{name}`",
         "",
-        f"- data: `{settings['data']}`, {settings['held_out']} clouds held out",
+        f"- data: `{settings['data']}`" + _data(name, card) + f", {settings['held_out']} clouds held out",
         f"- command: `{_command(name, settings)}`",
         f"- network: {_network(network)}" + ", along the cloud's principal axes" * network["aligned"],
         f"- started from: {settings['initial'] or 'random weights'}",
@@ -49,6 +49,12 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         losses = " | ".join(f"{row['held_out'][t]:.3f}" for t in levels)
         lines.append(f"| {row['minutes']:.0f} | {row['clouds']:,} | {row['loss']:.3f} | {losses} |")
     return "\n".join(lines) + "\n"
+
+
+def _data(name: str, card: dict[str, Any]) -> str:
+    if "data" not in card:
+        return ""
+    return f", {card['data']['count']:,} clouds (names: `{name}.names.txt`; SHA-256 {card['data']['sha256']})"
 
 
 def _network(network: dict[str, Any]) -> str:

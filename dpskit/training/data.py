@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,24 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
         )
 
     return pick(~test), pick(test)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Which clouds a run was trained on: their names, the held-out ones among them, and a hash of names and points."""
+
+    names: tuple[str, ...]
+    sha256: str
+
+
+def record_data(path: str | Path) -> DataRecord:
+    """The record of a packed npz, of its split "train" if it marks one."""
+    data = read_packed(path)
+    chosen = data.split == "train" if (data.split == "train").any() else np.full(len(data.split), True)
+    names = tuple(str(name) for name in data.name[chosen])
+    digest = hashlib.sha256("\n".join(names).encode())
+    digest.update(data.points.numpy()[chosen].tobytes())
+    return DataRecord(names, digest.hexdigest())
 
 
 def draw_probability(redundant: Tensor, weight: Tensor) -> Tensor:

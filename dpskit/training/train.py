@@ -28,7 +28,7 @@ from dpskit.training.augment import deform, orient
 from dpskit.training.card import model_card
 from dpskit.training.checkpoint import TrainState, load_checkpoint, restore, save_checkpoint
 from dpskit.training.config import Stage, TrainConfig
-from dpskit.training.data import Clouds, load_clouds
+from dpskit.training.data import Clouds, load_clouds, record_data
 from dpskit.training.ema import update_ema
 from dpskit.training.interrupt import stop_request
 from dpskit.training.optimizer import make_optimizers
@@ -61,11 +61,11 @@ def train(
 ) -> Path:
     """Train a prior and write `out`.safetensors (averaged weights); returns its path.
 
-    Beside it: `out`.md, the model card; `out`.jsonl, one line per interval (step, clouds seen, training loss, held-out
-    loss per noise level); and the folder `out`.checkpoint, from which `resume` continues the same run, with the same
-    weights in the end as if it had never stopped, whatever stopped it. They are written every `interval` seconds, at
-    the end, when `time_limit` (minutes, from the call) is over, and on SIGINT and SIGTERM, which take effect after the
-    step at hand.
+    Beside it: `out`.md, the model card; `out`.names.txt, the names of the clouds; `out`.jsonl, one line per interval
+    (step, clouds seen, training loss, loss per noise level on held-out and on training clouds); and the folder
+    `out`.checkpoint, from which `resume` continues the same run, with the same weights in the end as if it had never
+    stopped, whatever stopped it. They are written every `interval` seconds, at the end, when `time_limit` (minutes,
+    from the call) is over, and on SIGINT and SIGTERM, which take effect after the step at hand.
 
     accelerator: "auto" (CUDA if there is any), "cpu" or "cuda". Under torchrun, every process takes its part of each
     batch. shard_size: bytes, of the files that the weights and the checkpoint are split into; None: one file each.
@@ -93,6 +93,7 @@ def train(
     main, some, templates = fabric.is_global_zero, clouds.first(16), None
     if main and config.orientation == "upright":
         templates = make_templates(clouds.points, seed=config.seed)
+    record_of_data = record_data(config.data) if main else None
     clouds = clouds.to(fabric.device)
     module, state = set_up(config, fabric)
     log: list[dict[str, Any]] = []
@@ -117,11 +118,14 @@ def train(
         losses.clear()
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
         card: dict[str, Any] = {"settings": asdict(config) | names, "hardware": hardware(fabric)}
+        card["data"] = {"count": len(record_of_data.names), "sha256": record_of_data.sha256}
         card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
         with replacing(log_path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
         path = out.with_suffix(".safetensors")
         save_prior(average.state_dict(), config.network, card, path, shard_size, templates=templates)
+        with replacing(out.with_suffix(".names.txt")) as temporary:
+            temporary.write_text("\n".join(record_of_data.names) + "\n")
         with replacing(out.with_suffix(".md")) as temporary:
             temporary.write_text(model_card(out.name, card))
         save_checkpoint(checkpoint, config, state, shard_size)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpskit.training.data import load_clouds
+from dpskit.training.data import load_clouds, record_data
 
 
 def write(path, **arrays):
@@ -84,6 +84,22 @@ def test_clouds_are_drawn_by_their_weight(tmp_path):
     assert np.allclose(training.probability.numpy(), expected, atol=1e-6)
     with pytest.raises(ValueError, match="weight of data"):
         load_clouds(write(tmp_path / "b.npz", points=original, weight=-weight), held_out=2)
+
+
+def test_the_record_of_the_data_follows_names_and_points(tmp_path):
+    points = some_clouds(4)
+    one = record_data(write(tmp_path / "a.npz", points=points, name=np.array(["a", "b", "c", "d"])))
+    assert one.names == ("a", "b", "c", "d") and len(one.sha256) == 64
+    assert record_data(write(tmp_path / "b.npz", points=points, name=np.array(["a", "b", "c", "d"]))) == one
+    renamed = record_data(write(tmp_path / "c.npz", points=points, name=np.array(["a", "b", "c", "e"])))
+    points[2, 3, 1] += 1
+    moved = record_data(write(tmp_path / "d.npz", points=points, name=np.array(["a", "b", "c", "d"])))
+    assert len({one.sha256, renamed.sha256, moved.sha256}) == 3
+    split = np.array(["train", "test", "train", "test"])
+    assert record_data(write(tmp_path / "e.npz", points=points, name=np.array(list("abcd")), split=split)).names == (
+        "a",
+        "c",
+    )
 
 
 def test_asking_for_more_points_than_there_are_gives_all(clouds):

@@ -106,6 +106,7 @@ def test_a_run_leaves_a_prior_a_log_a_card_and_a_checkpoint(trained):
         "sticks.checkpoint",
         "sticks.jsonl",
         "sticks.md",
+        "sticks.names.txt",
         "sticks.safetensors",
     ]
     steps = 188 + 375  # the first is the last whole number of batches that reaches half, 6016 clouds, the second 5984
@@ -122,6 +123,9 @@ def test_a_run_leaves_a_prior_a_log_a_card_and_a_checkpoint(trained):
     assert log[-1]["clouds"] == 12_000
 
     card = out.with_suffix(".md").read_text()
+    names = out.with_suffix(".names.txt").read_text().split()
+    assert names == [f"sticks_{k:05d}" for k in range(40)] and ", 40 clouds (names: `sticks.names.txt`" in card
+    assert load_prior(out.with_suffix(".safetensors")).card["data"]["sha256"] in card
     assert "`sticks.npz`" in card and "dpskit train" in card and "--clouds 12000" in card
     assert f"{log[-1]['step']:,} steps" in card and f"{log[-1]['held_out']['0.1']:.3f}" in card
 
