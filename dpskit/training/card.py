@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from dpskit.priors.networks import PRESETS
+from dpskit.priors.networks import PRESETS, network_from_dict
 
 CURVE_ROWS = 12
 
@@ -64,7 +63,8 @@ def _network(network: dict[str, Any]) -> str:
 
 
 def _command(name: str, settings: dict[str, Any]) -> str:
-    preset = next((key for key, config in PRESETS.items() if asdict(config) == settings["network"]), "custom")
+    network = network_from_dict(settings["network"])
+    preset = next((key for key, config in PRESETS.items() if config == network), "custom")
     flags = [f"--clouds {settings['clouds']}", f"--preset {preset}"]
     flags += [f"--initial {settings['initial']}"] if settings["initial"] else []
     flags += [f"--orientation {settings['orientation']}", f"--deform {settings['deform']:g}"]
