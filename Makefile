@@ -6,6 +6,7 @@
 # make docs-fast   the same with the notebooks run in the fast setting of the tests
 # make times set up, then run every notebook and lesson in full and print the time and peak memory of each
 # make times-fast   the same in the fast setting of the tests
+# make fuzz  set up, then try 2,000 bad inputs on every reader and constructor (COUNT=, SEED=)
 # make clean  remove .venv and what was built, but not results/
 # make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
 
@@ -29,6 +30,9 @@ test: $(INSTALLED) lint
 
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pytest tests/browser -rs -s
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -W ignore tests/fuzz/fuzz.py $(or $(COUNT),2000) $(or $(SEED),0)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

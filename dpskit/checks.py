@@ -5,45 +5,91 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+import os
 from collections.abc import Collection
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+MAX_COUNT = 10**8
+"""What may be asked for of anything: more would never be done."""
+MAX_SEED = 2**32 - 1
+"""The largest seed that all random generators take."""
 
-def check_integer(name: str, value: Any, least: int = 1) -> int:
-    """Return `value` as an int of at least `least`, or raise ValueError."""
+
+def check_integer(name: str, value: Any, least: int = 1, most: int = MAX_COUNT) -> int:
+    """Return `value` as an int from `least` to `most`, or raise ValueError."""
     try:
         number = least - 1 if isinstance(value, bool) else operator.index(value)
-    except (TypeError, RuntimeError):
+    except (TypeError, RuntimeError, ValueError):
         number = least - 1
+    if number > most:
+        raise ValueError(f"{name} must be an integer from {least} to {most}, got {shown(value)}.")
     if number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least {least}, got {shown(value)}.")
     return number
+
+
+def check_seed(name: str, value: Any) -> int:
+    """Return `value` as an int that every random generator takes as its seed, or raise ValueError."""
+    return check_integer(name, value, least=0, most=MAX_SEED)
 
 
 def check_number(name: str, value: Any, least: float = -math.inf, *, above: float = -math.inf) -> float:
     """Return `value` as a finite float that is at least `least` and greater than `above`, or raise ValueError."""
     try:
         number = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and number >= least and number > above):
         bound = f" above {above:g}" if above > -math.inf else f" of at least {least:g}" if least > -math.inf else ""
-        raise ValueError(f"{name} must be a finite number{bound}, got {value!r}.")
+        raise ValueError(f"{name} must be a finite number{bound}, got {shown(value)}.")
     return number
 
 
-def check_array(name: str, value: Any, shape: str) -> Tensor:
-    """Return `value` as a real tensor, or raise TypeError naming the expected `shape`; numpy arrays are copied."""
+def shown(value: Any) -> str:
+    """`value` in an error: in one line, and not without end."""
     try:
-        array = torch.as_tensor(value.copy() if isinstance(value, np.ndarray) else value)
-    except (TypeError, ValueError, RuntimeError):
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of thousands of digits
+        text = "an integer of very many digits"
+    return text if len(text) <= 80 else f"{text[:60]} ..."
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return `value` as a path with "~" expanded, or raise TypeError for what names no file."""
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise TypeError(f"{name} must be a path, got {type(value).__name__}.")
+    if "\0" in os.fspath(value):
+        raise ValueError(f"{name} must be a path, got one with a null character.")
+    if any(len(os.fsencode(part)) > 255 for part in Path(value).parts):
+        raise ValueError(f"{name} must be a path, got one with a part of more than 255 bytes.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(value)
+
+
+def check_array(name: str, value: Any, shape: str) -> Tensor:
+    """Return `value` as a real tensor, or raise TypeError naming the expected `shape`; numpy arrays are copied.
+
+    Sparse and quantised tensors, and those of the device "meta", hold no numbers to compute with and are refused.
+    """
+    try:
+        if isinstance(value, np.ndarray):
+            value = value.astype(value.dtype.newbyteorder("="))
+        array = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         array = None
     if array is None or array.is_complex():
         raise TypeError(f"{name} must be an array of real numbers of shape {shape}, got {type(value).__name__}.")
+    if array.layout is not torch.strided or array.is_meta or array.is_quantized:
+        kind = "meta" if array.is_meta else "quantised" if array.is_quantized else "sparse"
+        raise TypeError(f"{name} must be a dense array of real numbers of shape {shape}, got a {kind} tensor.")
     return array
 
 
@@ -82,7 +128,8 @@ def check_rotations(name: str, value: Any) -> Tensor:
 def check_method(name: str, value: Any, method: str) -> None:
     """Raise TypeError unless `value` is an object, not a class, with the `method`, which takes the arguments given."""
     called, _, arguments = method.rstrip(")").partition("(")
-    member = getattr(value, called, None)
+    function = called == "__call__" and isinstance(value, FunctionType)  # which tells what it takes
+    member = value if function else getattr(value, called, None)
     if isinstance(value, type) or not callable(member):
         got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise TypeError(f"{name} must be an object with a method {method}, got {got}.")
@@ -99,6 +146,6 @@ def check_method(name: str, value: Any, method: str) -> None:
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> str:
     """Return `value` if it is one of `choices`, or raise ValueError listing them."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {shown(value)}.")
     return value

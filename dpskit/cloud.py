@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_number, check_points
+from dpskit.checks import check_array, check_integer, check_number, check_points, check_seed, shown
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Frame:
     def __post_init__(self) -> None:
         center = check_array("center", self.center, "(3,)")
         if center.shape != (3,) or not bool(torch.isfinite(center).all()):
-            raise ValueError(f"center must be three finite numbers, got {self.center!r}.")
+            raise ValueError(f"center must be three finite numbers, got {shown(self.center)}.")
         check_number("scale", self.scale, above=0.0)
 
     @staticmethod
@@ -41,11 +41,20 @@ class Frame:
 
     def to_cube(self, points: Tensor) -> Tensor:
         """Physical points (..., 3) to the cube [-1, 1]^3."""
+        points = _rows("points", points)
         return (points - points.new_tensor(self.center)) / self.scale
 
     def to_physical(self, points: Tensor) -> Tensor:
         """Points of the cube (..., 3) to physical units."""
+        points = _rows("points", points)
         return points * self.scale + points.new_tensor(self.center)
+
+
+def _rows(name: str, value: Tensor) -> Tensor:
+    points = check_array(name, value, "(..., 3)")
+    if points.ndim == 0 or points.shape[-1] != 3:
+        raise ValueError(f"{name} must have shape (..., 3), got {tuple(points.shape)}.")
+    return points if points.is_floating_point() else points.float()
 
 
 def normalise(points: Tensor, unit: str = "angstrom") -> tuple[Tensor, Frame]:
@@ -132,7 +141,7 @@ def as_generator(seed: int | torch.Generator) -> torch.Generator:
     """`seed` itself if it is a generator, or a new one on the CPU seeded with it."""
     if isinstance(seed, torch.Generator):
         return seed
-    return torch.Generator().manual_seed(check_integer("seed", seed, least=0))
+    return torch.Generator().manual_seed(check_seed("seed", seed))
 
 
 @torch.compiler.disable

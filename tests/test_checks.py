@@ -14,6 +14,7 @@ from dpskit.checks import (
     check_number,
     check_points,
     check_rotations,
+    check_seed,
 )
 from dpskit.cloud import random_rotations
 
@@ -166,3 +167,44 @@ def test_method(one_sentence):
         check_method("prior", "chairs", "denoise(x, t)")
     with one_sentence(TypeError, "prior", "denoise(x, t)", "the class Denoiser"):
         check_method("prior", Denoiser, "denoise(x, t)")
+
+
+@pytest.mark.parametrize("power", [12, 30, 400, 6000])
+def test_counts_and_seeds_have_a_largest_value(one_sentence, power):
+    value = 10**power
+    with one_sentence(ValueError, "n must be an integer from 1 to 100000000"):
+        check_integer("n", value)
+    with one_sentence(ValueError, "seed must be an integer from 0 to 4294967295"):
+        check_seed("seed", value)
+    assert check_seed("seed", 2**32 - 1) == 2**32 - 1
+
+
+def test_numbers_too_large_for_a_float(one_sentence):
+    with one_sentence(ValueError, "x must be a finite number"):
+        check_number("x", 10**400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("sparse", torch.eye(3).to_sparse()),
+        ("sparse", torch.eye(3).to_sparse_csr()),
+        ("meta", torch.zeros(3, 3, device="meta")),
+        ("quantised", torch.quantize_per_tensor(torch.ones(3, 3), 0.1, 0, torch.qint8)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_numbers_are_refused(one_sentence, kind, value):
+    with one_sentence(TypeError, "x must be a dense array", kind):
+        check_points("x", value)
+
+
+def test_arrays_of_the_other_byte_order():
+    rows = np.arange(6, dtype=">f8").reshape(2, 3)
+    assert check_points("x", rows).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_long_value_is_cut_in_the_message():
+    with pytest.raises(ValueError, match=r"got \[0, 1, 2.* \.\.\.\.") as caught:
+        check_integer("n", list(range(1000)))
+    assert len(str(caught.value)) < 150

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
+    from dpskit.checks import check_integer
     from dpskit.training.checkpoint import load_checkpoint
     from dpskit.training.config import TrainConfig
     from dpskit.training.speed import clouds_in
@@ -59,12 +61,12 @@ def run(options: argparse.Namespace) -> None:
 
     if not Path(options.data).is_file():
         raise FileNotFoundError(f"data must be an existing npz file, got {options.data!r}.")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if options.threads is not None:
+        torch.set_num_threads(check_integer("threads", options.threads))
     if options.resume:
         if options.minutes is not None:
             raise ValueError("--minutes must be left out with --resume, which goes on to the clouds of its run.")
-        config = load_checkpoint(Path(options.out).with_suffix(".checkpoint"))[1]
+        config = load_checkpoint(Path(options.out).expanduser().with_suffix(".checkpoint"))[1]
     elif options.clouds is None and options.minutes is None:
         raise ValueError("--clouds or --minutes must be given, or --resume.")
     else:
@@ -106,6 +108,6 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _stage(values: Sequence[float]) -> Stage:
-    if len(values) not in (3, 6) or any(value != int(value) for value in values[1:3]):
+    if len(values) not in (3, 6) or not all(math.isfinite(value) and value == int(value) for value in values[1:3]):
         raise ValueError(f"--stage must be {STAGE}; got {list(values)}.")
     return Stage(values[0], int(values[1]), int(values[2]), *values[3:])

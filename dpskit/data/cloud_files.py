@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import read_npy
+from dpskit.checks import check_path
 from dpskit.data.meshes import read_off, read_ply
 from dpskit.data.text import decode
 
@@ -28,7 +29,7 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
     which depend on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file, and
     for an array (3, m).
     """
-    path = Path(path)
+    path = check_path("path", path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"it must end in one of {', '.join(SUFFIXES)}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import open_npz
-from dpskit.checks import check_integer, check_points
+from dpskit.checks import check_integer, check_points, check_seed
 from dpskit.cloud import Frame, normalise
 from dpskit.data.cache import cache_folder
 from dpskit.files import NPZ_ERRORS, replacing
@@ -54,8 +54,8 @@ def coarse_grain(
     (see `cache_folder`), and taken from there the next time, unless `cache` is False. progress: show a bar if it takes
     longer than two seconds. Raises ValueError when there are fewer distinct atoms than `n_points`.
     """
-    atoms = check_points("atoms", atoms)
-    n_points, seed = check_integer("n_points", n_points, least=2), check_integer("seed", seed, least=0)
+    atoms = check_points("atoms", atoms).detach().cpu()
+    n_points, seed = check_integer("n_points", n_points, least=2), check_seed("seed", seed)
     path = _cached_path(atoms, n_points, seed) if cache else None
     found = _load(path) if path else None
     if found is None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_number, check_points
+from dpskit.checks import check_array, check_integer, check_number, check_path, check_points, check_seed
 from dpskit.data.density_points import above_background, draw_points
 from dpskit.data.mrc import read_mrc
 from dpskit.data.poses import read_poses
@@ -70,7 +70,7 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
         The header states another pixel size than the one that is taken. Headers are often left at 1 or at the size
         before binning, so a STAR file is believed, and an argument above all.
     """
-    path = Path(path)
+    path = check_path("path", path)
     stated = None if pixel_size is None else check_number("pixel_size", pixel_size, above=0.0)
     if path.suffix == ".star":
         poses = read_poses(path)
@@ -154,7 +154,7 @@ def points_of_image(
     if pixels.ndim != 2 or pixels.shape[0] != pixels.shape[1] or not bool(torch.isfinite(pixels).all()):
         raise ValueError(f"image must be finite and of shape (n, n), got {tuple(pixels.shape)}.")
     pixel_size = 1.0 if pixel_size is None else check_number("pixel_size", pixel_size, above=0.0)
-    n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+    n_points, seed = check_integer("n_points", n_points), check_seed("seed", seed)
     density = above_background("image", pixels.numpy(), threshold)
     points = pixel_size * (draw_points(density, n_points, seed) - len(pixels) // 2)
     offset = torch.zeros(2) if shift is None else check_array("shift", shift, "(2,)").float()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, check_path, check_seed
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.density_points import above_background, draw_points
 from dpskit.data.mrc import read_mrc
@@ -50,7 +50,7 @@ def read_map(path: str | Path) -> Map:
     RuntimeWarning
         The header has no voxel size, which is then taken as 1, or its ORIGIN and NSTART disagree.
     """
-    path = Path(path)
+    path = check_path("path", path)
     values, header = read_mrc(path)
     if values.ndim != 3:
         raise ValueError(f"path must hold a volume, but {str(path)!r} holds an array of shape {values.shape}.")
@@ -106,7 +106,7 @@ def points_of_map(map: Map, n_points: int, threshold: float | None = None, seed:
     """
     if not isinstance(map, Map):
         raise TypeError(f"map must be a Map, as read_map gives it, got {type(map).__name__}.")
-    n_points, seed = check_integer("n_points", n_points, least=2), check_integer("seed", seed, least=0)
+    n_points, seed = check_integer("n_points", n_points, least=2), check_seed("seed", seed)
     density = above_background("map", map.values, threshold)
     drawn = draw_points(density, max(DRAWN * n_points, LEAST_DRAWN), seed) @ map.steps + map.origin
     fitted = coarse_grain(torch.from_numpy(drawn).float(), n_points, seed, cache=False)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import math
+import struct
 import warnings
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dpskit.checks import check_path
 
 SUFFIXES = (".mrc", ".mrcs", ".map", ".ccp4", ".st")
 
@@ -20,9 +26,11 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
     """
     import mrcfile
 
-    path = Path(path)
+    path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing MRC file, got {str(path)!r}.")
+    if _declared(path) > (MAX_RATIO if _packed(path) else 1) * path.stat().st_size:
+        raise ValueError(f"path must be an MRC file, but {str(path)!r} is truncated or another file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -39,3 +47,31 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
     if not np.isfinite(data).all():
         raise ValueError(f"path must hold finite numbers, but {str(path)!r} holds NaN or infinity.")
     return data, header
+
+
+MAX_RATIO = 50  # of what a packed file holds to its own size
+BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 3: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}  # of a value, by the mode of the header
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+
+
+def _packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in OPENERS
+
+
+def _declared(path: Path) -> float:
+    """The bytes of data that the header tells of, in the byte order that makes fewer; infinite for no such header."""
+    with path.open("rb") as file:
+        opener = OPENERS.get(file.read(2), open)
+    try:
+        with opener(path, "rb") as file:
+            head = file.read(96)
+    except (OSError, EOFError, zlib.error):
+        return math.inf
+    if len(head) < 96:
+        return math.inf
+    found = [(*struct.unpack(f"{order}4i", head[:16]), *struct.unpack(f"{order}i", head[92:])) for order in "<>"]
+    sizes = [
+        x * y * z * BYTES[mode] + more for x, y, z, mode, more in found if mode in BYTES and min(x, y, z) > 0 <= more
+    ]
+    return min(sizes, default=math.inf)

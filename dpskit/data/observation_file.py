@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import read_npy
-from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
+from dpskit.checks import check_array, check_integer, check_number, check_path, check_points, check_rotations
 from dpskit.data.cloud_files import read_rows
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observations import Observations
@@ -50,7 +50,7 @@ def read_observations(path: str | Path) -> Observations:
     Raises FileNotFoundError, ValueError or TypeError with one sentence that names the file, and the part of it, such as
     the second projection.
     """
-    path = Path(path).expanduser()
+    path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing TOML file of observations, got {str(path)!r}.")
     content = _read_toml(path)
@@ -75,7 +75,7 @@ def read_observations(path: str | Path) -> Observations:
 
 def write_observations(observations: Observations, path: str | Path) -> None:
     """Write `path`, a TOML file as `read_observations` takes it, and its points as text files beside it."""
-    path = Path(path)
+    path = check_path("path", path)
     if path.suffix != ".toml":
         raise ValueError(f"path must end in .toml, got {path}.")
     weights = iter(observations.weights or [None] * (len(observations.projections) + 2))

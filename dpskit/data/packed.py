@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import open_npz
-from dpskit.checks import check_array, check_integer, check_points
+from dpskit.checks import check_array, check_integer, check_path, check_points, check_seed
 from dpskit.cloud import normalise, resample
 from dpskit.data.draw_weights import draw_weights
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
@@ -70,7 +70,7 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     Raises FileNotFoundError if there is no such file, and ValueError or TypeError if it is truncated, no npz file, or
     holds arrays of other shapes than the module's text says.
     """
-    path = Path(path)
+    path = check_path(argument, path)
     if not path.is_file():
         raise FileNotFoundError(f"{argument} must be an existing npz file, got {str(path)!r}.")
     try:
@@ -123,7 +123,7 @@ def pack_clouds(
         raise ValueError("clouds must hold at least one cloud, got none.")
     if n_points is None:
         n_points = min(N_POINTS, max(len(cloud.points) for cloud in clouds))
-    n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+    n_points, seed = check_integer("n_points", n_points), check_seed("seed", seed)
     points = torch.empty(len(clouds), n_points, 3, dtype=torch.float16)
     for k, cloud in enumerate(tqdm(clouds, desc="packing", unit="cloud", disable=not progress)):
         points[k] = resample(normalise(check_points(cloud.name, cloud.points))[0], n_points, seed)

@@ -14,6 +14,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from gemmi import cif
 
+from dpskit.checks import check_path
+from dpskit.data.text import plain_lines
+
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 OPTICS = {
     "defocus_u": ("rlnDefocusU", None),
@@ -90,7 +93,7 @@ def read_poses(path: str | Path) -> Poses:
     FileNotFoundError, ValueError
         No such file, another file, one without particles, angles that are not numbers, or several pixel sizes.
     """
-    table = _Table(Path(path))
+    table = _Table(check_path("path", path))
     pixel_size = _pixel_size(table)
     rotations = None
     if all(table.has(name) for name in ANGLES):
@@ -117,7 +120,9 @@ class _Table:
             raise FileNotFoundError(f"path must be an existing STAR file, got {str(path)!r}.")
         self.path = path
         try:
-            blocks = {block.name.strip().lower(): block for block in cif.read_string(path.read_bytes().decode())}
+            blocks = {
+                block.name.strip().lower(): block for block in cif.read_string(plain_lines(path.read_bytes()).decode())
+            }
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0].rstrip(".:")
             raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
@@ -131,7 +136,9 @@ class _Table:
         if self.count == 0:
             raise ValueError(f"path must list particles, but {str(path)!r} lists none.")
         optics = _columns(blocks["optics"]) if "optics" in blocks else {}
-        groups = optics.pop("rlnOpticsGroup", ["1"])
+        groups = optics.pop("rlnOpticsGroup", None) or ["1"]
+        if any(len(values) != len(groups) for values in optics.values()):
+            raise ValueError(f"{path}: data_optics must name the group of each of its rows, in rlnOpticsGroup.")
         own = self.columns.get("rlnOpticsGroup", [groups[0]] * self.count)
         missing = set(own) - set(groups)
         if missing:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import open_npz
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, check_seed
 from dpskit.data.archive import fetch_archive
 from dpskit.data.cloud_files import SUFFIXES, read_points
 from dpskit.data.coarse_grain import coarse_grain
@@ -85,7 +85,7 @@ def read_clouds(
         fits = name is None or not categories or name.lower() in categories
         return fits and (splits is None or split is None or split in splits)
 
-    items = [item for one in sources for item in _items(one, n_points, check_integer("seed", seed, least=0))]
+    items = [item for one in sources for item in _items(one, n_points, check_seed("seed", seed))]
     chosen = [item for item in items if wanted(item.category, item.splits)]
     clouds: list[NamedCloud] = []
     skipped: list[str] = []

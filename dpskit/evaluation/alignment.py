@@ -25,7 +25,7 @@ WIDTH = 0.2  # of the widest part of the kernel, in radii of gyration of the ref
 
 def match_radius_of_gyration(model: Tensor, reference: Tensor) -> Tensor:
     """Scale `model` (n, 3) or (b, n, 3) about its centroid to the radius of gyration of `reference` (m, 3)."""
-    model, reference = _check("model", model), check_points("reference", reference)
+    model, reference = _pair(model, reference)
     center = model.mean(dim=-2, keepdim=True)
     return center + (model - center) * (_distinct_radius("reference", reference) / _distinct_radius("model", model))
 
@@ -75,7 +75,7 @@ def superpose(model: Tensor, reference: Tensor) -> Tensor:
     more than 2,048 points a random subset decides; it is always the same one, and so is the result. Raises ValueError
     when all points of the reference coincide.
     """
-    model, reference = _check("model", model), check_points("reference", reference)
+    model, reference = _pair(model, reference)
     y = _subset(reference)
     center, radius = y.mean(dim=0), _distinct_radius("reference", y)
     y = (y - center) / radius
@@ -98,6 +98,13 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _pair(model: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Both checked, in the more precise of their types."""
+    model, reference = _check("model", model), check_points("reference", reference)
+    dtype = torch.promote_types(model.dtype, reference.dtype)
+    return model.to(dtype), reference.to(model.device, dtype)
 
 
 def _check(name: str, value: Tensor) -> Tensor:

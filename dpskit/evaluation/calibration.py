@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_points
+from dpskit.checks import check_array, check_points, check_seed
 from dpskit.cloud import as_generator
 from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic
 from dpskit.likelihoods.protocol import Likelihood
@@ -40,6 +40,10 @@ class Trials:
                 f"samples must have shape (k, s, n, d) with s >= 2 for truths {tuple(truths.shape)}, "
                 f"got {tuple(samples.shape)}."
             )
+        bad = (~torch.isfinite(samples)).flatten(1).any(dim=1)
+        if bad.any():
+            trial = int(bad.int().argmax())
+            raise ValueError(f"samples must be finite, got NaN or infinity in trial {trial}: its sampler diverged.")
         object.__setattr__(self, "truths", truths)
         object.__setattr__(self, "samples", samples)
 
@@ -105,9 +109,16 @@ def run_trials(
     from dpskit.progress import tqdm
 
     truths = check_points("truths", truths, dim=None, batched=True)
-    generator = as_generator(check_integer("seed", seed, least=0))
+    seed = check_seed("seed", seed)
+    generator = as_generator(seed)
     rounds = tqdm(list(enumerate(truths)), desc="trials", unit="data set", disable=not progress)
-    return Trials(truths, torch.stack([sampler(observe(truth, generator), seed + k) for k, truth in rounds]))
+    found = []
+    for k, truth in rounds:
+        samples = check_array(f"the samples of trial {k}", sampler(observe(truth, generator), seed + k), "(s, n, d)")
+        if not bool(torch.isfinite(samples).all()):
+            raise ValueError(f"sampler must return finite clouds, got NaN or infinity in trial {k}: it diverged.")
+        found.append(samples)
+    return Trials(truths, torch.stack(found))
 
 
 def simulation_based_calibration(
@@ -208,9 +219,16 @@ def _randomised_rank(truth: Tensor, others: Tensor, generator: torch.Generator) 
 
 
 def _coverage(pit: Tensor, levels: Tensor | None) -> Coverage:
-    levels = torch.linspace(0.05, 0.95, 19, dtype=torch.float64) if levels is None else levels.double()
+    levels = torch.linspace(0.05, 0.95, 19, dtype=torch.float64) if levels is None else _check_levels(levels)
     coverage = (pit.unsqueeze(0) < levels.unsqueeze(1)).double().mean(dim=1)
     return Coverage(levels, coverage, pit, _ks(pit))
+
+
+def _check_levels(value: Tensor) -> Tensor:
+    levels = check_array("levels", value, "(l,)").double()
+    if levels.ndim != 1 or len(levels) == 0 or not bool(((levels >= 0) & (levels <= 1)).all()):
+        raise ValueError(f"levels must be numbers from 0 to 1, got {levels.tolist()}.")
+    return levels
 
 
 def _ks(pit: Tensor) -> float:

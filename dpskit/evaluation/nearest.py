@@ -47,6 +47,7 @@ def nearest_distances(
     from dpskit.progress import tqdm
 
     clouds, training = check_clouds("clouds", clouds), check_clouds("training", training)
+    clouds, training = [cloud.float() for cloud in clouds], [cloud.float() for cloud in training]
     n_candidates = min(check_integer("n_candidates", n_candidates), len(training))
     reading = tqdm(training, desc="profiles of the training clouds", unit="cloud", delay=2, disable=not progress)
     known = torch.stack([shape_profile(cloud) for cloud in reading])

@@ -75,7 +75,7 @@ def coverage(samples: Tensor, reference: Tensor, distance: Distance = chamfer_di
     -----
     If several references are equally near (to a relative 1e-6), all of them are covered.
     """
-    return coverage_from(distance_matrix(samples, reference, distance))
+    return coverage_from(distance_matrix(samples, check_clouds("reference", reference), distance))
 
 
 def minimum_matching_distance(samples: Tensor, reference: Tensor, distance: Distance = chamfer_distance) -> float:
@@ -91,7 +91,7 @@ def minimum_matching_distance(samples: Tensor, reference: Tensor, distance: Dist
     float
         In the unit of the distance; low is good.
     """
-    return mmd_from(distance_matrix(samples, reference, distance))
+    return mmd_from(distance_matrix(samples, check_clouds("reference", reference), distance))
 
 
 def set_metrics(

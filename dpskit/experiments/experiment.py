@@ -8,7 +8,7 @@ from functools import cache
 
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, check_seed
 from dpskit.cloud import random_rotations, resample
 from dpskit.data.examples import Example, list_examples, load_example
 from dpskit.evaluation.distances import chamfer_distance
@@ -67,7 +67,7 @@ class Settings:
             raise TypeError(f"scenario must be a Scenario, got {self.scenario!r}.")
         for name in ("n_points", "n_samples"):
             check_integer(name, getattr(self, name))
-        check_integer("seed", self.seed, least=0)
+        check_seed("seed", self.seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_integer
+from dpskit.checks import check_choice, check_integer, check_seed
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import iterate
@@ -42,7 +42,7 @@ class SampleSettings:
     def __post_init__(self) -> None:
         for name in ("n_samples", "n_points", "n_steps", "emd_clouds"):
             check_integer(name, getattr(self, name))
-        check_integer("seed", self.seed, least=0)
+        check_seed("seed", self.seed)
         check_choice("solver", self.solver, list(SOLVERS))
 
     def make_solver(self, orientation: str) -> Solver:

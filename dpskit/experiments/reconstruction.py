@@ -143,6 +143,8 @@ def _in_the_cube(
     method: Callable[..., Samples], observations: Observations, frame: Frame | None, n_points: int, seed: int
 ) -> Reconstruction:
     """Run a method on the data in the cube, randomly turned, and turn its samples back."""
+    if frame is not None and not isinstance(frame, Frame):
+        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")

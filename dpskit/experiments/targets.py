@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, check_seed
 from dpskit.cloud import Frame, normalise, random_rotations, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.packed import read_packed
@@ -104,7 +104,7 @@ def shape_targets(
     if not clouds:
         raise ValueError(f"targets must hold shapes of {', '.join(sorted(categories or ()))}, but {path} has none.")
     if len({c.category for c in clouds}) > 1:
-        order = torch.randperm(len(clouds), generator=torch.Generator().manual_seed(check_integer("seed", seed, 0)))
+        order = torch.randperm(len(clouds), generator=torch.Generator().manual_seed(check_seed("seed", seed)))
         clouds = [clouds[k] for k in order.tolist()]
     poses = torch.eye(3).expand(len(clouds), 3, 3)
     if turned is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_number, check_points
+from dpskit.checks import check_choice, check_number, check_path, check_points
 from dpskit.cloud import Frame
 from dpskit.files import replacing
 
@@ -76,7 +76,7 @@ def export_density(
     ChimeraX and Mol* show it in the frame of the atomic model. The file appears only when it is complete.
     """
     check_choice("quantity", quantity, ["mean", "spread"])
-    path = Path(path)
+    path = check_path("path", path)
     if path.suffix not in (".mrc", ".map"):
         raise ValueError(f"path must end in .mrc or .map, got {path}.")
     mean, spread = ensemble_density(samples, frame=frame, resolution=resolution)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_points
+from dpskit.checks import check_path, check_points
 from dpskit.cloud import Frame
 from dpskit.data.check_views import ViewWarning, check_views
 from dpskit.evaluation.spread import medoid, point_spread
@@ -56,7 +56,7 @@ def write_report(
     warnings : list of ViewWarning, optional
         None: those of `check_views`.
     """
-    path = Path(path)
+    path = check_path("path", path)
     if path.suffix != ".html":
         raise ValueError(f"path must end in .html, got {path}.")
     points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_points
+from dpskit.checks import check_choice, check_path, check_points
 from dpskit.cloud import Frame
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
@@ -58,7 +58,7 @@ def export_structure(
     X. Its number is the same in all models. The B factor is 8 pi^2 u^2 / 3 with the spread u, the root mean square
     displacement, in angstrom, as an isotropic displacement would give; in a PDB file at most 999.99 (u = 6.2).
     """
-    path = Path(path).expanduser()
+    path = check_path("path", path)
     if not isinstance(frame, Frame):
         raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     if path.suffix not in (".cif", ".pdb"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_points
+from dpskit.checks import check_integer, check_points, check_seed
 from dpskit.cloud import resample
 from dpskit.likelihoods.observation import (
     Memory,
@@ -59,7 +59,7 @@ class CoarseGrained(Measurement):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points))
         check_sigma(self.sigma)
-        check_integer("seed", self.seed, least=0)
+        check_seed("seed", self.seed)
         object.__setattr__(self, "observation", Observation(self.points, self.seed, self.balanced))
 
     @staticmethod
@@ -68,10 +68,12 @@ class CoarseGrained(Measurement):
         from sklearn.mixture import GaussianMixture
 
         points = check_points("points", points)
-        n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+        n_points, seed = check_integer("n_points", n_points), check_seed("seed", seed)
         if n_points > len(points):
             raise ValueError(f"n_points must be at most the number of points, {len(points)}, got {n_points}.")
-        mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(points.numpy())
+        mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(
+            points.detach().cpu().numpy()
+        )
         return CoarseGrained(torch.from_numpy(mixture.means_))
 
     def energies(self, x0: Tensor) -> Tensor:

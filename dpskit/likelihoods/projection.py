@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
+from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations, check_seed
 from dpskit.cloud import angles_between, as_generator, random_rotations, resample
 from dpskit.likelihoods.observation import (
     Memory,
@@ -56,14 +56,14 @@ class Projections(Measurement):
     memory: Memory | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not hasattr(self.points, "__iter__"):
+        if not hasattr(self.points, "__iter__") or getattr(self.points, "ndim", 1) == 0:
             raise TypeError(f"points must be a list of arrays of shape (m, 2), got {type(self.points).__name__}.")
         points = tuple(check_points(f"points[{k}]", y, dim=2) for k, y in enumerate(self.points))
         rotations = _with_unknown(self.rotations, len(points))
         if len(points) != len(rotations):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
-        check_integer("seed", self.seed, least=0)
+        check_seed("seed", self.seed)
         check_number("tolerance", self.tolerance, least=0.0)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_points
+from dpskit.checks import check_integer, check_points, check_seed
 from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.observation import (
     check_given,
@@ -56,7 +56,7 @@ class Subunit(Measurement):
         from sklearn.cluster import KMeans
 
         points = check_points("points", points)
-        n_points, seed = check_integer("n_points", n_points), check_integer("seed", seed, least=0)
+        n_points, seed = check_integer("n_points", n_points), check_seed("seed", seed)
         if n_points > len(points):
             raise ValueError(f"n_points must be at most the number of points, {len(points)}, got {n_points}.")
         n_clusters = max(1, round(len(points) / n_points))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_points
+from dpskit.checks import check_array, check_integer, check_number, check_points
 from dpskit.cloud import as_generator
 
 
@@ -149,7 +149,7 @@ class PointMixturePrior:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points, dim=None))
-        object.__setattr__(self, "bandwidth", float(_positive("bandwidth", self.bandwidth)))
+        object.__setattr__(self, "bandwidth", check_number("bandwidth", self.bandwidth, above=0.0))
 
     @property
     def shape(self) -> tuple[None, int]:
@@ -180,6 +180,8 @@ class PointMixturePrior:
 
 def _positive(name: str, value: Tensor | float) -> Tensor:
     value = check_array(name, value, "() or (k,)").float()
+    if value.numel() == 0:
+        raise ValueError(f"{name} must be a number above 0, or several, got none.")
     if not bool((torch.isfinite(value) & (value > 0)).all()):
         raise ValueError(f"{name} must be finite and above 0, got {value.tolist()}.")
     return value

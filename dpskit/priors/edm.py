@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dpskit.checks import check_method
 from dpskit.pose.templates import Templates
 
 SIGMA_DATA = 0.5
@@ -55,7 +56,13 @@ class DiffusionPrior:
     card: dict[str, Any] = field(default_factory=dict, repr=False)
     templates: Templates | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        check_method("network", self.network, "__call__(x, t)")
+
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
+        if getattr(x, "ndim", 0) != 3 or x.shape[2] != 3 or getattr(t, "shape", None) != x.shape[:1]:
+            shapes = tuple(getattr(x, "shape", ())), tuple(getattr(t, "shape", ()))
+            raise ValueError(f"x and t must have shapes (b, n, 3) and (b,), got {shapes[0]} and {shapes[1]}.")
         return denoise(self.network, x, t)
 
     @property

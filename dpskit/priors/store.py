@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dpskit.checks import check_path
 from dpskit.pose.templates import Templates
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.networks import NetworkConfig
@@ -33,10 +34,10 @@ def load_prior(prior: str | Path) -> DiffusionPrior:
     """
     if not isinstance(prior, str | Path):
         raise TypeError(f"prior must be a shipped name or a path, got {type(prior).__name__}.")
-    path = Path(prior).expanduser()
+    path = check_path("prior", prior)
     if path.suffix != ".safetensors":
         path = SHIPPED / f"{prior}.safetensors"
-        if not path.is_file():
+        if len(path.name) > 255 or not path.is_file():
             known = ", ".join(list_priors()) or "(none are shipped)"
             raise ValueError(f"prior must be one of {known}, or a path to a .safetensors file; got {str(prior)!r}.")
     weights, metadata = load_tensors(path, "prior")

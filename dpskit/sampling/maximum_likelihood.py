@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from dpskit.checks import check_integer, check_number
+from dpskit.checks import check_integer, check_number, check_seed
 from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.samples import Samples, describe
@@ -85,7 +85,7 @@ def maximum_likelihood(
 
     run = start(likelihood)
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
-    n_steps, seed = check_integer("n_steps", n_steps), check_integer("seed", seed, least=0)
+    n_steps, seed = check_integer("n_steps", n_steps), check_seed("seed", seed)
     learning_rate = check_number("learning_rate", learning_rate, above=0.0)
     try_likelihood(likelihood, trial_clouds(n_points, 3))
     steps = iterate_maximum_likelihood(run, n_samples, n_points, n_steps, seed, learning_rate)

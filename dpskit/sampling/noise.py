@@ -44,7 +44,7 @@ class InverseTime:
     below: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.cutoff != math.inf:
+        if not (isinstance(self.cutoff, float) and self.cutoff == math.inf):
             check_number("cutoff", self.cutoff, least=0.0)
         check_number("below", self.below, least=0.0)
 

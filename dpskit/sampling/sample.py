@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_method
+from dpskit.checks import check_integer, check_method, check_seed
 from dpskit.likelihoods.joint import found_rotations
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.posed import Posed
@@ -60,7 +60,7 @@ def iterate(
         cannot use.
     """
     n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
-    seed = check_integer("seed", seed, least=0)
+    seed = check_seed("seed", seed)
     run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
     return run.steps(seed, range(first, first + n_samples))
 
@@ -211,7 +211,7 @@ def sample(
     """
     from dpskit.progress import tqdm
 
-    n_samples, seed = check_integer("n_samples", n_samples), check_integer("seed", seed, least=0)
+    n_samples, seed = check_integer("n_samples", n_samples), check_seed("seed", seed)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
     run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
     firsts = range(0, n_samples, batch_size)

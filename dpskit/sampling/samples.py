@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import open_npz
+from dpskit.checks import check_path
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 OPTIONAL = ("energy", "rotations", "pose")
@@ -46,7 +47,8 @@ class Samples:
 
 def load_samples(path: str | Path) -> Samples:
     """Read what `Samples.save` wrote. Raises FileNotFoundError, or ValueError for a truncated or foreign file."""
-    if not Path(path).is_file():
+    path = check_path("path", path)
+    if not path.is_file():
         raise FileNotFoundError(f"path must be an existing npz file, got {str(path)!r}.")
     try:
         with open_npz(path) as file:

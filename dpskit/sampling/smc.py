@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_method, check_number
+from dpskit.checks import check_integer, check_method, check_number, check_seed
 from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.edm import SIGMA_DATA
@@ -112,7 +112,7 @@ def twisted_smc(
 
     check_method("prior", prior, "denoise(x, t)")
     check_method("likelihood", likelihood, "log_prob(x0)")
-    n_particles, seed = check_integer("n_particles", n_particles), check_integer("seed", seed, least=0)
+    n_particles, seed = check_integer("n_particles", n_particles), check_seed("seed", seed)
     prior_std = check_number("prior_std", prior_std, above=0.0)
     if not 0 <= check_number("threshold", threshold) <= 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}.")

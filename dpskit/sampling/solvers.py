@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_method
 from dpskit.sampling.guidance import Score, ScoreEval
 from dpskit.sampling.noise import InverseTime, NoiseSource
 
@@ -108,6 +109,9 @@ class Algorithm1:
 
     noise: InverseTime = field(default_factory=InverseTime)
 
+    def __post_init__(self) -> None:
+        check_method("noise", self.noise, "__call__(t)")
+
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
@@ -138,6 +142,9 @@ class Heun:
 
     noise: InverseTime = field(default_factory=InverseTime)
 
+    def __post_init__(self) -> None:
+        check_method("noise", self.noise, "__call__(t)")
+
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
@@ -156,6 +163,9 @@ class EulerMaruyama:
     """The first-order step of the SDE; one score evaluation."""
 
     noise: InverseTime = field(default_factory=InverseTime)
+
+    def __post_init__(self) -> None:
+        check_method("noise", self.noise, "__call__(t)")
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         x, dt = state.x, t - t_next

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_integer, shown
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.schedule import check_schedule, default_schedule
@@ -124,9 +124,9 @@ def check_device(device: torch.device | str) -> torch.device:
     """Return the device, or raise ValueError if torch has none of this name here."""
     try:
         return torch.zeros(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError, UnicodeError):
         known = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
-        raise ValueError(f"device must be one that torch has here ({', '.join(known)}), got {device!r}.") from None
+        raise ValueError(f"device must be one that torch has here ({', '.join(known)}), got {shown(device)}.") from None
 
 
 def _attempt(call: Callable[[], Any], name: str, x: Tensor, part: object) -> Any:

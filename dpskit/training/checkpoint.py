@@ -46,6 +46,11 @@ def save_checkpoint(folder: Path, config: TrainConfig, state: TrainState, limit:
             shutil.rmtree(old)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether `folder` holds a complete state; a run that was killed before its first one leaves an incomplete one."""
+    return bool(_steps(folder))
+
+
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, str]]:
     """The last complete state of a run: (tensors, settings, metadata). Raises FileNotFoundError if there is none."""
     steps = _steps(folder)

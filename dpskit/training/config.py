@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dpskit.checks import check_choice, check_integer, check_number
+from dpskit.checks import check_choice, check_integer, check_number, check_seed
 from dpskit.priors.networks import PRESETS, NetworkConfig, network_from_dict
 from dpskit.training.augment import ORIENTATIONS
 
@@ -108,7 +108,9 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("clouds", self.clouds)
+        check_integer("clouds", self.clouds, most=10**12)
+        if not isinstance(self.network, NetworkConfig):
+            raise TypeError(f"network must be a LatentConfig or TransformerConfig, got {type(self.network).__name__}.")
         check_number("uniform_share", self.uniform_share, least=0.0)
         check_number("t_min", self.t_min, above=0.0)
         check_choice("orientation", self.orientation, ORIENTATIONS)
@@ -120,7 +122,7 @@ class TrainConfig:
         check_number("clip", self.clip, above=0.0)
         check_number("ema_share", self.ema_share, least=0.0)
         check_integer("held_out", self.held_out)
-        check_integer("seed", self.seed, least=0)
+        check_seed("seed", self.seed)
         check_choice("precision", self.precision, ["bf16", "fp32"])
         ends = [stage.until for stage in self.curriculum]
         if ends != sorted(set(ends)) or not ends or ends[-1] != 1.0:

@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dpskit.checks import check_choice, check_integer, check_number
+from dpskit.claim import claim
 from dpskit.files import replacing
 from dpskit.pose.templates import make_templates
 from dpskit.priors.edm import DiffusionPrior, edm_loss
@@ -26,7 +28,7 @@ from dpskit.priors.store import load_prior, save_prior
 from dpskit.records import read_records
 from dpskit.training.augment import deform, orient
 from dpskit.training.card import model_card
-from dpskit.training.checkpoint import TrainState, load_checkpoint, restore, save_checkpoint
+from dpskit.training.checkpoint import TrainState, has_checkpoint, load_checkpoint, restore, save_checkpoint
 from dpskit.training.config import Stage, TrainConfig
 from dpskit.training.data import Clouds, load_clouds, record_data
 from dpskit.training.ema import update_ema
@@ -72,9 +74,23 @@ def train(
     watch: called with a `Progress` at every interval. A resumed run may bring other data of the same content, another
     accelerator, and `compile`; every other setting must be that of the checkpoint. Paper: A.2.
     """
+    target = Path(out).expanduser().with_suffix(".safetensors")
+    with claim(target, name="out") if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        return _train(config, target.with_suffix(""), resume, accelerator, interval, time_limit, shard_size, watch)
+
+
+def _train(
+    config: TrainConfig,
+    out: Path,
+    resume: bool,
+    accelerator: str,
+    interval: float,
+    time_limit: float | None,
+    shard_size: int | None,
+    watch: Callable[[Progress], None] | None,
+) -> Path:
     from dpskit.progress import tqdm
 
-    out = Path(out)
     check_number("interval", interval, least=0.0)
     limit = math.inf if time_limit is None else 60 * check_number("time_limit", time_limit, above=0.0)
     shard_size = None if shard_size is None else check_integer("shard_size", shard_size)
@@ -82,8 +98,8 @@ def train(
     saved = load_checkpoint(checkpoint) if resume else None
     if saved is not None:
         _check_same(config, saved[1])
-    for path in (log_path, checkpoint):
-        if saved is None and path.exists():
+    for path, begun in ((log_path, log_path.exists()), (checkpoint, has_checkpoint(checkpoint))):
+        if saved is None and begun:
             raise FileExistsError(f"out must be new, or resume be set, but {str(path)!r} exists.")
     clouds, held_out = load_clouds(config.data, config.held_out, config.n_points)
     fabric = make_fabric(accelerator)
@@ -100,6 +116,9 @@ def train(
     if saved is not None:
         state = restore(state, saved[0], saved[2])
         log = [line for line in read_records(log_path) if line["step"] <= state.step]
+
+    elif fabric.is_global_zero:
+        save_checkpoint(checkpoint, config, state, shard_size)  # so that a run can be resumed from its beginning on
 
     losses: list[Tensor] = []
     started, last = time.monotonic(), time.monotonic()

@@ -177,3 +177,19 @@ def test_bad_input(one_sentence, normal):
     with one_sentence(ValueError, "references", "(400, 2, 2)", "(2, 2)"):
         expected_coverage(RIGHT, references=torch.zeros(2, 2))
     assert euclidean(torch.zeros(1, 2, 2), torch.ones(1, 2, 2)).item() == 2
+
+
+def test_a_diverged_sampler_is_named_and_no_miscalibration(one_sentence, normal):
+    truths, samples = normal(3, 5, 3), normal(3, 4, 5, 3)
+    samples[1, 2, 3, 0] = float("nan")
+    with one_sentence(ValueError, "samples must be finite", "trial 1"):
+        Trials(truths, samples)
+    with one_sentence(ValueError, "sampler must return finite clouds", "trial 0"):
+        run_trials(truths, lambda x, g: x, lambda data, seed: samples[1], progress=False)
+
+
+@pytest.mark.parametrize("levels", [[2.0, 0.5], [-1.0], [float("nan")], [], "half"])
+def test_levels_are_shares(one_sentence, normal, levels):
+    trials = Trials(normal(3, 5, 3), normal(3, 4, 5, 3, seed=1))
+    with one_sentence((ValueError, TypeError), "levels"):
+        expected_coverage(trials, levels=levels)
