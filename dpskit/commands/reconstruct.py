@@ -36,6 +36,8 @@ def add(commands: Any) -> None:
     known.add_argument("--alpha", type=float, help="weight of the data against the prior, a number without unit, for"
                        " 1,024 points (default: the paper's Table 4, 20,000 (K - 1) for K projections, K > 2, else"
                        " 4,000)")  # fmt: skip
+    known.add_argument("--pose", choices=["upright", "unknown"], default="upright", help="how the object stands, for a"
+                       " prior of upright shapes: as they do, z up, or in a pose to be found")  # fmt: skip
     known.add_argument("--resolution", type=float, default=15.0, help="resolution of the density maps, in angstrom")
     known.add_argument("--seed", type=int, default=0, help="random seed of the samples and of simulated observations")
     known.add_argument("--ml", action="store_true", help="run maximum likelihood too, for comparison")
@@ -125,7 +127,9 @@ def _results(
     from dpskit.experiments.reconstruction import reconstruct, reconstruct_without_prior
 
     counts = {"n_samples": options.n_samples, "n_points": options.n_points, "seed": options.seed}
-    yield "samples", reconstruct(prior, data, frame=frame, n_steps=options.n_steps, alpha=options.alpha, **counts)
+    pose = None if options.pose == "upright" else options.pose
+    settings = {"n_steps": options.n_steps, "alpha": options.alpha, "pose": pose}
+    yield "samples", reconstruct(prior, data, frame=frame, **settings, **counts)
     if options.ml:
         yield "ml", reconstruct_without_prior(data, frame=frame, **counts)
 

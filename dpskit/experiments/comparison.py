@@ -47,6 +47,7 @@ def compare(
     alpha: float,
     cutoff: float = 0.0,
     frame: Frame | None = None,
+    pose: Tensor | str | None = None,
     n_samples: int = 2,
     n_steps: int = 40,
     seed: int = 0,
@@ -66,7 +67,7 @@ def compare(
         No noise is injected below this time, see `dpskit.InverseTime`.
     frame : Frame, optional
         Of a target with a physical size: the scores then hold an RMSD.
-    n_samples, n_steps, seed, progress
+    pose, n_samples, n_steps, seed, progress
         As for `dpskit.sample`; maximum likelihood takes its own 100 steps.
 
     Returns
@@ -79,6 +80,7 @@ def compare(
         data,
         n_samples=n_samples,
         n_points=len(truth),
+        pose=pose,
         schedule=karras_schedule(n_steps),
         guidance=DPS(alpha=alpha),
         solver=Algorithm1(noise=InverseTime(cutoff=cutoff)),

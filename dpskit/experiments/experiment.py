@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_seed
+from dpskit.checks import check_choice, check_integer, check_seed
 from dpskit.cloud import random_rotations, resample
 from dpskit.data.examples import Example, list_examples, load_example
 from dpskit.evaluation.distances import chamfer_distance
@@ -29,6 +30,7 @@ from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1, Info
 
 NO_SHAPE = "Gaussian (no shape)"
+POSES = ("upright", "unknown")
 
 CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, reflections=True)
 """Row 1 of the paper's Tables 1 and 4."""
@@ -47,6 +49,9 @@ class Settings:
     scenario
         What is observed of the target, and how it is reconstructed (default: row 1 of the paper's Table 4). Whether its
         orientations include reflections follows from the target.
+    pose
+        How a shape stands: "upright", as priors of shapes know objects, or "unknown": turned by the seed, so that its
+        pose has to be found. Complexes, which have no upright, are always turned.
     n_points
         Points of the reconstruction, and of the target.
     n_samples
@@ -58,6 +63,7 @@ class Settings:
     prior: str = "chairs"
     target: str = "chair"
     scenario: Scenario = CHAIRS
+    pose: str = "upright"
     n_points: int = 512
     n_samples: int = 2
     seed: int = 0
@@ -65,6 +71,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not isinstance(self.scenario, Scenario):
             raise TypeError(f"scenario must be a Scenario, got {self.scenario!r}.")
+        check_choice("pose", self.pose, POSES)
         for name in ("n_points", "n_samples"):
             check_integer(name, getattr(self, name))
         check_seed("seed", self.seed)
@@ -94,7 +101,8 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A loaded target with its data. truth: (n, 3), randomly rotated by `turn` (3, 3); data: None without any."""
+    """A loaded target with its data. truth: (n, 3), rotated by `turn` (3, 3) as the settings say; data: None without
+    any."""
 
     settings: Settings
     prior: Prior
@@ -109,7 +117,7 @@ class Experiment:
         priors: Mapping[str, Prior] | None = None,
         targets: Mapping[str, Example] | None = None,
     ) -> Experiment:
-        """Load prior and target, rotate the target and simulate its data.
+        """Load prior and target, rotate the target unless it stands upright, and simulate its data.
 
         priors, targets: additional ones by name. Raises ValueError for an unknown name.
         """
@@ -117,7 +125,9 @@ class Experiment:
         prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
         target = targets.get(settings.target) or load_example(settings.target)
         scenario = replace(settings.scenario, reflections=target.atoms is None)
-        turn = random_rotations(1, settings.seed, reflections=scenario.reflections)[0]
+        turn = torch.eye(3)
+        if target.atoms is not None or settings.pose == "unknown":
+            turn = random_rotations(1, settings.seed, reflections=scenario.reflections)[0]
         truth = resample(target.points, settings.n_points, settings.seed) @ turn
         return Experiment(settings, prior, target, turn, truth, scenario.observe(truth, settings.seed))
 
@@ -192,6 +202,7 @@ def run_experiment(experiment: Experiment) -> Iterator[Info]:
         data,
         n_samples=s.n_samples,
         n_points=s.n_points,
+        pose="unknown" if s.pose == "unknown" and data is not None else None,
         schedule=karras_schedule(scenario.n_steps, t_max=experiment.t_max),
         guidance=DPS(scenario.alpha),
         solver=Algorithm1(noise),

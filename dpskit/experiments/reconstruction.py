@@ -24,6 +24,7 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
+from dpskit.sampling.poses import as_pose
 from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples
 from dpskit.sampling.schedule import karras_schedule
@@ -86,6 +87,7 @@ def reconstruct(
     n_points: int = 1024,
     n_steps: int = 40,
     alpha: float | None = None,
+    pose: Tensor | str | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Reconstruction:
@@ -103,6 +105,8 @@ def reconstruct(
         As for `sample`, from t = 1.
     alpha
         Of `DPS` (default: `default_alpha`).
+    pose
+        How the object stands in the coordinate system of the observations, as for `sample`.
 
     Returns
     -------
@@ -116,13 +120,17 @@ def reconstruct(
 
     Notes
     -----
-    The object is turned at random (by the seed) before, and back afterwards, because priors know no upright and nothing
-    may be given away by the axes of a file.
+    The object is turned at random (by the seed) before, and back afterwards, because nothing may be given away by the
+    axes of a file. A prior whose objects stand upright is told this turn, unless the pose is unknown.
     """
+    pose, turn = as_pose(pose), random_rotations(1, seed)[0]
+    posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
     guidance = DPS(default_alpha(observations) if alpha is None else alpha)
     schedule = karras_schedule(n_steps)
-    method = partial(sample, prior, guidance=guidance, schedule=schedule, n_samples=n_samples, progress=progress)
-    return _in_the_cube(method, observations, frame, n_points, seed)
+    method = partial(
+        sample, prior, guidance=guidance, schedule=schedule, pose=posed, n_samples=n_samples, progress=progress
+    )
+    return _in_the_cube(method, observations, frame, turn, n_points, seed)
 
 
 def reconstruct_without_prior(
@@ -136,23 +144,28 @@ def reconstruct_without_prior(
 ) -> Reconstruction:
     """`reconstruct` by maximum likelihood, the paper's baseline; the arguments have the same meaning."""
     method = partial(maximum_likelihood, n_samples=n_samples, progress=progress)
-    return _in_the_cube(method, observations, frame, n_points, seed)
+    return _in_the_cube(method, observations, frame, random_rotations(1, seed)[0], n_points, seed)
 
 
 def _in_the_cube(
-    method: Callable[..., Samples], observations: Observations, frame: Frame | None, n_points: int, seed: int
+    method: Callable[..., Samples],
+    observations: Observations,
+    frame: Frame | None,
+    turn: Tensor,
+    n_points: int,
+    seed: int,
 ) -> Reconstruction:
-    """Run a method on the data in the cube, randomly turned, and turn its samples back."""
+    """Run a method on the data in the cube, turned by `turn` (3, 3), and turn its samples back."""
     if frame is not None and not isinstance(frame, Frame):
         raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
     frame = frame or observations.frame()
-    turn = random_rotations(1, seed)[0]
     samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
-    return Reconstruction(replace(samples, points=samples.points @ turn.T, settings=settings), frame)
+    pose = None if samples.pose is None else samples.pose @ turn.T
+    return Reconstruction(replace(samples, points=samples.points @ turn.T, pose=pose, settings=settings), frame)
 
 
 def simulate(

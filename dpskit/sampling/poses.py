@@ -50,20 +50,21 @@ class Poses:
         return self.rotations[index.clamp_max(len(self.rotations) - 1)]
 
 
-def check_pose(pose: Tensor | str | None, prior: Prior, likelihood: Likelihood | None) -> Tensor | str | None:
-    """`pose` as None, "unknown" or rotations (k, 3, 3); None for a prior whose objects do not stand upright.
-
-    Raises ValueError or TypeError for anything else, and ValueError for "unknown" where it cannot be found: without
-    data, or without templates.
-    """
-    if pose is None:
-        return None
+def as_pose(pose: Tensor | str | None) -> Tensor | str | None:
+    """`pose` as None, "unknown" or rotations (k, 3, 3); raises ValueError or TypeError for anything else."""
+    if pose is None or (isinstance(pose, str) and pose == "unknown"):
+        return pose
     if isinstance(pose, str):
-        if pose != "unknown":
-            raise ValueError(f'pose must be None, "unknown" or rotations (3, 3) or (k, 3, 3), got {pose!r}.')
-    else:
-        single = getattr(pose, "ndim", 3) == 2
-        pose = check_rotations("pose", pose[None] if single else pose)
+        raise ValueError(f'pose must be None, "unknown" or rotations (3, 3) or (k, 3, 3), got {pose!r}.')
+    return check_rotations("pose", pose[None] if getattr(pose, "ndim", 3) == 2 else pose)
+
+
+def check_pose(pose: Tensor | str | None, prior: Prior, likelihood: Likelihood | None) -> Tensor | str | None:
+    """`as_pose`, but None for a prior whose objects do not stand upright.
+
+    Raises ValueError for "unknown" where the pose cannot be found: without data, or without templates.
+    """
+    pose = as_pose(pose)
     if getattr(prior, "orientation", None) != "upright":
         return None
     if isinstance(pose, str) and likelihood is None:

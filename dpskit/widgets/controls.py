@@ -13,6 +13,7 @@ from dpskit.experiments.scenarios import KINDS
 
 ALPHAS = (0, 100, 200, 500, 1_000, 2_000, 4_000, 5_000, 7_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
 POINTS = (128, 256, 512, 1024)
+POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
 WIDE = widgets.Layout(width="268px", margin="0")
 LABEL = {"description_width": "104px"}
 
@@ -42,6 +43,7 @@ class Controls:
         self.widgets: dict[str, widgets.Widget] = {
             "prior": widgets.Dropdown(options=priors, value=settings.prior, description="prior", **choice),
             "target": widgets.Dropdown(options=targets, value=settings.target, description="target", **choice),
+            "pose": widgets.Dropdown(options=POSE_LABELS, value=settings.pose, description="pose", **choice),
             "scenario": widgets.Dropdown(
                 options=list(KINDS), value=values["scenario"], description="measured", **choice
             ),
@@ -75,7 +77,7 @@ class Controls:
             cutoff=values["cutoff"],
             n_steps=values["n_steps"],
         ).of_kind(values["scenario"], values["n_points"])
-        others = {name: values[name] for name in ("prior", "target", "n_points", "n_samples", "seed")}
+        others = {name: values[name] for name in ("prior", "target", "pose", "n_points", "n_samples", "seed")}
         return Settings(**others, scenario=scenario)
 
     def on_change(self, act: Callable[[], None]) -> None:
@@ -108,6 +110,7 @@ def _values(settings: Settings) -> dict[str, Any]:
     return {
         "prior": s.prior,
         "target": s.target,
+        "pose": s.pose,
         "scenario": seen.kind,
         "n_views": seen.n_views or seen.of_kind("projections", s.n_points).n_views,
         "view_points": seen.n_points,
@@ -122,7 +125,8 @@ def _values(settings: Settings) -> dict[str, Any]:
 
 TOOLTIPS = {
     "prior": "what is known of such objects before any measurement",
-    "target": "the object to reconstruct; it is turned at random, by the seed",
+    "target": "the object to reconstruct; complexes are turned at random, by the seed",
+    "pose": "how a shape stands: as the prior knows shapes, or turned at random, so that its pose has to be found",
     "scenario": "what is observed of the target",
     "n_views": "number of projections, from known random directions",
     "view_points": "observed points in each projection",

@@ -1,6 +1,6 @@
 """From observations in angstrom to an ensemble in angstrom."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import gemmi
 import mrcfile
@@ -9,6 +9,7 @@ import torch
 
 import dpskit
 from dpskit.cli import main
+from dpskit.cloud import angles_between
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
@@ -20,6 +21,9 @@ from dpskit.experiments.reconstruction import (
     reconstruct_without_prior,
     simulate,
 )
+from dpskit.pose.templates import Templates, make_templates
+from dpskit.priors.store import save_prior
+from dpskit.priors.transformer import PointTransformer, TransformerConfig
 
 PRIOR = dpskit.GaussianPrior(0.0, 0.4)
 EXACT = "donot_use_mm_for_euclid_dist"
@@ -174,3 +178,65 @@ def test_bad_input_of_the_command_leaves_nothing(tmp_path, monkeypatch, capsys, 
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("dpskit: ") and error.endswith(".")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- Objects that stand upright ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """A prior of one wedge, which stands upright: points of it, independent."""
+
+    base: dpskit.PointMixturePrior
+    templates: Templates
+    orientation: str = "upright"
+
+    def denoise(self, x, t):
+        return self.base.denoise(x, t)
+
+
+def wedge(seed):
+    """A wall on a plate: mirrored in x, and not otherwise."""
+    u = 2 * torch.rand(64, 3, generator=torch.Generator().manual_seed(seed)) - 1
+    u[:32] = u[:32] * torch.tensor([0.5, 0.05, 0.6]) + torch.tensor([0.0, -0.6, 0.4])
+    u[32:] = u[32:] * torch.tensor([0.8, 0.7, 0.05]) - torch.tensor([0.0, 0.0, 0.4])
+    return u
+
+
+@pytest.fixture(scope="module")
+def upright():
+    return Upright(dpskit.PointMixturePrior(wedge(1), 0.05), make_templates(torch.stack([wedge(k) for k in range(4)])))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_pose_is_that_in_the_frame_of_the_observations(upright, known):
+    frame, rotation = dpskit.Frame((5.0, -3.0, 2.0), 40.0), dpskit.random_rotations(1, 8)[0]
+    settings = {"frame": frame, "n_samples": 2, "n_points": 64, "n_steps": 12, "alpha": 2_000, "progress": False}
+    standing = dpskit.Observations.of(dpskit.Projections.observe(wedge(9), 4, 40, seed=2), frame)
+    turned = dpskit.Observations.of(dpskit.Projections.observe(wedge(9) @ rotation, 4, 40, seed=2), frame)
+    plain = reconstruct(upright, standing, **settings).samples
+    torch.testing.assert_close(plain.pose, torch.eye(3).expand(2, 3, 3), atol=1e-5, rtol=0)
+    found = reconstruct(upright, turned, pose=rotation if known else "unknown", **settings).samples
+    torch.testing.assert_close(turned.likelihood(frame).energy(found.points), found.energy, atol=1e-5, rtol=1e-3)
+    assert float(angles_between(found.pose, rotation).max()) < (0.1 if known else 15)
+    assert float(found.energy.mean()) < 1.3 * float(plain.energy.mean())
+
+
+def test_the_command_finds_a_pose(upright, tmp_path):
+    torch.manual_seed(0)
+    size = TransformerConfig(32, 1, 16)
+    network, card = PointTransformer(size), {"settings": {"orientation": "upright"}}
+    prior = tmp_path / "walls.safetensors"
+    save_prior(network.state_dict(), size, card, prior, templates=upright.templates)
+    frame = dpskit.Frame((0.0, 0.0, 0.0), 40.0)
+    write_observations(
+        dpskit.Observations.of(dpskit.Projections.observe(wedge(9), 4, 40), frame), tmp_path / "seen.toml"
+    )
+    few = ["--n-samples", "1", "--n-points", "48", "--n-steps", "2", "--alpha", "1", "--prior", str(prior)]
+    for pose in ("unknown", "upright"):
+        out = tmp_path / pose
+        assert main(["reconstruct", str(tmp_path / "seen.toml"), "--out", str(out), *few, "--pose", pose]) == 0
+        samples = dpskit.load_samples(out / "samples.npz")
+        assert (samples.settings["pose"] == "unknown") == (pose == "unknown")
+        away = float(angles_between(samples.pose[0], torch.eye(3)))
+        assert away < 1e-1 if pose == "upright" else 0.1 < away < 30

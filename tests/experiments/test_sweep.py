@@ -101,13 +101,6 @@ def test_every_kind_of_scenario_observes_what_it_says(kind):
         assert torch.equal(predicted[1], project(experiment.truth, experiment.views.rotations[1]))
 
 
-def test_upright_undoes_the_turn():
-    experiment = Experiment.of(SMALL)
-    original = dpskit.resample(experiment.target.points, 24, SMALL.seed)
-    assert torch.allclose(experiment.upright(experiment.truth), original, atol=1e-6)
-    assert not torch.allclose(experiment.truth, original, atol=0.1)
-
-
 def test_the_run_is_the_one_of_the_library():
     experiment = Experiment.of(SMALL)
     *_, last = run_experiment(experiment)

@@ -195,6 +195,19 @@ def test_the_picture_is_the_cloud_upright_with_equal_axes():
     assert scene.xaxis.range == scene.yaxis.range == scene.zaxis.range == (-1.1, 1.1)
 
 
+def test_the_pose_is_chosen_in_the_panel():
+    panel = Panel(FakeRun(), settings=SMALL)
+    pose = panel.controls.widgets["pose"]
+    assert [label for label, _ in pose.options] == ["stands upright", "pose unknown"]
+    assert torch.equal(panel.experiment.turn, torch.eye(3))
+    pose.value = "unknown"
+    panel.start()
+    panel.wait(60)
+    assert panel.experiment.settings.pose == "unknown" and not torch.equal(panel.experiment.turn, torch.eye(3))
+    panel.reset()
+    assert panel.controls.settings == SMALL
+
+
 @pytest.mark.parametrize("kind", ["prior alone", "subunit", "everything"])
 def test_the_library_runs_in_the_panel(kind):
     scenario = replace(CHAIRS, n_points=50, n_views=1, n_steps=2).of_kind(kind, n_points=64)
