@@ -141,21 +141,16 @@ def complex_targets(
     a part that is known. Raises FileNotFoundError at once for a file that is missing.
     """
     check_structure_files(sources)
-    return _complex_targets(sources, n_points, seed, chains)
+    return (complex_target(source, n_points, seed, chains) for source in sources)
 
 
-def _complex_targets(
-    sources: Sequence[str | Path], n_points: int, seed: int, chains: Sequence[str]
-) -> Iterator[Target]:
-    for source in sources:
-        structure = read_structure(source)
-        model = coarse_grain(structure.atoms, n_points, 0, progress=False)
-        own = (zlib.crc32(structure.name.lower().encode()) + seed) % 2**31
-        pose = random_rotations(1, own)[0]
-        part = None
-        if chains:
-            known = structure.chain_points(model.frame.to_physical(model.points), chains)
-            part = model.frame.to_cube(known) @ pose
-        yield Target(
-            structure.name, model.points @ pose, own, pose, atoms=structure.atoms, frame=model.frame, part=part
-        )
+def complex_target(source: str | Path, n_points: int = 1024, seed: int = 0, chains: Sequence[str] = ()) -> Target:
+    """One of `complex_targets`."""
+    structure = read_structure(source)
+    model = coarse_grain(structure.atoms, n_points, 0, progress=False)
+    own = (zlib.crc32(structure.name.lower().encode()) + seed) % 2**31
+    pose, part = random_rotations(1, own)[0], None
+    if chains:
+        known = structure.chain_points(model.frame.to_physical(model.points), chains)
+        part = model.frame.to_cube(known) @ pose
+    return Target(structure.name, model.points @ pose, own, pose, atoms=structure.atoms, frame=model.frame, part=part)

@@ -113,11 +113,17 @@ def complexes(options: argparse.Namespace) -> tuple[list[Target], list[Target]]:
 
 
 def _read(names: Sequence[str], sources: dict[str, str], options: argparse.Namespace) -> list[Target]:
-    from dpskit.experiments.targets import complex_targets
+    """The structures, coarse-grained by the workers if there are any."""
+    from dpskit.data.structures import check_structure_files
+    from dpskit.experiments.cluster import run_tasks
+    from dpskit.experiments.targets import complex_target
     from dpskit.progress import tqdm
 
-    found = complex_targets([sources[name] for name in names], options.n_points, options.seed)
-    return list(tqdm(found, desc="structures", total=len(names), unit="structure", leave=False))
+    check_structure_files([sources[name] for name in names])
+    tasks = [(str(sources[name]), options.n_points, options.seed) for name in names]
+    running = tqdm(run_tasks(complex_target, tasks, options.client), desc="structures", total=len(tasks))
+    found = dict(running)
+    return [found[k] for k in range(len(tasks))]
 
 
 def make_study(

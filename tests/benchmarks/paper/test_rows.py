@@ -1,9 +1,12 @@
 """The paper's settings: what is observed in each row, and what was published."""
 
+from dataclasses import replace
+
 import pytest
 
 import dpskit
 from dpskit.benchmarks import paper
+from dpskit.experiments.experiment import CHAIRS
 from dpskit.experiments.methods import ML
 
 
@@ -24,6 +27,10 @@ def test_the_rows_of_table_1_with_the_parameters_of_table_4():
     assert found == expected
     assert all(s.reflections and s.n_steps == 40 and not s.anew and s.sigma is None for s in paper.ROWS.values())
     assert [key for key, kind in paper.OBJECTS.items() if kind == "chairs"] == ["1", "2", "5", "7"]
+
+
+def test_the_chairs_of_panel_and_notebooks_are_row_1():
+    assert replace(CHAIRS, name="1") == paper.ROWS["1"]
 
 
 def test_the_seven_settings_of_the_appendix():
