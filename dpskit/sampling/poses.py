@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_rotations
+from dpskit.checks import check_array, check_rotations
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.templates import Templates
 from dpskit.priors.protocol import Prior
@@ -56,7 +56,8 @@ def as_pose(pose: Tensor | str | None) -> Tensor | str | None:
         return pose
     if isinstance(pose, str):
         raise ValueError(f'pose must be None, "unknown" or rotations (3, 3) or (k, 3, 3), got {pose!r}.')
-    return check_rotations("pose", pose[None] if getattr(pose, "ndim", 3) == 2 else pose)
+    rotations = check_array("pose", pose, "(3, 3) or (k, 3, 3)")
+    return check_rotations("pose", rotations[None] if rotations.ndim == 2 else rotations)
 
 
 def check_pose(pose: Tensor | str | None, prior: Prior, likelihood: Likelihood | None) -> Tensor | str | None:

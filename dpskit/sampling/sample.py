@@ -105,6 +105,8 @@ class _Run:
         rule(prior, one)  # what it refuses, it refuses here
         density = getattr(rule, "uses_log_prob", False)
         shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
+        if pose is not None and shape[1] != 3:
+            raise ValueError(f"dim must be 3 where a pose is given, got {shape[1]}.")
         poses = Poses(pose) if isinstance(pose, Tensor) else None
         if isinstance(pose, str) and likelihood is not None:
             poses = find_poses(prior, likelihood, shape[0], seed)

@@ -241,6 +241,15 @@ def test_bad_poses_are_refused_before_any_work(one_sentence, function, pose, err
         function(Untouched(), CoarseGrained([[0.0, 0.0, 0.0]]), pose=pose)
 
 
+def test_poses_may_be_nested_lists_and_need_three_coordinates(one_sentence, prior):
+    rotation = random_rotations(1, 3)[0]
+    drawn = run(prior, None, pose=rotation.tolist(), n_samples=1, schedule=karras_schedule(1))
+    assert torch.equal(drawn.pose[0], rotation)
+    plane = Upright(GaussianPrior(0.0, 0.4))
+    with one_sentence(ValueError, "dim", "3", "2"):
+        run(plane, None, dim=2, pose=rotation)
+
+
 def test_a_pose_cannot_be_found_without_data(one_sentence, prior):
     with one_sentence(ValueError, "pose", "likelihood is None"):
         sample(prior, None, pose="unknown")
