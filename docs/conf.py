@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring, tostring
 
 from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
@@ -14,6 +15,7 @@ from sphinx.util import logging
 
 from dpskit.version import __version__
 
+XMLNS, BRACE = ' xmlns="http://www.w3.org/1998/Math/MathML"', "\u23df"
 LOGGER = logging.getLogger(__name__)
 
 project = "dpskit"
@@ -24,12 +26,14 @@ default_role = "code"
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_dmath_allow_space = False
+myst_dmath_double_inline = True
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # docs/build.py has run them
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no widgets without a kernel, and no scripts from the network
 nb_output_stderr = "remove"
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -56,10 +60,15 @@ html_theme_options = {
 def mathml(node: Any, *, block: bool) -> str:
     """A formula as MathML, which browsers draw without a script."""
     try:
-        return tex2mathml(node.astext(), as_block=block)
+        text = tex2mathml(node.astext(), as_block=block)
     except MathError as error:
         LOGGER.warning("formula %r: %s", node.astext(), error, location=node)
         return html.escape(node.astext())
+    tree = fromstring(text.replace("&ApplyFunction;", "\u2061").replace(XMLNS, ""))  # which HTML does not need
+    for script in tree.iter("msub"):
+        if script[0].tag == "munder" and script[0][1].text == BRACE:
+            script.tag = "munder"  # the label of a brace stands under it
+    return tostring(tree, encoding="unicode")
 
 
 def visit_math(self: Any, node: Any) -> None:
