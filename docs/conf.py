@@ -79,7 +79,7 @@ def visit_math(self: Any, node: Any) -> None:
 
 def visit_displaymath(self: Any, node: Any) -> None:
     """A formula of its own."""
-    self.body.append(f'<div class="math">{mathml(node, block=True)}</div>')
+    self.body.append(f'<div class="formula">{mathml(node, block=True)}</div>')
     raise SkipNode
 
 
