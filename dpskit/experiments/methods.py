@@ -92,11 +92,12 @@ def posterior(
     alpha = scenario.alpha if alpha is None else alpha
     solver = Algorithm1(InverseTime(scenario.cutoff)) if solver is None else solver
     guidance, n_steps = rule(alpha), scenario.n_steps if n_steps is None else n_steps
+    about = {"method": "sample", "prior": prior_digest(prior)}
+    about |= {"guidance": describe(guidance), "solver": describe(solver)}
     run = partial(sample, prior, guidance=guidance, solver=solver, schedule=karras_schedule(n_steps), progress=False)
     if pose is not None:
         run = partial(run, pose=pose)
-    about = {"method": "sample", "prior": prior_digest(prior)}
-    about |= {"guidance": describe(guidance), "solver": describe(solver)}
+        about["templates"] = prior_digest(getattr(prior, "templates", None))
     return Method(name, about | {"n_steps": n_steps, "pose": pose}, run, alpha)
 
 
@@ -120,14 +121,14 @@ def point_prior(clouds: Clouds, *, turned: bool, seed: int = 0) -> Prior:
     return PointMixturePrior(points.squeeze(1), 0.15)
 
 
-def prior_digest(prior: Prior) -> str:
+def prior_digest(prior: object) -> str:
     """What tells a prior from others: its kind and a hash of its weights or parameters, whatever it is called."""
     if isinstance(prior, DiffusionPrior):
         return f"network {weights_digest(replace(prior, name=''))}"
     digest = hashlib.sha256(json.dumps(describe(prior)).encode())
-    if is_dataclass(prior):
-        for f in fields(prior):
-            value = getattr(prior, f.name)
-            if isinstance(value, Tensor):
-                digest.update(value.detach().cpu().numpy().tobytes())
+    for part in (getattr(prior, f.name) for f in fields(prior)) if is_dataclass(prior) else ():
+        if isinstance(part, Tensor):
+            digest.update(part.detach().cpu().numpy().tobytes())
+        elif is_dataclass(part):  # a prior made of others
+            digest.update(prior_digest(part).encode())
     return f"{type(prior).__name__} {digest.hexdigest()[:12]}"

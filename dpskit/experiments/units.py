@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from dpskit.cloud import angles_between
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.experiments.cluster import run_tasks
@@ -43,6 +44,8 @@ class Result:
 
     rmsd and rmsd_atoms: to the target's points and to all heavy atoms, after matching the radius of gyration and
     superposing on the points. own_rmsd: of the target's own points to the atoms. seconds: of CPU time, in all.
+    pose_error: degrees between the pose that was found and the target's; the mirror image x -> -x of an object counts
+    as the object.
     """
 
     cd: tuple[float, ...]
@@ -52,6 +55,7 @@ class Result:
     rmsd_atoms: tuple[float, ...] | None
     own_rmsd: float | None
     seconds: float
+    pose_error: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +126,12 @@ class Unit:
         """The samples, and how far they are from the target."""
         start = time.process_time()
         samples = self.reconstruct()
-        return samples, measure(self.target, samples.points, samples.energy, time.process_time() - start)
+        return samples, measure(self.target, samples, time.process_time() - start)
 
 
-def measure(target: Target, points: Tensor, energy: Tensor | None, seconds: float = 0.0) -> Result:
-    """How far `points` (s, n, 3) in the cube are from the target."""
+def measure(target: Target, samples: Samples, seconds: float = 0.0) -> Result:
+    """How far samples in the cube are from the target."""
+    points = samples.points
     cd, emd = chamfer_distance(points, target.points), earth_movers_distance(points, target.points)
     rmsd = rmsd_atoms = own = None
     atoms = target.posed_atoms
@@ -135,8 +140,16 @@ def measure(target: Target, points: Tensor, energy: Tensor | None, seconds: floa
         rmsd = _numbers(rmsd_to_points(moved, target.points) * target.scale)
         rmsd_atoms = _numbers(rmsd_to_atoms(moved, atoms) * target.scale)
         own = float(rmsd_to_atoms(target.points, atoms)) * target.scale
-    energies = None if energy is None else _numbers(energy)
-    return Result(_numbers(cd), _numbers(emd), energies, rmsd, rmsd_atoms, own, seconds)
+    energy = None if samples.energy is None else _numbers(samples.energy)
+    pose_error = None if samples.pose is None else _numbers(_pose_error(samples.pose, target.pose))
+    return Result(_numbers(cd), _numbers(emd), energy, rmsd, rmsd_atoms, own, seconds, pose_error)
+
+
+def _pose_error(found: Tensor, pose: Tensor) -> Tensor:
+    """Degrees between poses (s, 3, 3) and one, (3, 3); those of the other handedness are first mirrored, x -> -x."""
+    mirrored = torch.diag(torch.tensor([-1.0, 1.0, 1.0])) @ found
+    same = torch.linalg.det(found).sign() == torch.linalg.det(pose).sign()
+    return angles_between(torch.where(same[:, None, None], found, mirrored), pose)
 
 
 def _digest(points: Tensor) -> str:

@@ -1,7 +1,7 @@
 """Units of work: what they measure, what their results depend on, and that none is computed twice."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -59,11 +59,25 @@ def test_rmsds_are_in_angstrom_and_ignore_a_rigid_motion_and_the_scale():
     atoms = frame.to_physical(torch.cat([unposed, unposed + 0.02, unposed - 0.02]))
     target = replace(target, pose=pose, atoms=atoms, frame=frame)
     moved = target.points @ dpskit.random_rotations(1, seed=3)[0] * 1.3 + 0.2
-    result = measure(target, moved[None], None)
+    result = measure(target, dpskit.Samples(moved[None], None, {}, 0, "0"))
     assert result.emd[0] > 0.1 and result.energy is None
     assert result.rmsd[0] < 0.5  # 0.01 of the cube
     assert result.own_rmsd == pytest.approx(50 * 0.02 * math.sqrt(3) * math.sqrt(2 / 3), rel=1e-3)
     assert result.rmsd_atoms[0] == pytest.approx(result.own_rmsd, rel=0.1)
+
+
+def test_the_error_of_a_pose_does_not_see_the_mirror_of_the_object():
+    target = make_target()
+    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    angle = torch.tensor(0.2)
+    turn = torch.tensor([[1, 0, 0], [0, angle.cos(), -angle.sin()], [0, angle.sin(), angle.cos()]])
+    for pose in dpskit.random_rotations(4, 2, reflections=True):
+        found = torch.stack([pose, turn @ pose, mirror @ pose, mirror @ turn @ pose])
+        samples = dpskit.Samples(target.points.expand(4, -1, -1), None, {}, 0, "0", pose=found)
+        error = measure(replace(target, pose=pose), samples).pose_error
+        expected = [0, math.degrees(0.2), 0, math.degrees(0.2)]
+        assert error == pytest.approx(expected, abs=0.1)  # of single precision near 0
+    assert measure(target, replace(samples, pose=None)).pose_error is None
 
 
 def test_the_floor_measures_other_points():
@@ -118,8 +132,22 @@ def test_the_file_follows_from_all_that_a_result_depends_on():
     assert paths[0] == paths[1]
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A prior made of others."""
+
+    above: dpskit.PointMixturePrior
+    below: dpskit.PointMixturePrior
+
+    def denoise(self, x, t):
+        return self.above.denoise(x, t)
+
+
 def test_a_prior_with_other_points_or_weights_is_another():
     priors = [dpskit.PointMixturePrior(torch.full((300, 3), value), 0.1) for value in (0.0, 0.5)]
     methods = [posterior("points", prior, SMALL) for prior in priors]
     assert methods[0].about["prior"] != methods[1].about["prior"]
+    pairs = [Pair(priors[0], prior) for prior in priors]
+    digests = {posterior("pair", pair, SMALL).about["prior"] for pair in pairs}
+    assert len(digests) == 2  # of a prior made of others
     assert isinstance(methods[0], Method) and methods[0].alpha == SMALL.alpha

@@ -19,7 +19,7 @@ from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import DPS
 from dpskit.sampling.solvers import Solver
 
-METRICS = ("cd", "emd", "energy", "rmsd", "rmsd_atoms")
+METRICS = ("cd", "emd", "energy", "rmsd", "rmsd_atoms", "pose_error")
 
 Runner = Callable[[Sequence[Unit], Path], Iterator[tuple[Unit, Result]]]
 """run(units, folder) yields the units with their results in any order, as `run_units` does."""

@@ -14,6 +14,7 @@ from dpskit.markdown import markdown_table
 
 SHAPES = {"cd": ("CD x 10^2", 100), "emd": ("EMD x 10^2", 100), "energy": ("E x 10^3", 1000)}
 STRUCTURES = {"rmsd": ("RMSD to points (Å)", 1), "rmsd_atoms": ("RMSD to atoms (Å)", 1), "energy": ("E x 10^3", 1000)}
+POSE = "pose_error"
 EXPLANATION = (
     "Mean ± standard deviation over targets and samples. Over ML, over the Gaussian: ratio of the means, and the "
     "interval of 95 % of a bootstrap over targets. The Gaussian prior knows no shape; others are compared with its "
@@ -60,6 +61,8 @@ def part_table(part: TablePart) -> str:
     short = [columns[m][0].split(" x ")[0].removesuffix(" (Å)") for m in compared]
     head = ["", *(name for name, _ in columns.values()), *(f"{s} over ML" for s in short)]
     head += [f"{short[0]} over Gaussian", "CPU s"]
+    posed = any(POSE in line.means for line in part.lines)
+    head += ["pose error (°), median"] * posed
     rows = []
     for line in part.lines:
         cells = [_named(line)]
@@ -77,10 +80,12 @@ def part_table(part: TablePart) -> str:
         else:
             cells.append("")
         cells.append("" if line.method == FLOOR else f"{line.seconds:.1f}")
+        if posed:
+            cells.append(f"{np.median(line.means[POSE]):.1f}" if POSE in line.means else "")
         rows.append(cells)
     if part.own_rmsd:
-        rows.append(["the targets' own points", "0", f"{np.mean(part.own_rmsd):.2f}", "", "", "", "", ""])
-    return markdown_table(head, rows + _paper_rows(part.key))
+        rows.append(["the targets' own points", "0", f"{np.mean(part.own_rmsd):.2f}"])
+    return markdown_table(head, [row + [""] * (len(head) - len(row)) for row in rows + _paper_rows(part.key)])
 
 
 def _paper_rows(key: str) -> list[list[str]]:
@@ -88,9 +93,9 @@ def _paper_rows(key: str) -> list[list[str]]:
     published = PUBLISHED.get(key, {})
     for name, line in published.items():
         numbers = [f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in (line.cd, line.emd, line.energy)]
-        rows.append([f"paper: {name}", *numbers, *_over(line, published.get(ML)), "", ""])
+        rows.append([f"paper: {name}", *numbers, *_over(line, published.get(ML))])
     for name, (points, atoms) in PUBLISHED_RMSD.get(key, {}).items():
-        rows.append([f"paper: {name}", points, atoms, "", "", "", "", ""])
+        rows.append([f"paper: {name}", points, atoms])
     return rows
 
 

@@ -1,19 +1,22 @@
 """Scenarios compared over methods and targets: what is computed, kept and said."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
 import dpskit
+from dpskit import PointMixturePrior
 from dpskit.benchmarks.paper import ROWS, SETTINGS
 from dpskit.benchmarks.paper.compare import Study, choose_alpha, compare
+from dpskit.benchmarks.paper.page import part_table
 from dpskit.cli import main
 from dpskit.experiments.methods import FLOOR, ML, posterior
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.experiments.units import Unit
+from dpskit.pose.templates import Templates, make_templates
 
 SMALL = Scenario("small", 2, 16, n_steps=6, alpha=4_000)
 PRIORS = {"trained": dpskit.GaussianPrior(0.0, 0.5), "Gaussian": dpskit.GaussianPrior(0.0, 0.4)}
@@ -53,6 +56,41 @@ def test_alpha_is_the_best_on_the_other_targets(study):
         return unit.compute().cd[0]
 
     assert error(best) <= min(error(best / 1.5), error(best * 1.5), error(SMALL.alpha))
+
+
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """A prior whose objects stand."""
+
+    base: PointMixturePrior
+    templates: Templates | None
+    orientation: str = "upright"
+
+    def denoise(self, x, t):
+        return self.base.denoise(x, t)
+
+
+def test_the_pose_of_turned_targets_is_unknown_to_an_upright_prior(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    objects = (torch.rand(6, 48, 3, generator=generator) * 2 - 1) * torch.tensor([0.3, 0.6, 1.0])
+    turn = dpskit.random_rotations(1, seed=5)[0]
+    target = Target("t", objects[0] @ turn, 3, turn)
+    prior = Upright(PointMixturePrior(objects[1], 0.1), make_templates(objects[1:]))
+    study = Study([target], 1, tmp_path, {"upright": prior}, turned=True, report=lambda text: None)
+    found = compare(study, "key", SMALL)
+    settings = {"n_samples": 1, "n_points": 48, "seed": 3, "progress": False}
+    settings |= {"schedule": dpskit.karras_schedule(6), "guidance": dpskit.DPS(4_000), "solver": dpskit.Algorithm1()}
+    samples = dpskit.sample(prior, SMALL.observe(target.points, 3), pose="unknown", **settings)
+    cd = dpskit.chamfer_distance(samples.points, target.points)
+    assert found.line("upright").values["cd"][0] == pytest.approx(cd.tolist(), rel=1e-4)
+    error = found.line("upright").means["pose_error"][0]
+    head, _, ml, dps, *_ = part_table(found).splitlines()
+    assert head.endswith("| pose error (°), median |") and dps.endswith(f"| {error:.1f} |") and ml.endswith("|  |")
+    upright = replace(study, turned=False)
+    about = [one.posterior("upright", SMALL).about for one in (study, upright)]
+    assert about[0]["pose"] == "unknown" and about[1]["pose"] is None
+    others = replace(study, priors=PRIORS)
+    assert others.posterior("trained", SMALL).about["pose"] is None  # a Gaussian knows no pose
 
 
 def packed(path, count=4, n_points=90):
