@@ -18,8 +18,8 @@ def text(cell):
     return "".join(cell["source"])
 
 
-def test_there_are_eight_in_order():
-    assert [path.name[:2] for path in LESSONS] == [f"{k:02d}" for k in range(1, 9)]
+def test_there_are_nine_in_order():
+    assert [path.name[:2] for path in LESSONS] == [f"{k:02d}" for k in range(1, 10)]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

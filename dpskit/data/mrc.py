@@ -51,7 +51,7 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
 
 MAX_RATIO = 50  # of what a packed file holds to its own size
 BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 3: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}  # of a value, by the mode of the header
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
+OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 
 
 def _packed(path: Path) -> bool:
