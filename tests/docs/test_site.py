@@ -15,9 +15,8 @@ import dpskit
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
-import reference  # noqa: E402
-
 import build  # noqa: E402
+import reference  # noqa: E402
 
 
 class Page(HTMLParser):
