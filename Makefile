@@ -7,6 +7,7 @@
 # make times set up, then run every notebook and lesson in full and print the time and peak memory of each
 # make times-fast   the same in the fast setting of the tests
 # make fuzz  set up, then try 2,000 bad inputs on every reader and constructor (COUNT=, SEED=)
+# make faults  set up, then kill runs and fill their disk at ten random moments (COUNT=, SEED=; some twenty minutes)
 # make clean  remove .venv and what was built, but not results/
 # make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
 
@@ -33,6 +34,9 @@ test-browser: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -W ignore tests/fuzz/fuzz.py $(or $(COUNT),2000) $(or $(SEED),0)
+
+faults: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/faults/faults.py $(or $(COUNT),10) $(or $(SEED),0)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
