@@ -185,7 +185,8 @@ def example_for(prior):
 @pytest.mark.parametrize("name", dpskit.list_priors())
 def test_shipped_priors_are_small_and_load(name, normal):
     path = SHIPPED / f"{name}.safetensors"
-    assert path.stat().st_size <= 10_000_000
+    assert path.stat().st_size <= 25_000_000
+    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) <= 70 * 2**20
     prior = dpskit.load_prior(name)
     assert prior.name == name
     for t in (0.002, 0.1, 80.0):

@@ -50,6 +50,14 @@ def test_density_is_invariant_and_the_mean_shift_turns(normal):
     torch.testing.assert_close(turned[..., trace].sum(2), plain[..., trace].sum(2), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("far", [1e3, 1e6])
+def test_points_far_out_have_finite_features(normal, far):
+    """Where guidance or too few steps throw them: every point sees itself, and itself alone."""
+    features = local_features(far * normal(1, 40, 3), torch.tensor([0.002]), (0.05,))
+    assert bool(torch.isfinite(features).all())
+    assert torch.allclose(features[..., 0], torch.full((1, 40), -math.log(40) / 3))
+
+
 @pytest.mark.parametrize("t", [0.002, 1.0, 80.0])
 def test_single_precision_is_enough(normal, t):
     x = normal(1, 200, 3) * math.hypot(t, 0.5)
