@@ -49,6 +49,9 @@ def test_a_notebook_has_one_cell_of_parameters_near_its_start_and_the_fast_setti
         assert type(value) is type(usual[name]), name
         assert value != usual[name], f"{name} need not be overridden"
     assert not any("DPSKIT_FAST" in cell.source for cell in cells)
+    others = ast.parse("\n".join(cell.source for k, cell in enumerate(cells) if k != position))
+    stored = {node.id for node in ast.walk(others) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    assert not stored & set(usual), "a parameter keeps its value"
 
 
 @pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
