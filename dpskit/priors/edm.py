@@ -60,9 +60,12 @@ class DiffusionPrior:
         check_method("network", self.network, "__call__(x, t)")
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
-        if getattr(x, "ndim", 0) != 3 or x.shape[2] != 3 or getattr(t, "shape", None) != x.shape[:1]:
+        d = getattr(self.network, "dim", None)  # None: any
+        fits = getattr(x, "ndim", 0) == 3 and x.shape[2] == (x.shape[2] if d is None else d)
+        if not fits or getattr(t, "shape", None) != x.shape[:1]:
             shapes = tuple(getattr(x, "shape", ())), tuple(getattr(t, "shape", ()))
-            raise ValueError(f"x and t must have shapes (b, n, 3) and (b,), got {shapes[0]} and {shapes[1]}.")
+            last = "d" if d is None else d
+            raise ValueError(f"x and t must have shapes (b, n, {last}) and (b,), got {shapes[0]} and {shapes[1]}.")
         return denoise(self.network, x, t)
 
     @property

@@ -67,6 +67,8 @@ class LatentNetwork(nn.Module):
     frequencies: Tensor
     waves: Tensor
 
+    dim = 3
+
     def __init__(self, config: LatentConfig) -> None:
         super().__init__()
         self.config = c = config

@@ -43,6 +43,8 @@ class PointTransformer(nn.Module):
     the principal axes of each cloud.
     """
 
+    dim = 3
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config

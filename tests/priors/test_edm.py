@@ -112,3 +112,12 @@ def test_diffusion_prior_denoises_and_moves(normal):
     moved = prior.to("cpu")
     assert (moved.name, moved.card) == ("test", {"steps": 3})
     assert torch.equal(moved.denoise(x, t), prior.denoise(x, t))
+
+
+def test_clouds_of_another_dimension_are_refused_where_the_network_has_one(normal, one_sentence):
+    t = torch.ones(2)
+    with one_sentence(ValueError, "(b, n, 3)", "(2, 5, 2)"):
+        DiffusionPrior(PointTransformer(TransformerConfig(32, 1, 32))).denoise(normal(2, 5, 2), t)
+    with one_sentence(ValueError, "(b,)", "(1,)"):
+        DiffusionPrior(Recorder(ZERO)).denoise(normal(2, 5, 2), t[:1])
+    assert DiffusionPrior(Recorder(ZERO)).denoise(normal(2, 5, 2), t).shape == (2, 5, 2)
