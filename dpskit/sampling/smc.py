@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, ScoreEval, prior_score
 from dpskit.sampling.trial import prepare
+
+FEWEST, FEWEST_SHARE = 10, 0.05
+"""A run whose effective number of particles falls below both, in number and as a share, has collapsed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,11 @@ def twisted_smc(
     RuntimeError
         When all weights vanish or diverge.
 
+    Warns
+    -----
+    RuntimeWarning
+        When the effective number of particles collapses on the way.
+
     Notes
     -----
     The prior's chain goes from t to t' by N(x + (t^2 - t'^2) score, v), v = q (1 - q) t^2 + (1 - q)^2 V, q = t'^2 /
@@ -142,7 +151,20 @@ def twisted_smc(
     log_weights = torch.log_softmax(log_weights, 0)
     ess.append(effective_number(log_weights))
     resampled.append(False)
+    _check_collapse(ess, n_particles)
     return Particles(x, log_weights, torch.tensor(ess), torch.tensor(resampled), log_evidence, len(times) - 1)
+
+
+def _check_collapse(ess: list[float], n_particles: int) -> None:
+    """Warn where the effective number of particles once fell so low that the others forgot what they had explored."""
+    smallest = min(ess)
+    if smallest < min(FEWEST, FEWEST_SHARE * n_particles):
+        message = (
+            f"the effective number of particles fell to {smallest:.1f} of {n_particles}, so the evidence and the "
+            "samples are not to be trusted: more steps, more particles, or a guidance with inflated noise, "
+            "LikelihoodScore(prior_std), may help."
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _evaluate(score: Score, likelihood: Measurement, x: Tensor, t: float) -> ScoreEval:

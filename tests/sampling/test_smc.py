@@ -172,3 +172,15 @@ def test_lost_particles_are_reported(one_sentence):
             guidance=LikelihoodScore(),
             progress=False,
         )
+
+
+def test_a_run_whose_particles_collapse_says_so(recwarn):
+    """Twenty numbers, measured precisely, in few steps, without inflated noise: one particle takes all."""
+    data = LinearGaussian(torch.eye(20), torch.full((20,), 0.3), 0.1)
+    settings = {"n_particles": 200, "n_points": 20, "dim": 1, "schedule": karras_schedule(8, t_max=5.0)}
+    with pytest.warns(RuntimeWarning, match=r"effective number of particles fell to [1-9]\.\d of 200"):
+        twisted_smc(GaussianPrior(0.0, 1.0), data, guidance=LikelihoodScore(), progress=False, **settings)
+    recwarn.clear()
+    calm = LinearGaussian(torch.eye(20), torch.full((20,), 0.3), 1.0)
+    twisted_smc(GaussianPrior(0.0, 1.0), calm, guidance=MomentMatched(), progress=False, **settings)
+    assert not recwarn.list
