@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,7 +59,7 @@ def reference_clouds(path: str | Path, argument: str, split: str) -> tuple[list[
     Only those of the `split`, if any is marked so. As in training, redundant ones have at most a quarter of the draws.
     """
     packed = read_packed(path, argument)
-    chosen = packed.split == split if (packed.split == split).any() else np.full(len(packed.split), True)
+    chosen = packed.of_split(split)
     rows = zip(packed.clouds(), chosen, strict=True)
     clouds = [normalise(cloud.points)[0] for cloud, keep in rows if keep]
     redundant = torch.from_numpy(packed.redundant.astype(bool)[chosen])

@@ -52,6 +52,11 @@ class Packed:
     redundant: np.ndarray
     weight: np.ndarray
 
+    def of_split(self, split: str) -> np.ndarray:
+        """Which of the clouds belong to `split`, (k,) bool: all, if none is marked so."""
+        marked = self.split == split
+        return marked if marked.any() else np.full(len(marked), True)
+
     def clouds(self) -> list[NamedCloud]:
         """The clouds one by one, each with its distinct rows."""
         rows = zip(self.points, self.size.tolist(), self.name, self.category, self.split, self.redundant, strict=True)

@@ -60,12 +60,10 @@ class DiffusionPrior:
         check_method("network", self.network, "__call__(x, t)")
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
-        d = getattr(self.network, "dim", None)  # None: any
-        fits = getattr(x, "ndim", 0) == 3 and x.shape[2] == (x.shape[2] if d is None else d)
-        if not fits or getattr(t, "shape", None) != x.shape[:1]:
-            shapes = tuple(getattr(x, "shape", ())), tuple(getattr(t, "shape", ()))
-            last = "d" if d is None else d
-            raise ValueError(f"x and t must have shapes (b, n, {last}) and (b,), got {shapes[0]} and {shapes[1]}.")
+        dim = getattr(self.network, "dim", None)  # None: any
+        clouds, times = tuple(getattr(x, "shape", ())), tuple(getattr(t, "shape", ()))
+        if len(clouds) != 3 or dim not in (None, clouds[2]) or times != clouds[:1]:
+            raise ValueError(f"x and t must have shapes (b, n, {dim or 'd'}) and (b,), got {clouds} and {times}.")
         return denoise(self.network, x, t)
 
     @property

@@ -39,7 +39,8 @@ def _features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
     norm = x.square().sum(dim=2)
     squares = norm.unsqueeze(2) + norm.unsqueeze(1) - 2 * x @ x.mT
     # Far out of the cube rounding makes distances negative, and those of a point from itself large.
-    squares = squares.clamp_min(0) * (1 - torch.eye(x.shape[1], device=x.device, dtype=x.dtype))
+    squares = squares.clamp_min(0)
+    squares.diagonal(dim1=1, dim2=2).zero_()
     moments = torch.cat([torch.ones_like(x[..., :1]), x, _products(x)], dim=2)
     features = []
     for s in scales:

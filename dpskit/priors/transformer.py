@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpskit.cloud import principal_axes
+from dpskit.priors.aligned import along_principal_axes
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,7 @@ class PointTransformer(nn.Module):
         c = 1000 * t if self.config.noise == "linear" else 10 * t.log()
         if not self.config.aligned:
             return self.in_place(x, c)
-        axes = principal_axes(x)
-        with torch.autocast(x.device.type, enabled=False):  # eight bits are too few for a coordinate
-            turned = x.float() @ axes
-        found = self.in_place(turned, c)
-        with torch.autocast(x.device.type, enabled=False):
-            return found.float() @ axes.mT
+        return along_principal_axes(x, lambda turned: self.in_place(turned, c))
 
     def in_place(self, x: Tensor, c: Tensor) -> Tensor:
         """The transformer itself, as if the cloud's axes were its own."""

@@ -62,7 +62,7 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
     or clouds of too few points.
     """
     data = read_packed(path)
-    own_split = torch.from_numpy(data.split == "train") if (data.split == "train").any() else slice(None)
+    own_split = torch.from_numpy(data.of_split("train"))
     points = check_points("points of data", data.points[own_split], batched=True).float()
     redundant, size = torch.from_numpy(data.redundant.astype(bool))[own_split], data.size[own_split]
     weight = torch.from_numpy(data.weight.astype(np.float32))[own_split]
@@ -96,7 +96,7 @@ class DataRecord:
 def record_data(path: str | Path) -> DataRecord:
     """The record of a packed npz, of its split "train" if it marks one."""
     data = read_packed(path)
-    chosen = data.split == "train" if (data.split == "train").any() else np.full(len(data.split), True)
+    chosen = data.of_split("train")
     names = tuple(str(name) for name in data.name[chosen])
     digest = hashlib.sha256("\n".join(names).encode())
     digest.update(data.points.numpy()[chosen].tobytes())

@@ -116,8 +116,7 @@ def _train(
     if saved is not None:
         state = restore(state, saved[0], saved[2])
         log = [line for line in read_records(log_path) if line["step"] <= state.step]
-
-    elif fabric.is_global_zero:
+    elif main:
         save_checkpoint(checkpoint, config, state, shard_size)  # so that a run can be resumed from its beginning on
 
     losses: list[Tensor] = []
