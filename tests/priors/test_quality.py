@@ -25,7 +25,7 @@ N_POINTS = 512
 
 @pytest.fixture(scope="module")
 def chamfer():
-    """The mean error of maximum likelihood, of the chairs prior and of a Gaussian one, on four chairs that no prior was trained on.
+    """Mean errors on four chairs that no prior was trained on.
 
     Each from two projections and a quarter of the points, as in row 7 of the paper's Table 1.
     """
