@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -127,8 +128,11 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
         for table, made, entities, models in _tables(content, kind, assembly):
             left_out["models"] += models - 1
             parts.append(_polymer(table, made, entities, left_out))
+            if made and parts[-1][3] is None and len(parts[-1][0]):
+                message = f"{path} has none of the chains of its assembly {made.name}: it is read as deposited."
+                warnings.warn(message, stacklevel=2)
     except (ValueError, RuntimeError, IndexError) as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".:")
+        reason = re.sub(r"^data(:[\d:()]+)?( in \S+)?: ", "", (str(error).splitlines() or [""])[0]).rstrip(".:")
         raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
     if not sum(len(part[0]) for part in parts):
         raise ValueError(f"{path} must hold heavy atoms of a protein or nucleic acid, but none were found.")

@@ -36,7 +36,7 @@ def operator_names(expression: str, known: Collection[str]) -> Iterator[tuple[st
 
     "1,2" and "1-60" are single operators; "(1-2)(3,4)" are the four products of one of the first bracket with one of
     the second, of which the last is applied first; "P,(X0)(1-5)" has both. Blanks do not count. Raises ValueError for
-    an operator that is not `known`, and for an expression that is none.
+    an operator that is not `known`, a range that falls, and an expression that is none.
     """
     text = re.sub(r"[\s'\"]", "", expression)
     for term in re.split(r",(?![^(]*\))", text):
@@ -54,6 +54,8 @@ def _listed(text: str, known: Collection[str]) -> Iterator[str]:
         if entry in known or not span:
             names: Iterator[str] = iter([entry])
         else:
+            if int(span[2]) > int(span[4]):
+                raise ValueError(f"its assembly must ask for operators in rising order, got {entry}")
             names = (f"{span[1]}{number}" for number in range(int(span[2]), int(span[4]) + 1))
         for name in names:
             if name not in known:
@@ -72,18 +74,20 @@ def multiply(factors: tuple[str, ...], operators: Mapping[str, np.ndarray]) -> n
 def build(assembly: Assembly, table: AtomTable, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Positions, chain names and `kinds` (N,) of the `assembly` of the atoms of `table`; None if it has no such chain.
 
-    Generators name subchains, and the result has the names of chains. A copy of a subchain by an operator of one name,
-    and one that does not move it, is made once however often it is asked for.
+    Generators name subchains, or chains where there is none of them, and the result has the names of chains. A copy of
+    a subchain by an operator of one name, and one that does not move it, is made once however often it is asked for.
     """
     pieces, names, of = [], [], []
     copies: dict[str, int] = dict.fromkeys(table.chain.names.tolist(), 0)
     made: dict[str, set[str]] = {}
     total = 0
+    asked = frozenset[str]().union(*(generator.chains for generator in assembly.generators))
+    labels_asked = table.chain if asked.isdisjoint(table.subchain.names.tolist()) else table.subchain
     for generator in assembly.generators:
-        wanted = generator.chains.intersection(table.subchain.names.tolist())
+        wanted = generator.chains.intersection(labels_asked.names.tolist())
         for name, operator in generator.operators.items() if wanted else ():
             done = made.setdefault("" if np.allclose(operator, np.eye(3, 4), atol=1e-4) else name, set())
-            rows = np.flatnonzero(table.subchain.isin(wanted - done))
+            rows = np.flatnonzero(labels_asked.isin(wanted - done))
             done |= wanted
             total += len(rows)
             if total > MAX_ATOMS:

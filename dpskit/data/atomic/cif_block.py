@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -97,20 +98,26 @@ def first_assembly(block: CifBlock) -> Assembly | None:
     """The first biological assembly of `block`, None if it describes none.
 
     It is the first of pdbx_struct_assembly, or of pdbx_struct_assembly_gen where that lists none that is made there.
-    Raises ValueError for operators that are not described.
+    Raises ValueError for operators that are not described, or twice, and for an assembly without operators or chains.
     """
     names = ("assembly_id", "oper_expression", "asym_id_list")
-    made = [row for row in block.rows("pdbx_struct_assembly_gen", names) if all(row)]
+    made = [row for row in block.rows("pdbx_struct_assembly_gen", names) if any(text.strip() for text in row)]
     listed = [name for (name,) in block.rows("pdbx_struct_assembly", ("id",)) if any(row[0] == name for row in made)]
     if not made:
         return None
     first = listed[0] if listed else made[0][0]
     operators = _operators(block)
+    same: dict[bytes, str] = {}  # of operators that are equal the first one
+    names_of = {name: same.setdefault((matrix.round(4) + 0.0).tobytes(), name) for name, matrix in operators.items()}
     generators = []
     for name, expression, chains in made:
         if name == first:
-            found = {"*".join(factors): multiply(factors, operators) for factors in _some(expression, operators)}
-            generators.append(Generator(frozenset(chains.replace(",", " ").split()), found))
+            listed_chains = frozenset(re.split(r"[\s,;]+", chains.strip(" \t\n,;")))
+            if not (expression.strip() and any(listed_chains)):
+                raise ValueError(f"its assembly {name} must have operators and chains (read it with assembly=False)")
+            copies = {"*".join(map(names_of.__getitem__, factors)): factors for factors in _some(expression, operators)}
+            found = {name: multiply(factors, operators) for name, factors in copies.items()}
+            generators.append(Generator(listed_chains, found))
     return Assembly(first, tuple(generators))
 
 
@@ -124,12 +131,14 @@ def _some(expression: str, operators: dict[str, np.ndarray]) -> Iterator[tuple[s
 def _operators(block: CifBlock) -> dict[str, np.ndarray]:
     """Those of pdbx_struct_oper_list whose twelve numbers are there, as (3, 4)."""
     names = [f"matrix[{i}][{j}]" if j < 4 else f"vector[{i}]" for i in (1, 2, 3) for j in (1, 2, 3, 4)]
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, *values in block.rows("pdbx_struct_oper_list", ("id", *names)):
         try:
             matrix = np.array([float(value) for value in values]).reshape(3, 4)
         except ValueError:
             continue
         if np.isfinite(matrix).all():
+            if name in found and not np.allclose(found[name], matrix, atol=1e-4):
+                raise ValueError(f"it must describe operator {name} once, and does so twice")
             found[name] = matrix
     return found

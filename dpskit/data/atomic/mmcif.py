@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dpskit.data.atomic.cif_block import CifBlock
+from dpskit.data.atomic.cif_text import Span, split_blocks
 from dpskit.data.atomic.table import LabelCoder, Labels
 
 if TYPE_CHECKING:
     import gemmi
 
 CHUNK = 1 << 23  # bytes of atoms that gemmi parses at once: it takes up to sixteen times as much
-MAX_REST = 48 << 20  # bytes of everything else
-LOOP = re.compile(
-    rb"^loop_[ \t]*\n((?:[ \t]*_atom_site\.[^\s]+[ \t]*\n)+)(?=ATOM|HETATM)", re.MULTILINE | re.IGNORECASE
-)
-ENDS = (b"\n#", b"\nloop_", b"\n_", b"\ndata_")
+MAX_REST = 1 << 23  # bytes of the other categories, of which it takes up to forty times as much
+MAX_LINES = 4  # of a row
+KEPT = frozenset((b"entity", b"entity_poly", b"struct_asym", b"pdbx_struct_assembly", b"pdbx_struct_assembly_gen",
+                  b"pdbx_struct_oper_list"))  # fmt: skip
 FLOATS = ("Cartn_x", "Cartn_y", "Cartn_z")
 LABELS = ("group_PDB", "type_symbol", "label_atom_id", "auth_atom_id", "label_alt_id", "label_comp_id", "auth_comp_id",
           "label_asym_id", "auth_asym_id", "label_entity_id", "label_seq_id", "auth_seq_id", "pdbx_PDB_ins_code",
@@ -42,8 +42,8 @@ class _Atoms:
     def floats(self, name: str) -> np.ndarray | None:
         return np.concatenate(self.numbers[name]) if name in self.numbers else None
 
-    def add(self, block: gemmi.cif.Block, line: Callable[[int], str]) -> None:
-        """Append the atoms of `block`; line(k) says where the k-th of them is."""
+    def add(self, block: gemmi.cif.Block, place: Callable[[int], str]) -> None:
+        """Append the atoms of `block`; place(k) says where the k-th of them is."""
         from gemmi import cif
 
         size = 0
@@ -55,12 +55,12 @@ class _Atoms:
         for name in FLOATS:
             values = list(block.find_values(f"_atom_site.{name}"))
             if values:
-                self.numbers.setdefault(name, []).append(_floats(values, name, line))
+                self.numbers.setdefault(name, []).append(_floats(values, name, place))
                 size = len(values)
         self.size += size
 
 
-def _floats(values: list[str], name: str, line: Callable[[int], str]) -> np.ndarray:
+def _floats(values: list[str], name: str, place: Callable[[int], str]) -> np.ndarray:
     """The numbers that `values` spell, with a standard uncertainty in brackets or without."""
     from gemmi import cif
 
@@ -70,7 +70,7 @@ def _floats(values: list[str], name: str, line: Callable[[int], str]) -> np.ndar
         found = np.array([cif.as_number(value) for value in values])
     if not np.isfinite(found).all():
         row = int((~np.isfinite(found)).argmax())
-        raise ValueError(f"{line(row)} must have a finite number in _atom_site.{name}, got {values[row]!r}")
+        raise ValueError(f"{place(row)} must have a finite number in _atom_site.{name}, got {values[row]!r}")
     return found
 
 
@@ -82,53 +82,54 @@ def read_mmcif(text: bytes) -> Iterator[CifBlock]:
     """
     from gemmi import cif
 
-    rest, regions, cut = _without_atoms(text)
-    if len(rest) > MAX_REST:
-        raise ValueError(f"it must hold at most {MAX_REST >> 20} MB beside its atoms")
-    for block in cif.read_string(rest):
-        index = block.find_value("_dpskit_atoms.index")
-        atoms = _Atoms()
-        if index is None:
+    for part in split_blocks(text, KEPT, b"atom_site"):
+        if sum(map(len, part.kept)) > MAX_REST:
+            raise ValueError(f"it must describe entities and assemblies in at most {MAX_REST >> 20} MB")
+        if len(part.tables) > 1:
+            raise ValueError(f"its data block {part.name!r} must have one table of atoms, got {len(part.tables)}")
+        block, atoms = cif.read_string(part.text).sole_block(), _Atoms()
+        for head, rows in part.tables:
+            _add_pieces(atoms, text, head, rows)
+        if not part.tables:  # a single atom can be written without a table
             atoms.add(block, lambda row: f"atom {row + 1}")
-        else:
-            for piece, first in _pieces(text, *regions[int(index)]):
-                head = text[slice(*regions[int(index)][0])]
-                atoms.add(
-                    cif.read_string(b"data_\n" + head + piece).sole_block(), lambda row, k=first: f"line {k + row}"
-                )
-        found = CifBlock(block.name, atoms if atoms.size else None, _rows(block))
-        if cut and atoms.size and index is not None and int(index) == len(regions) - 1:
+        found = CifBlock(part.name, atoms if atoms.size else None, _rows(block))
+        if any(rows[1] == len(text) for _, rows in part.tables):
             _check_complete(found)
         yield found
 
 
-def _without_atoms(text: bytes) -> tuple[bytes, list[tuple[tuple[int, int], tuple[int, int]]], bool]:
-    """`text` with a number in place of each loop of atoms; where their heads and rows are; whether it ends among them.
-
-    Only loops whose rows begin with ATOM or HETATM are taken out, which are practically all.
-    """
-    rest: list[bytes] = []
-    regions: list[tuple[tuple[int, int], tuple[int, int]]] = []
-    last = 0
-    while found := LOOP.search(text, last):
-        ends = [end for mark in ENDS if (end := text.find(mark, found.end())) >= 0]
-        end = min(ends) + 1 if ends else len(text)
-        rest += [text[last : found.start()], b"_dpskit_atoms.index %d\n" % len(regions)]
-        regions.append((found.span(), (found.end(), end)))
-        last = end
-    return b"".join([*rest, text[last:]]), regions, bool(regions) and last == len(text)
-
-
-def _pieces(text: bytes, head: tuple[int, int], rows: tuple[int, int]) -> Iterator[tuple[bytes, int]]:
-    """The rows of a loop in pieces of about `CHUNK` bytes, each with the number of its first line."""
+def _add_pieces(atoms: _Atoms, text: bytes, head: Span, rows: Span) -> None:
+    """Append the atoms of a table in pieces of about `CHUNK` bytes."""
     start, stop = rows
-    number = text.count(b"\n", 0, start) + 1
     while start < stop:
-        cuts = [text.find(mark, start + CHUNK, stop) for mark in (b"\nATOM", b"\nHETATM")]
-        end = min([cut for cut in cuts if cut >= 0], default=stop - 1) + 1
-        piece = text[start:end]
-        yield piece, number
-        number, start = number + piece.count(b"\n"), end
+        block, end = _parse(text, head, start, stop)
+        loop = block[0].loop
+        atoms.add(block, partial(_place, text, (start, end), loop.length() if loop else 0, atoms.size))
+        start = end
+
+
+def _place(text: bytes, span: Span, count: int, before: int, row: int) -> str:
+    """The line of a row, of `count` in a piece of `text`; if they are not one line each, its number in the table."""
+    lines = text[slice(*span)].split(b"\n")
+    rows = [k for k, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(b"#")]
+    first = text.count(b"\n", 0, span[0]) + 1
+    return f"line {first + rows[row]}" if len(rows) == count else f"atom {before + row + 1}"
+
+
+def _parse(text: bytes, head: Span, start: int, stop: int) -> tuple[gemmi.cif.Block, int]:
+    """The rows from `start` on, and where they end: with the first line after `CHUNK` bytes that ends a row."""
+    from gemmi import cif
+
+    end, fault = start + CHUNK, None
+    for _ in range(MAX_LINES):
+        end = (text.find(b"\n", end, stop) + 1) or stop
+        try:
+            return cif.read_string(b"data_\n" + text[slice(*head)] + text[start:end]).sole_block(), end
+        except (ValueError, RuntimeError) as error:
+            fault = fault or error
+            if end == stop:
+                break
+    raise ValueError(str(fault))
 
 
 def _rows(block: gemmi.cif.Block) -> Callable[[str, Sequence[str]], list[tuple[str, ...]]]:

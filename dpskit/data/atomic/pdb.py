@@ -16,6 +16,7 @@ WIDTH = 80
 RECORDS = ("HEADER", "TITLE", "REMARK", "SEQRES", "HETATM", "ANISOU", "CONECT", "ENDMDL", "MASTER", "MODEL", "ATOM",
            "TER", "END")  # fmt: skip
 POINT = 50  # where the decimal point of z stands if it has three decimals
+UNKNOWN = 9999.0  # all three coordinates of an atom whose place X-PLOR does not know
 MD_NAMES = frozenset(  # names of four letters that begin with one of three
     ("HISA", "HISB", "HISD", "HISE", "HISH", "HIS1", "HIS2", "LYSH", "LYSN", "ARGN", "CYSH", "CYS1", "CYS2", "ASPH",
      "GLUH", "TYRH", "SERH", "THRH")
@@ -31,7 +32,7 @@ class _Reading:
     parts: list[np.ndarray] = field(default_factory=list)  # (n,) TER records before
     part: int = 0
     models: int = 0
-    done: bool = False  # the first model has ended
+    done: bool = False  # the first model with atoms has ended
     open: bool = False  # a MODEL that has not ended
     ended: bool = False  # there is an END
     pending: bool = False  # atoms since the last model ended
@@ -42,10 +43,11 @@ class _Reading:
 def read_pdb(text: bytes) -> tuple[AtomTable, list[str], int]:
     """The atoms of the first model, the lines of REMARK 350, and the number of models.
 
-    `text` has lines that end with "\\n". A model ends at ENDMDL, or at END. Elements are read from columns 77 and 78
-    where these hold one, and from names elsewhere (files of before 1996 have other things there). Raises ValueError
-    for coordinates that are no numbers, naming the line, and for a file that was cut off: its last line is incomplete,
-    a MODEL does not end, or chains of SEQRES have no atoms, and there is no END.
+    `text` has lines that end with "\\n". A model ends at ENDMDL, at END, or where the next one begins. Elements are
+    read from columns 77 and 78 where these hold one, and from names elsewhere (files of before 1996 have other things
+    there). Raises ValueError for coordinates that are no numbers and atoms that do not begin in the first column,
+    naming the line, and for a file that was cut off: its last line is incomplete, a MODEL does not end, or chains of
+    SEQRES have no atoms, and there is no END.
     """
     reading, number = _Reading(), 1
     for lines in _chunks(text):
@@ -78,25 +80,32 @@ def _read_lines(lines: list[bytes], first: int, reading: _Reading) -> None:
                 parts.append(reading.part)
         elif line.startswith(b"TER"):
             reading.part += 1
-        elif line.startswith(b"MODEL "):
+        elif line.startswith(b"MODEL"):
             reading.open = True
+            _end_model(reading)  # of the last one, if it has no ENDMDL
         elif line.startswith(b"END"):
             kind = line.rstrip()
             if kind not in (b"END", b"ENDMDL"):
                 continue
             reading.open &= kind == b"END"
             reading.ended |= kind == b"END"
-            reading.models += reading.pending
-            reading.done |= reading.pending
-            reading.pending = False
+            _end_model(reading)
         elif line.startswith(b"REMARK 350"):
             reading.remarks.append(line[10:].decode("latin-1"))
         elif line.startswith(b"SEQRES"):
             reading.sequences.add(line[11:12].decode("latin-1").strip())
+        elif line.lstrip().startswith((b"ATOM  ", b"HETATM")):
+            raise ValueError(f"line {number} must begin in its first column")
     if kept:
         reading.rows.append(np.array(kept, dtype=f"S{WIDTH}").view("S1").reshape(-1, WIDTH))
         reading.lines.append(np.array(numbers))
         reading.parts.append(np.array(parts))
+
+
+def _end_model(reading: _Reading) -> None:
+    reading.models += reading.pending
+    reading.done |= reading.pending
+    reading.pending = False
 
 
 def _table(rows: np.ndarray, reading: _Reading) -> AtomTable:
@@ -166,7 +175,8 @@ def _coordinates(rows: np.ndarray, lines: np.ndarray) -> np.ndarray:
         except ValueError:
             found[:, k] = [_number(text) for text in column]
     runs_on = (rows[:, 54] >= b"0") & (rows[:, 54] <= b"9") & (rows[:, POINT] != b".")
-    bad = ~np.isfinite(found).all(axis=1) | runs_on | (rows[:, 30:54] == b"_").any(axis=1)
+    unknown = (found == UNKNOWN).all(axis=1)
+    bad = ~np.isfinite(found).all(axis=1) | unknown | runs_on | (rows[:, 30:54] == b"_").any(axis=1)
     if bad.any():
         row = int(bad.argmax())
         text = rows[row].tobytes().rstrip(b"\0")[30:54].decode("latin-1")

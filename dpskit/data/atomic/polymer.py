@@ -11,10 +11,9 @@ import numpy as np
 from dpskit.data.atomic.table import AtomTable, combine
 
 PROTEIN, NUCLEIC, WATER, ION, OTHER = range(5)
-WATERS = frozenset(
-    ("HOH", "WAT", "DOD", "H2O", "OH2", "HHO", "SOL", "TIP", "TIP3", "TIP4", "TIP5", "TP3", "TP4", "TP5", "T3P", "T4P",
-     "T5P", "T3H", "T4E", "SPC", "SPCE", "OPC")
-)  # fmt: skip
+WATERS = frozenset(("HOH", "WAT", "DOD", "H2O", "OH2", "HHO", "SOL", "T3H", "T4E", "W", "PW", "WF", "WN"))
+WATER_MODELS = re.compile(r"(TIP|SPC|OPC|SWM|TP[345]|T[345]P)", re.IGNORECASE)  # with something behind, or without
+WATER_OXYGENS = frozenset(("OW", "OH2"))
 SUGAR = ("C1'", "C2'", "C3'", "C4'", "C5'")
 BOND, TRACE_PROTEIN, TRACE_NUCLEIC = 2.2, 4.5, 8.0  # angstrom: a bond of the backbone, and CA to CA, P to P
 SAME_PLACE = 2.0  # angstrom: two atoms of one name in one residue closer than this are one atom in two places
@@ -44,11 +43,12 @@ def is_hydrogen(table: AtomTable) -> np.ndarray:
     """(N,) which atoms are hydrogen or deuterium.
 
     In the usual amino acids and nucleotides, and where the file gives no element, by the first letter of the name, in
-    others by the element: so neither HG of serine is mercury nor a mercury ion a hydrogen.
+    others by the element: so neither HG of serine is mercury nor a mercury ion a hydrogen. Q begins the names of points
+    that stand for several hydrogens.
     """
     import gemmi
 
-    by_name = table.name.map(lambda name: name.lstrip("0123456789'\"*")[:1].upper() in ("H", "D")).astype(bool)
+    by_name = table.name.map(lambda name: name.lstrip("0123456789'\"*")[:1].upper() in ("H", "D", "Q")).astype(bool)
     known = table.element.map(lambda element: element.upper() == "X" or gemmi.Element(element).name != "X").astype(bool)
     by_element = table.element.map(lambda element: element.upper() in ("H", "D")).astype(bool)
     usual = table.residue.map(lambda name: gemmi.find_tabulated_residue(name).is_standard()).astype(bool)
@@ -123,7 +123,7 @@ def _residues(table: AtomTable) -> _Residues:
 
     def kind_of(residue: str) -> int:
         info = gemmi.find_tabulated_residue(residue)
-        if residue.upper() in WATERS or info.is_water():
+        if residue.upper() in WATERS or WATER_MODELS.match(residue) or info.is_water():
             return WATER
         return NUCLEIC if info.is_nucleic_acid() else PROTEIN if info.is_amino_acid() else OTHER
 
@@ -134,8 +134,10 @@ def _residues(table: AtomTable) -> _Residues:
     kind[(kind == OTHER) & sugar] = NUCLEIC
     unknown = names.isin({"UNK"}) & ~has["CA"]
     pairs = zip(names.values().tolist(), name[start].tolist(), size.tolist(), strict=True)
+    kind[(size == 1) & np.isin(name[start], [*WATER_OXYGENS])] = WATER
     ion = np.array([n == 1 and _letters(residue).startswith(_letters(atom)) for residue, atom, n in pairs], dtype=bool)
-    candidate = ((kind == PROTEIN) | (kind == NUCLEIC)) & ~unknown & ~ion
+    ion &= kind == OTHER  # C1' alone is a part of cytidine, whose name is C
+    candidate = ((kind == PROTEIN) | (kind == NUCLEIC)) & ~unknown
     standard = names.map(lambda residue: gemmi.find_tabulated_residue(residue).is_standard()).astype(bool) & candidate
     hetero = np.maximum.reduceat(table.hetero, start)
     complete = (peptide & has["O"]) | sugar
