@@ -52,6 +52,8 @@ class Scenario:
     anew
         Every view shows other points of the same object than those that are to be found, as real measurements do.
         The paper projects the same points in every view.
+    balanced
+        Every observed point stands for equally many points of the model; the paper draws how many at random.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Scenario:
     reflections: bool = False
     sigma: float | None = None
     anew: bool = False
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_views", "coarse_points", "subunit_points"):
@@ -134,7 +137,9 @@ class Scenario:
         if self.n_views:
             parts.append(self._views(points, seed, scale, draw))
         if self.coarse_points:
-            parts.append(CoarseGrained.observe(points, min(self.coarse_points, len(points)), seed))
+            parts.append(
+                CoarseGrained.observe(points, min(self.coarse_points, len(points)), seed, balanced=self.balanced)
+            )
         if self.subunit_points:
             size = min(self.subunit_points, len(points))
             parts.append(Subunit.observe(points, size, seed) if part is None else Subunit(part))
@@ -143,7 +148,7 @@ class Scenario:
     def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:
         sigma = None if self.sigma is None else self.sigma / scale
         views = Projections.observe(
-            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma
+            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma, balanced=self.balanced
         )
         if not self.anew:
             return views
@@ -153,7 +158,7 @@ class Scenario:
         for k, rotation in enumerate(views.rotations):
             other = resample(draw(k), self.n_points, generator)
             seen.append(noisy(project(other, rotation), sigma, generator))
-        return Projections(seen, views.rotations, sigma)
+        return Projections(seen, views.rotations, sigma, balanced=self.balanced)
 
     def __str__(self) -> str:
         views = f"{self.n_views} projection{'s' if self.n_views > 1 else ''} of {self.n_points:,} points"

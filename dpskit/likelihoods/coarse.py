@@ -63,8 +63,11 @@ class CoarseGrained(Measurement):
         object.__setattr__(self, "observation", Observation(self.points, self.seed, self.balanced))
 
     @staticmethod
-    def observe(points: Tensor, n_points: int = 40, seed: int = 0) -> CoarseGrained:
-        """The means of a Gaussian mixture with a tied covariance fitted to `points` (n, 3). Paper: section 4.2."""
+    def observe(points: Tensor, n_points: int = 40, seed: int = 0, *, balanced: bool = False) -> CoarseGrained:
+        """The means of a Gaussian mixture with a tied covariance fitted to `points` (n, 3). Paper: section 4.2.
+
+        balanced: see `CoarseGrained`.
+        """
         from sklearn.mixture import GaussianMixture
 
         points = check_points("points", points)
@@ -74,7 +77,7 @@ class CoarseGrained(Measurement):
         mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(
             points.detach().cpu().numpy()
         )
-        return CoarseGrained(torch.from_numpy(mixture.means_))
+        return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced)
 
     def energies(self, x0: Tensor) -> Tensor:
         """The energy as the only column: (b, n, 3) -> (b, 1)."""

@@ -80,11 +80,12 @@ class Projections(Measurement):
         *,
         reflections: bool = False,
         sigma: float | None = None,
+        balanced: bool = False,
     ) -> Projections:
         """Project random subsets of `points` (n, 3) from random orientations, as the paper's experiments do.
 
         reflections: orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules). sigma: noise to be
-        added. View k of a seed is the same however many there are.
+        added. balanced: see `Projections`. View k of a seed is the same however many there are.
         """
         points = check_points("points", points)
         n_views, n_points = check_integer("n_views", n_views), check_integer("n_points", n_points)
@@ -94,7 +95,7 @@ class Projections(Measurement):
             rotation = random_rotations(1, generator, reflections=reflections)[0]
             observed.append(noisy(project(resample(points, n_points, generator), rotation), sigma, generator))
             rotations.append(rotation)
-        return Projections(observed, torch.stack(rotations), sigma)
+        return Projections(observed, torch.stack(rotations), sigma, balanced=balanced)
 
     @property
     def unknown(self) -> list[int]:

@@ -27,6 +27,15 @@ def test_a_scenario_observes_what_the_library_does(points):
     assert isinstance(alone, dpskit.Subunit)
 
 
+def test_balanced_data_are_the_same_points_each_used_equally_often(points):
+    plain = replace(ROWS["9"], n_views=2)
+    data = replace(plain, balanced=True).observe(points, seed=3)
+    for ours, theirs in zip(data.parts[0].views, plain.observe(points, seed=3).parts[0].views, strict=True):
+        assert torch.equal(ours.points, theirs.points)
+        assert ours.multiplicity(410).unique().tolist() == [2, 3] and len(theirs.multiplicity(410).unique()) > 2
+    assert data.parts[1].observation.multiplicity(60).unique().tolist() == [2]
+
+
 def test_views_drawn_anew_show_other_points_in_the_same_orientations(points, normal, one_sentence):
     scenario = Scenario("a", 3, 100)
     twin = scenario.redrawn(None)

@@ -82,8 +82,9 @@ def _compare(
     from dpskit.benchmarks.paper.compare import compare
 
     study = shared.make_study(options, name, kind, targets, others)
-    label = key if options.n_steps is None else f"{key}, {options.n_steps} steps"
-    scenario = replace(shared.changed(options, scenario), name=label)
+    steps = "" if options.n_steps is None else f", {options.n_steps} steps"
+    scenario = shared.changed(options, replace(scenario, name=f"{key}{steps}"))
+    label = scenario.name
     twins = {label: scenario}
     if options.twin:
         twins[f"{label}, drawn anew"] = scenario.redrawn(options.noise)

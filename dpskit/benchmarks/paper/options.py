@@ -66,6 +66,11 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
     kind.add_argument(
         "--choose-alpha", type=int, default=0, metavar="N", help="choose each prior's alpha on N other targets"
     )
+    kind.add_argument(
+        "--balanced",
+        action="store_true",
+        help="use every observed point equally often, where the paper draws how often",
+    )
     kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
     kind.add_argument(
         "--twin",
@@ -181,7 +186,10 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     from dataclasses import replace
 
     changes = {"n_steps": options.n_steps, "alpha": options.alpha}
-    return replace(scenario, **{field: value for field, value in changes.items() if value is not None})
+    given = {field: value for field, value in changes.items() if value is not None}
+    if getattr(options, "balanced", False):
+        given |= {"balanced": True, "name": f"{scenario.name}, balanced"}
+    return replace(scenario, **given)
 
 
 def note_of(options: argparse.Namespace) -> str:
