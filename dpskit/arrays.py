@@ -40,19 +40,21 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
             if unpacked > max(ALWAYS, MAX_RATIO * size):
                 raise ValueError(f"it must unpack to at most {max(ALWAYS, MAX_RATIO * size) >> 20} MB")
             for entry in entries:
+                if not entry.filename.endswith(".npy"):  # a note, for instance
+                    continue
                 with archive.open(entry) as file:
                     _check_header(file, entry.file_size)
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as arrays:
-            yield NpzArrays(arrays)
+            yield NpzArrays(arrays, [e.filename.removesuffix(".npy") for e in entries if e.filename.endswith(".npy")])
 
 
 class NpzArrays:
     """A mapping from names to arrays in this machine's byte order."""
 
-    def __init__(self, arrays: np.lib.npyio.NpzFile) -> None:
+    def __init__(self, arrays: np.lib.npyio.NpzFile, names: list[str]) -> None:
         self._arrays = arrays
-        self.names = list(arrays.files)
+        self.names = list(dict.fromkeys(names))
 
     def __getitem__(self, name: str) -> np.ndarray:
         return _native(self._arrays[name])

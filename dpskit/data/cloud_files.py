@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 
@@ -25,9 +26,10 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
     """The points (m, 3) float32 of a file that ends in .npy, .xyz, .pts, .txt, .off or .ply.
 
     .npy: an array (m, 3 or more); .xyz, .pts and .txt: a row of numbers per point (see `read_rows`); of both the first
-    three columns count. .off and .ply: the vertices, or, if there are faces, `n_points` points drawn uniformly by area,
-    which depend on (seed, name of the file) alone. Raises ValueError for an empty, truncated or unreadable file, and
-    for an array (3, m).
+    three columns count. A number of points may stand above the rows, alone, or as in the XYZ files of chemistry with a
+    line of comment and before each row the name of an element. .off and .ply: the vertices, or, if there are faces,
+    `n_points` points drawn uniformly by area, which depend on (seed, name of the file) alone. Raises ValueError for an
+    empty, truncated or unreadable file, and for an array (3, m).
     """
     path = check_path("path", path)
     suffix = path.suffix.lower()
@@ -42,22 +44,28 @@ def read_points(path: str | Path, n_points: int = 4096, seed: int = 0) -> Tensor
         vertices, faces = MESHES[suffix](content)
         points = _sample(vertices, faces, n_points, (seed << 32) + zlib.crc32(path.name.encode()))
     else:
-        points = read_npy(content) if suffix == ".npy" else read_rows(content)
+        points = read_npy(content) if suffix == ".npy" else read_rows(content, counted=True)
     if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in "fiu":
         raise ValueError(f"it must hold rows of at least three numbers, got an array of shape {points.shape}")
-    if len(points) == 3 and points.shape[1] > (3 if suffix == ".npy" else MAX_COLUMNS):
+    columns = points.shape[1]
+    if len(points) <= MAX_COLUMNS < columns or (suffix == ".npy" and len(points) == 3 < columns):
         raise ValueError(f"it must hold a row for each point, got an array of shape {points.shape}: transpose it")
-    return torch.from_numpy(points[:, :3].astype(np.float32))
+    with np.errstate(over="ignore"):  # infinity is told by those who use the points
+        return torch.from_numpy(points[:, :3].astype(np.float32))
 
 
-def read_rows(content: bytes) -> np.ndarray:
+def read_rows(content: bytes, *, counted: bool = False) -> np.ndarray:
     """The rows (m, k) of a text: numbers with spaces, or commas, between them; # begins a comment.
+
+    counted: whether the number of rows may stand above them.
 
     Raises ValueError, which never quotes the text: it may be of a file that was not meant to be read.
     """
     if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("it is a binary file, not a text with a row of numbers for each point")
     lines = decode(content).split("\n")
+    if counted:
+        lines = _without_count(lines)
     first = next((line for line in lines if line.partition("#")[0].strip()), None)
     if first is None:
         raise ValueError("it is empty")
@@ -65,6 +73,22 @@ def read_rows(content: bytes) -> np.ndarray:
         return np.loadtxt(lines, delimiter="," if "," in first else None, ndmin=2)
     except ValueError:
         raise ValueError(_wrong_line(lines, "," if "," in first else None)) from None
+
+
+def _without_count(lines: list[str]) -> list[str]:
+    """The lines below one with nothing but the number of those that follow; as they are, if none says so."""
+    filled = [k for k, line in enumerate(lines) if line.strip()]
+    if not filled or not lines[filled[0]].strip().isdecimal():
+        return lines
+    head, count = filled[0] + 1, int(lines[filled[0]])
+    rows = filled[1:]
+    named = [k for k in rows if k > head]  # below a line of comment, which may be empty
+    if count in (len(rows), len(named)):
+        first = head + (len(rows) != count)
+        return [""] * first + [re.sub(r"^\s*[A-Za-z]\w*(?=\s)", "", line) for line in lines[first:]]
+    if any(len(lines[k].split()) > 1 for k in rows):
+        raise ValueError(f"it is cut off, or says a wrong number: {count} points above {len(rows)} lines")
+    return lines
 
 
 def _wrong_line(lines: list[str], separator: str | None) -> str:

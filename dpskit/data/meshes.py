@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,21 +31,61 @@ def read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("it must begin with OFF and the numbers of vertices and faces, as text")
     rest = [rows[0][0][head.end() :], *rows[0][1:]]
     rows = rows[1:] if not any(rest) else [[word for word in rest if word], *rows[1:]]
-    if not rows or len(rows[0]) < 2:
-        raise ValueError("it must begin with OFF and the numbers of vertices and faces")
-    v, f = int(rows[0][0]), int(rows[0][1])
-    if min(v, f) < 0 or len(rows) < 1 + v + f:
-        raise ValueError(f"it is truncated: {len(rows) - 1} lines for {v} vertices and {f} faces")
-    width = 4 if head[4] else 3
-    vertices = np.array([row[:width] for row in rows[1 : v + 1]], dtype=np.float64).reshape(v, width)
-    if width == 4:
+    try:
+        vertices, polygons = _off_rows(rows, 4 if head[4] else 3, plain=not any(head.group(1, 2, 3)))
+    except (OverflowError, TypeError):
+        raise ValueError("its counts, vertices and faces must be numbers") from None
+    if head[4]:
         if not (vertices[:, 3] != 0).all():
             raise ValueError("its vertices must have a fourth coordinate that is not 0")
         vertices = vertices[:, :3] / vertices[:, 3:]
-    polygons = [[int(index) for index in row[: 1 + int(row[0])]] for row in rows[v + 1 : v + f + 1]]
-    if any(len(polygon) != 1 + polygon[0] for polygon in polygons):
-        raise ValueError("it is truncated: a face has fewer corners than it says")
-    return vertices, triangulate(vertices, [polygon[1:] for polygon in polygons])
+    return vertices, triangulate(vertices, polygons)
+
+
+def _off_rows(rows: list[list[str]], width: int, *, plain: bool) -> tuple[np.ndarray, list[list[int]]]:
+    """Vertices (v, width) and polygons below the line OFF; plain: whether a vertex has nothing but its place.
+
+    A line for each as a rule; of a plain file without colours the numbers may be broken into lines anywhere.
+    """
+    if not rows or len(rows[0]) < 2:
+        raise ValueError("it must begin with OFF and the numbers of vertices and faces")
+    v, f = _integers(rows[0][:2])
+    body = rows[1:]
+    if min(v, f) < 0 or v + f > len(rows[0]) + sum(map(len, body)):
+        raise ValueError(f"it is truncated: {len(body)} lines for {v} vertices and {f} faces")
+    places, faces = body[:v], body[v : v + f]
+    broken = len(faces) < f or any(len(row) < width for row in places)
+    broken = broken or any(len(row) < 1 + _integers(row[:1])[0] for row in faces)
+    if broken:
+        words = [*rows[0][3:], *(word for row in body for word in row)]
+        places, faces = _unbroken(words, v, f, width) if plain else ([], [])
+        if not places:
+            raise ValueError(f"it is truncated: {len(body)} lines for {v} vertices and {f} faces")
+    try:
+        vertices = np.array([row[:width] for row in places], dtype=np.float64).reshape(v, width)
+    except ValueError:
+        raise ValueError("its vertices must be numbers") from None
+    return vertices, [_integers(row[1 : 1 + int(row[0])]) for row in faces]
+
+
+def _unbroken(words: list[str], v: int, f: int, width: int) -> tuple[list[list[str]], list[list[str]]]:
+    """A row for each vertex and face, of which `words` must be all; nothing where they are not."""
+    places = [words[width * k : width * (k + 1)] for k in range(v)]
+    faces, k = [], width * v
+    for _ in range(f):
+        if k >= len(words):
+            return [], []
+        size = _integers(words[k : k + 1])[0]
+        faces.append(words[k : k + 1 + size])
+        k += 1 + max(size, 0)
+    return (places, faces) if k == len(words) else ([], [])
+
+
+def _integers(words: Sequence[str]) -> list[int]:
+    try:
+        return [int(word) for word in words]
+    except ValueError:
+        raise ValueError("its counts and the corners of its faces must be integers") from None
 
 
 def read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -53,9 +95,11 @@ def read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """
     from plyfile import PlyData, PlyHeaderParseError, PlyParseError
 
-    _check_counts(content)
+    content = _plain_header(content)
     try:
-        data = PlyData.read(io.BytesIO(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of plyfile about lines that are missing, before it raises
+            data = PlyData.read(io.BytesIO(content))
     except (PlyParseError, PlyHeaderParseError, UnicodeDecodeError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or "its data do not fit its header") from None
     if "vertex" not in data or not {"x", "y", "z"} <= {p.name for p in data["vertex"].properties}:
@@ -123,12 +167,22 @@ def _strip(strip: Sequence[int]) -> list[Sequence[int]]:
     return triangles
 
 
-def _check_counts(content: bytes) -> None:
-    """Raise ValueError when the header of a PLY file says more elements than the file has bytes for."""
-    head, found, body = content.partition(b"end_header")
-    if not head.startswith(b"ply") or not found:
+def _plain_header(content: bytes) -> bytes:
+    """`content` with "?" for what is not ASCII in the header of a PLY file, such as a name in a comment.
+
+    Raises ValueError for another file, and for one that says more elements than it has bytes for.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    found = re.search(rb"[\r\n]end_header", content)
+    if not content.startswith(b"ply") or not found:
         raise ValueError("it must begin with a header from ply to end_header")
+    head, body = content[: found.start()], content[found.start() :]
     for line in decode(head).split("\n"):
         words = line.split()
-        if words[:1] == ["element"] and len(words) == 3 and words[2].isdigit() and int(words[2]) > len(body):
-            raise ValueError(f"it is truncated: it cannot hold {words[2]} elements {words[1]}")
+        if (
+            words[:1] == ["element"]
+            and len(words) == 3
+            and not (words[2].isdecimal() and len(words[2]) < 19 and int(words[2]) <= len(body))
+        ):
+            raise ValueError(f"it is truncated: it cannot hold {words[2][:30]} elements {words[1]}")
+    return re.sub(rb"[\x80-\xff]", b"?", head) + body

@@ -66,6 +66,9 @@ def read_observations(path: str | Path) -> Observations:
                     if rotation.shape == (3,):
                         hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
                         raise ValueError(f"rotation must be {hint}; got {rotation.tolist()}.")
+                    if rotation.shape != (3, 3):
+                        got = tuple(rotation.shape)
+                        raise ValueError(f"rotation must be a matrix of three rows, got an array of shape {got}.")
                     rotations.append(check_rotations("rotation", rotation[None]))
                 points[name] = _read_part(path.parent, kind, part)
         coarse, subunit = points.pop("coarse", None), points.pop("subunit", None)
@@ -149,6 +152,8 @@ def _check_keys(part: Any, known: set[str]) -> None:
 def _read_part(folder: Path, kind: str, part: dict[str, Any]) -> Tensor:
     """The points (m, 2) of a projection, (m, 3) of others."""
     if "structure" not in part:
+        for key in sorted({"chains", "n_points"} & set(part)):
+            raise ValueError(f"{key} belongs to a structure, but it names points.")
         return _read_points(_file(folder, part, "points"), 2 if kind == "projection" else 3)
     if "points" in part:
         raise ValueError("it must name points or a structure, got both.")
@@ -163,9 +168,10 @@ def _file(folder: Path, part: dict[str, Any], key: str) -> Path:
     name = part.get(key)
     if not isinstance(name, str):
         raise ValueError(f"{key} must be the name of a file, got {name!r}.")
-    if not (folder / name).is_file():
-        raise FileNotFoundError(f"{key} must name an existing file, but there is no {folder / name}.")
-    return folder / name
+    path = folder / check_path(key, name)
+    if not path.is_file():
+        raise FileNotFoundError(f"{key} must name an existing file, but there is no {path}.")
+    return path
 
 
 def _read_points(file: Path, dim: int) -> Tensor:

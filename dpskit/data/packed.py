@@ -99,6 +99,10 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     for key, value in parts.items():
         if value.shape != (count,):
             raise ValueError(f"{key} of {argument} must have shape ({count},), got {value.shape}.")
+        if value.dtype.kind == "S":
+            parts[key] = np.char.decode(value, "utf-8", "replace")
+    if parts["redundant"].dtype.kind != "b":
+        raise ValueError(f"redundant of {argument} must hold true or false, got {parts['redundant'].dtype}.")
     size = parts.pop("size")
     if size.dtype.kind not in "iu" or size.min() < 1 or size.max() > m:
         raise ValueError(f"size of {argument} must hold integers from 1 to {m}, got {size.min()} to {size.max()}.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gemmi import cif
 
 from dpskit.checks import check_path
-from dpskit.data.text import plain_lines
+from dpskit.data.text import decode
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 OPTICS = {
@@ -107,7 +107,7 @@ def read_poses(path: str | Path) -> Poses:
 def _numbered(name: str) -> str:
     """An image's name with its number: a stack of one has none."""
     number, at, _ = name.partition("@")
-    return name if at and number.isdecimal() else f"1@{name}"
+    return name if at and number.isdecimal() and len(number) < 12 else f"1@{name}"
 
 
 class _Table:
@@ -120,13 +120,11 @@ class _Table:
             raise FileNotFoundError(f"path must be an existing STAR file, got {str(path)!r}.")
         self.path = path
         try:
-            blocks = {
-                block.name.strip().lower(): block for block in cif.read_string(plain_lines(path.read_bytes()).decode())
-            }
+            blocks = {block.name.strip().lower(): block for block in cif.read_string(decode(path.read_bytes()))}
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0].rstrip(".:")
             raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
-        single = next(iter(blocks.values())) if len(blocks) == 1 else None
+        single = next(iter(blocks.values())) if len(blocks) == 1 and "optics" not in blocks else None
         particles = blocks.get("particles", single)
         if particles is None:
             found = ", ".join(blocks) or "nothing"
@@ -183,13 +181,15 @@ def _pixel_size(table: _Table) -> float | None:
     elif table.has("rlnPixelSize"):
         sizes = table.numbers("rlnPixelSize")
     elif table.has("rlnDetectorPixelSize") and table.has("rlnMagnification"):  # micrometres, up to RELION 3.0
-        sizes = 1e4 * table.numbers("rlnDetectorPixelSize") / table.numbers("rlnMagnification")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sizes = 1e4 * table.numbers("rlnDetectorPixelSize") / table.numbers("rlnMagnification")
     else:
         return None
-    if sizes.max() - sizes.min() > 1e-3 * abs(sizes[0]):
+    bad = sizes[~(np.isfinite(sizes) & (sizes > 0))]
+    if len(bad):
+        raise ValueError(f"{table.path} must have a pixel size above 0, got {bad[0]:g}.")
+    if sizes.max() - sizes.min() > 1e-3 * sizes[0]:
         raise ValueError(f"{table.path} must have one pixel size, got {sizes.min():g} to {sizes.max():g} angstrom.")
-    if not np.isfinite(sizes[0]) or sizes[0] <= 0:
-        raise ValueError(f"{table.path} must have a pixel size above 0, got {sizes[0]:g}.")
     return float(sizes[0])
 
 

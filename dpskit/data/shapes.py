@@ -205,14 +205,14 @@ def _listed(path: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
     """
     for line in decode(path.read_bytes()).split("\n"):
         for entry in _entries(path.parent, line.strip()):
-            yield _structure(entry if is_pdb_code(entry) else path.parent / entry, n_points, seed)
+            yield _structure(entry if is_pdb_code(entry) else path.parent / Path(entry).expanduser(), n_points, seed)
 
 
 def _entries(folder: Path, text: str) -> list[str]:
     """The names in a line of a list: the whole of it if there is such a file, or else its parts."""
     for name in (text, text.partition("#")[0].strip()):
         name = name.strip("\"'") if name[:1] == name[-1:] and name[:1] in ("'", '"') else name
-        if not name or (len(name) < 4096 and "\0" not in name and (folder / name).is_file()):
+        if not name or (len(name) < 4096 and "\0" not in name and (folder / Path(name).expanduser()).is_file()):
             return [name] if name else []
     text = text.partition("#")[0].strip()
     if "," in text:
@@ -249,10 +249,16 @@ def _npz(path: Path, name: str, category: str, splits: tuple[str, ...]) -> list[
         if "points" in file and file["points"].ndim == 3:
             return read_packed(path, name).clouds()
         arrays = {stem: file["points"]} if "points" in file else {f"{stem}/{key}": file[key] for key in file}
-    wrong = [f"{key}: {points.shape}" for key, points in arrays.items() if points.ndim != 2 or points.shape[1] != 3]
+    wrong = [
+        f"{key}: {points.shape} {points.dtype}"
+        for key, points in arrays.items()
+        if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu"
+    ]
     if wrong or not arrays:
         shapes = ", ".join(wrong) or "no array"
-        raise ValueError(f"points must have shape (m, 3) or (k, m, 3), and other arrays (m, 3), got {shapes}")
+        raise ValueError(
+            f"points must have shape (m, 3) or (k, m, 3), and other arrays (m, 3), of numbers, got {shapes}"
+        )
     clouds = {key: torch.from_numpy(points.astype(np.float32)) for key, points in arrays.items()}
     return [NamedCloud(key, cloud, category, split) for key, cloud in clouds.items()]
 

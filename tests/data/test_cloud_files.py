@@ -1,6 +1,7 @@
 """Clouds, meshes and arrays as programs write them."""
 
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -66,6 +67,25 @@ def test_what_is_no_text_is_not_quoted(one_sentence):
         assert "secret" not in str(caught.value)
 
 
+NAMED = "".join(f"{name} {row}\n" for name, row in zip(["C", "Na", "H1"] * 20, TEXT.splitlines(), strict=False))
+
+
+@pytest.mark.parametrize("head", ["50\n", "# a\n50\n", "50\na comment of 1 2 3\n", "50\n\n", "  50 \r\n"])
+@pytest.mark.parametrize("suffix", ["xyz", "pts", "txt"])
+def test_a_number_of_points_above_the_rows(write, head, suffix):
+    if not head.startswith("#"):
+        np.testing.assert_allclose(read_points(write(f"a.{suffix}", head + TEXT)), POINTS, atol=1e-6)
+    if "comment" in head or head.endswith("\n\n"):
+        np.testing.assert_allclose(read_points(write(f"a.{suffix}", head + NAMED)), POINTS, atol=1e-6)
+        with pytest.raises(ValueError, match=r"50 points above 4[89] lines"):
+            read_points(write(f"a.{suffix}", head + "".join(NAMED.splitlines(keepends=True)[:-2])))
+
+
+def test_lines_that_end_as_no_text_file_does(write):
+    with pytest.raises(ValueError, match="transpose it"):
+        read_points(write("a.xyz", TEXT.replace("\n", "\x85")))
+
+
 # ---- arrays
 
 
@@ -86,6 +106,15 @@ def test_views_of_any_byte_order(tmp_path):
     np.save(tmp_path / "view.npy", POINTS[:, :2].astype(">f8"))
     (tmp_path / "o.toml").write_text('[[projection]]\npoints = "view.npy"\nrotation = [[1,0,0],[0,1,0],[0,0,1]]\n')
     np.testing.assert_allclose(read_observations(tmp_path / "o.toml").projections[0], POINTS[:, :2], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 50), (4, 50), (6, 2000), (1, 150)])
+def test_a_few_rows_of_many_columns_are_refused(write, shape):
+    """Homogeneous places, or places and normals, the wrong way round."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(shape))
+    with pytest.raises(ValueError, match="transpose it"):
+        read_points(write("a.npy", buffer.getvalue()))
 
 
 @pytest.mark.parametrize("columns", [4, 10, 50, 1024])
@@ -114,6 +143,21 @@ def test_arrays_that_declare_more_than_they_hold(write, one_sentence):
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 3)})
     with pytest.raises(ValueError, match="header is wrong"):
         read_points(write("a.npy", head.getvalue() + b"\0" * 100))
+
+
+def test_arrays_that_are_no_numbers(tmp_path, one_sentence):
+    for points in (POINTS > 0, POINTS.astype(str), POINTS + 0j):
+        np.savez(tmp_path / "a.npz", points=points)
+        with one_sentence(ValueError, "a.npz", "numbers"):
+            read_clouds(tmp_path / "a.npz", progress=False)
+
+
+def test_splits_as_bytes_and_a_note_beside_the_arrays(tmp_path):
+    two = np.stack([POINTS, POINTS + 1])
+    np.savez(tmp_path / "a.npz", points=two, split=np.array([b"train", b"test"]))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as file:
+        file.writestr("readme.txt", "where it is from")
+    assert [len(read_clouds(tmp_path / "a.npz", split=s, progress=False)) for s in ("train", "test")] == [1, 1]
 
 
 def test_an_npz_that_unpacks_to_much(tmp_path, one_sentence):
@@ -179,6 +223,9 @@ SQUARE = "4 1 0\n0 0 0\n2 0 0\n2 1 0\n0 1 0\n4 0 1 2 3\n"
         "COFF\n4 1 0\n0 0 0 255 0 0 255\n2 0 0 0 0 0 1\n2 1 0 0 0 0 0\n0 1 0 1 1 1 1\n4 0 1 2 3 255 0 0\n",
         "NOFF\n4 1 0\n0 0 0 0 0 1\n2 0 0 0 0 1\n2 1 0 0 0 1\n0 1 0 0 0 1\n4 0 1 2 3\n",
         "STCN4OFF\n4 1 0\n0 0 0 2 0 0 1\n4 0 0 2 0 0 1\n4 2 0 2 0 0 1\n0 2 0 2 0 0 1\n4 0 1 2 3\n",
+        "OFF\n4 1 0\n0 0 0 2 0 0\n2 1 0 0 1 0\n4 0 1 2 3\n",
+        "OFF\n4 1 0\n0 0\n0\n2 0 0\n2 1 0\n0 1 0\n4 0 1\n2 3\n",
+        "OFF " + " ".join(SQUARE.split()),
         "OFF # square\n\n4 1\n0 0 0\n2 0 0\n2 1 0 # corner\n0 1 0\n4 0 1 2 3\n",
     ],
 )
@@ -194,6 +241,11 @@ def test_spellings_of_off(text):
         ("OFF BINARY\n", "as text"),
         ("nOFF\n3\n4 1 0\n", "numbers of vertices"),
         ("4OFF\n1 0 0\n1 1 1 0\n", "not 0"),
+        ("OFF\n4.0 1 0\n", "integers"),
+        ("OFF\nfour 1 0\n", "integers"),
+        ("OFF\n4 1 0\n0 0 0\n2 0 x\n2 1 0\n0 1 0\n4 0 1 2 3\n", "vertices must be numbers"),
+        ("OFF\n4 1 0\n0 0 0\n2 0 0\n2 1 0\n0 1 0\n4 0 1 2\n", "truncated"),
+        ("OFF\n4 1 0\n0 0 0\n2 0 0\n2 1\n0 1 0\n4 0 1 2 3\n", "truncated"),
         ("OFF\n4 -1 0\n", "truncated"),
         ("OFF\n99999999999 1 0\n", "truncated"),
         ("OFF\n4 1 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n4 0 1 2 4\n", "among the 4"),
@@ -256,6 +308,10 @@ def binary(order, *faces):
         + "3 0 1 2\n3 0 2 3\n",
         HEAD.format("ascii") + VERTICES + FACES.replace("indices", "index").replace("face 2", "face 1")
         + "property list uchar float texcoord\nend_header\n" + PLACES + "4 0 1 2 3 8 0 0 1 0 1 1 0 1\n",
+        b"\xef\xbb\xbf" + (HEAD.format("ascii") + "comment by Å\n" + VERTICES + FACES + "end_header\n" + PLACES
+                             + "3 0 1 2\n3 0 2 3\n").encode(),
+        (HEAD.format("ascii") + "comment end_header of Å\n" + VERTICES + FACES + "end_header\n" + PLACES
+         + "3 0 1 2\n3 0 2 3\n").encode("latin-1"),
         HEAD.format("ascii") + VERTICES + STRIPS + PLACES + "4 0 1 3 2\n",
         HEAD.format("ascii") + VERTICES + STRIPS + PLACES + "7 0 1 2 -1 0 2 3\n",
         HEAD.format("ascii") + VERTICES.replace("float", "double") + "property uchar red\n"
@@ -279,6 +335,8 @@ def test_ply_with_a_mixture_of_faces():
         (b"ply\nformat ascii 1.0\nend_header\n", "x, y and z"),
         (binary("<", (0, 1, 2))[:-3], "early|end"),
         (binary("<", (0, 1, 2)).replace(b"vertex 4", b"vertex 4000000000"), "cannot hold"),
+        (binary("<", (0, 1, 2)).replace(b"vertex 4", b"vertex -4"), "cannot hold -4"),
+        (binary("<", (0, 1, 2)).replace(b"vertex 4", b"vertex " + b"9" * 5000), "cannot hold 9"),
         (binary("<", (0, 1, 7)), "among the 4"),
         (b"ply\nformat nothing 1.0\n" + VERTICES.encode() + b"end_header\n" + PLACES.encode(), "format"),
     ],

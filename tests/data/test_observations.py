@@ -160,6 +160,11 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + '[subunit]\nstructure = "s.cif"\nn_points = 9', ["subunit", "structure", "s.cif"]),
         (VIEW + '[subunit]\nstructure = "g.cif.gz"\nchains = ["G"]\nn_points = 9999', ["subunit", "n_points", "357"]),
         (VIEW + '[subunit]\nstructure = "s.cif"\npoints = "xyz.txt"', ["both"]),
+        (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "[1, 0, 0, 0]"), ["projection 1", "rotation", "(4,)"]),
+        (VIEW.replace("y.txt", "y" * 400), ["projection 1", "points", "255 bytes"]),
+        (VIEW.replace("y.txt", "y\\u0000.txt"), ["projection 1", "points", "null"]),
+        (VIEW + '[subunit]\npoints = "xyz.txt"\nchains = ["A"]', ["subunit", "chains", "a structure"]),
+        (VIEW + '[subunit]\npoints = "xyz.txt"\nn_points = 5', ["subunit", "n_points", "a structure"]),
         ("coarse = 7", ["coarse", "7"]),
         (VIEW + '[coarse]\npoints = "y.txt"', ["coarse", "y.txt", "(n, 3)"]),
     ],
@@ -173,6 +178,14 @@ def test_bad_files_give_one_sentence(tmp_path, one_sentence, text, words):
     (tmp_path / "x.toml").write_text(text)
     with one_sentence((ValueError, TypeError, FileNotFoundError), tmp_path / "x.toml", *words):
         read_observations(tmp_path / "x.toml")
+
+
+def test_names_are_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "y.txt").write_text("0 0\n1 2\n")
+    (tmp_path / "x.toml").write_text(VIEW.replace("y.txt", "~/y.txt"))
+    assert len(read_observations(tmp_path / "x.toml").projections) == 1
 
 
 def test_files_that_are_missing(tmp_path, one_sentence):

@@ -62,7 +62,7 @@ _rlnDetectorPixelSize
 def star(tmp_path):
     def write(text):
         path = tmp_path / "particles.star"
-        path.write_text(text)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
     return write
@@ -140,6 +140,29 @@ def test_bad_files(star, one_sentence, change, word):
     path = star(PARTICLES.replace(*change))
     with one_sentence(ValueError, path, word):
         read_poses(path)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16"])
+def test_star_files_of_any_encoding(star, encoding):
+    text = PARTICLES.replace("data_particles", "# sizes in Å\ndata_particles").replace("\n", "\r\n")
+    poses = read_poses(star(text.encode(encoding)))
+    assert len(poses.rotations) == 2 and poses.pixel_size == 2.5
+
+
+def test_optics_alone_are_no_particles(star, one_sentence):
+    with one_sentence(ValueError, "data_particles", "holds optics"):
+        read_poses(star(PARTICLES.partition("data_particles")[0]))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("magnification", ["0", "-1000"])
+def test_a_magnification_of_one_particle_that_is_none(star, one_sentence, magnification):
+    row = OLD.rstrip("\n").rpartition("\n")[2]
+    column = [line.split()[0] for line in OLD.splitlines() if line.startswith("_rln")].index("_rlnMagnification")
+    words = row.split()
+    words[column] = magnification
+    with one_sentence(ValueError, "pixel size above 0"):
+        read_poses(star(OLD.rstrip("\n") + "\n" + " ".join(words) + "\n"))
 
 
 def test_missing_sizes_and_files(star, one_sentence, tmp_path):

@@ -54,6 +54,15 @@ def test_assemblies_without_operators_or_chains(read, one_sentence, row):
     assert len(read(text, assembly=False).atoms) == PEPTIDE
 
 
+def test_long_expressions_end_soon(read, one_sentence):
+    """Also the message of one that is wrong is short."""
+    assert len(read(mmcif(peptide(), extra=assembly("1,2," + "1," * 99_000))).atoms) == 2 * PEPTIDE
+    for expression in ("(1" * 300_000, "1" * 300_000):
+        with pytest.raises(ValueError, match="operator") as caught:
+            read(mmcif(peptide(), extra=assembly(expression)))
+        assert len(str(caught.value)) < 400
+
+
 def test_operators_described_twice(read, one_sentence):
     equal, other = "\n2 ? 1 0 0 0 1 0 0 0 1 50.0 0 0\n#\n", "\n2 ? 1 0 0 0 1 0 0 0 1 60 0 0\n#\n"
     extra = assembly("1,2")
@@ -157,6 +166,9 @@ def test_only_what_is_needed_is_parsed(read, one_sentence, monkeypatch):
     monkeypatch.setattr("dpskit.data.atomic.mmcif.MAX_REST", 1000)
     with one_sentence(ValueError, "entities and assemblies in at most"):
         read(mmcif(peptide(), extra=loop("entity", ("id", "type"), *(f"{k} polymer" for k in range(100)))))
+    monkeypatch.setattr("dpskit.data.atomic.mmcif.MAX_BLOCKS", 3)
+    with one_sentence(ValueError, "at most 3 data blocks, got 4"):
+        read("data_x\n" * 4)
     monkeypatch.setattr(cif_text, "MAX_ITEMS", 20)
     with one_sentence(ValueError, "at most 20 tags"):
         read(mmcif(peptide(), extra="".join(f"_x.y{k} 1\n" for k in range(20))))

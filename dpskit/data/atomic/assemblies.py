@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dpskit.checks import shown
 from dpskit.data.atomic.table import AtomTable
 
 MAX_COPIES = 100_000  # of one chain: the largest viruses have some thousands
 MAX_ATOMS = 10_000_000
+TOKEN = re.compile(r"\(([^()]*)\)|([^(),]+)|(,)|.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +40,17 @@ def operator_names(expression: str, known: Collection[str]) -> Iterator[tuple[st
     the second, of which the last is applied first; "P,(X0)(1-5)" has both. Blanks do not count. Raises ValueError for
     an operator that is not `known`, a range that falls, and an expression that is none.
     """
-    text = re.sub(r"[\s'\"]", "", expression)
-    for term in re.split(r",(?![^(]*\))", text):
-        if not term:
-            continue
-        factors = re.findall(r"\(([^()]*)\)|([^()]+)", term)
-        if "".join(f"({bracket})" if bracket else single for bracket, single in factors) != term:
-            raise ValueError(f"an operator expression must be like 1,2 or (1-5)(6,7), got {expression!r}")
-        yield from itertools.product(*(tuple(_listed(bracket or single, known)) for bracket, single in factors))
+    wrong = ValueError(f"an operator expression must be like 1,2 or (1-5)(6,7), got {shown(expression)}")
+    factors: list[tuple[str, ...]] = []
+    for part in TOKEN.finditer(re.sub(r"[\s'\"]", "", expression) + ","):
+        bracket, single, comma = part.groups()
+        if comma:
+            yield from itertools.product(*factors) if factors else ()
+            factors = []
+        elif bracket or single:
+            factors.append(tuple(_listed(bracket or single, known)))
+        else:
+            raise wrong
 
 
 def _listed(text: str, known: Collection[str]) -> Iterator[str]:
@@ -59,7 +64,7 @@ def _listed(text: str, known: Collection[str]) -> Iterator[str]:
             names = (f"{span[1]}{number}" for number in range(int(span[2]), int(span[4]) + 1))
         for name in names:
             if name not in known:
-                raise ValueError(f"its assembly asks for operator {name}, which the file does not describe")
+                raise ValueError(f"its assembly asks for operator {name[:60]}, which the file does not describe")
             yield name
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 23  # bytes of atoms that gemmi parses at once: it takes up to sixteen times as much
 MAX_REST = 1 << 23  # bytes of the other categories, of which it takes up to forty times as much
+MAX_BLOCKS = 5_000
 MAX_LINES = 4  # of a row
 KEPT = frozenset((b"entity", b"entity_poly", b"struct_asym", b"pdbx_struct_assembly", b"pdbx_struct_assembly_gen",
                   b"pdbx_struct_oper_list"))  # fmt: skip
@@ -82,7 +83,10 @@ def read_mmcif(text: bytes) -> Iterator[CifBlock]:
     """
     from gemmi import cif
 
-    for part in split_blocks(text, KEPT, b"atom_site"):
+    parts = split_blocks(text, KEPT, b"atom_site")
+    if len(parts) > MAX_BLOCKS:
+        raise ValueError(f"it must have at most {MAX_BLOCKS:,} data blocks, got {len(parts):,}")
+    for part in parts:
         if sum(map(len, part.kept)) > MAX_REST:
             raise ValueError(f"it must describe entities and assemblies in at most {MAX_REST >> 20} MB")
         if len(part.tables) > 1:
