@@ -15,7 +15,26 @@ from dpskit.checks import check_array, check_integer, check_number, check_points
 class Frame:
     """Where the cube [-1, 1]^3 lies in physical space: physical = center + scale * cube.
 
-    center: (x, y, z) of the bounding box's centre; scale: half its longest side; both in `unit`.
+    Parameters
+    ----------
+    center
+        (x, y, z) of the bounding box's centre, in `unit`.
+    scale
+        Half its longest side, in `unit`.
+    unit
+        Its name.
+
+    Raises
+    ------
+    ValueError
+        For a centre that is not three finite numbers, and a scale that is not above 0.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> frame = dpskit.Frame((10.0, 0.0, 0.0), scale=50.0)
+    >>> frame.to_physical(torch.tensor([[1.0, 0.0, -1.0]]))
+    tensor([[ 60.,   0., -50.]])
     """
 
     center: tuple[float, float, float]
@@ -30,7 +49,25 @@ class Frame:
 
     @staticmethod
     def of(points: Tensor, unit: str = "angstrom") -> Frame:
-        """The frame of the bounding box of `points` (n, 3), taken before any rotation."""
+        """The frame of the bounding box of points, taken before any rotation.
+
+        Parameters
+        ----------
+        points : Tensor
+            (n, 3), in `unit`.
+        unit : str
+            Its name.
+
+        Returns
+        -------
+        Frame
+            In which the points span the cube.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN, and points that all coincide.
+        """
         points = check_points("points", points)
         low, high = points.amin(dim=0), points.amax(dim=0)
         scale = float((high - low).max()) / 2
@@ -40,12 +77,34 @@ class Frame:
         return Frame((x, y, z), scale, unit)
 
     def to_cube(self, points: Tensor) -> Tensor:
-        """Physical points (..., 3) to the cube [-1, 1]^3."""
+        """Physical points to the cube [-1, 1]^3.
+
+        Parameters
+        ----------
+        points : Tensor
+            (..., 3), in the frame's unit.
+
+        Returns
+        -------
+        Tensor
+            (..., 3).
+        """
         points = _rows("points", points)
         return (points - points.new_tensor(self.center)) / self.scale
 
     def to_physical(self, points: Tensor) -> Tensor:
-        """Points of the cube (..., 3) to physical units."""
+        """Points of the cube to physical units.
+
+        Parameters
+        ----------
+        points : Tensor
+            (..., 3), in the cube.
+
+        Returns
+        -------
+        Tensor
+            (..., 3).
+        """
         points = _rows("points", points)
         return points * self.scale + points.new_tensor(self.center)
 
@@ -58,14 +117,67 @@ def _rows(name: str, value: Tensor) -> Tensor:
 
 
 def normalise(points: Tensor, unit: str = "angstrom") -> tuple[Tensor, Frame]:
-    """Map `points` (n, 3) into [-1, 1]^3; returns (points, frame)."""
+    """Map points into [-1, 1]^3.
+
+    Parameters
+    ----------
+    points : Tensor
+        (n, 3).
+    unit : str
+        In which they are given.
+
+    Returns
+    -------
+    points : Tensor
+        (n, 3), in the cube.
+    frame : Frame
+        Which maps them back.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and points that all coincide.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> points, frame = dpskit.normalise([[0.0, 0.0, 0.0], [10.0, 4.0, 0.0]])
+    >>> points.tolist(), frame.scale
+    ([[-1.0, -0.4000000059604645, 0.0], [1.0, 0.4000000059604645, 0.0]], 5.0)
+    """
     points = check_points("points", points)
     frame = Frame.of(points, unit)
     return frame.to_cube(points), frame
 
 
 def resample(points: Tensor, n_points: int, seed: int | torch.Generator = 0) -> Tensor:
-    """Draw `n_points` of `points` (n, d): without replacement, and all of them before any is drawn again."""
+    """Draw points of a cloud: without replacement, and all of them before any is drawn again.
+
+    Parameters
+    ----------
+    points : Tensor
+        (n, d).
+    n_points : int
+        How many.
+    seed : int or Generator
+        Of the draw.
+
+    Returns
+    -------
+    Tensor
+        (n_points, d).
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and an n_points below 1.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> dpskit.resample(torch.arange(3.0)[:, None], 6).flatten().sort().values
+    tensor([0., 0., 1., 1., 2., 2.])
+    """
     points = check_points("points", points, dim=None)
     n_points = check_integer("n_points", n_points)
     generator = as_generator(seed)
@@ -74,11 +186,38 @@ def resample(points: Tensor, n_points: int, seed: int | torch.Generator = 0) -> 
 
 
 def random_rotations(count: int, seed: int | torch.Generator = 0, *, reflections: bool = False) -> Tensor:
-    """Draw (count, 3, 3) matrices from the Haar measure of SO(3), or with `reflections` of O(3).
+    """Draw rotations from the Haar measure of SO(3), or of O(3).
 
-    Four uniform numbers each: three for the quaternion, one for the sign, by which half of O(3) are reflections. They
-    are uniform because torch.randn's values depend on how many are drawn; so rotation k of a seed is the same whatever
-    `count`.
+    Parameters
+    ----------
+    count : int
+        How many.
+    seed : int or Generator
+        Rotation k of a seed is the same whatever `count`.
+    reflections : bool
+        O(3): half of them are rotations times -1.
+
+    Returns
+    -------
+    Tensor
+        (count, 3, 3).
+
+    Raises
+    ------
+    ValueError
+        For a count below 1.
+
+    Notes
+    -----
+    Four uniform numbers each: three for the quaternion, one for the sign. They are uniform because torch.randn's values
+    depend on how many are drawn.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> rotations = dpskit.random_rotations(3, seed=0)
+    >>> rotations.det()
+    tensor([1.0000, 1.0000, 1.0000])
     """
     count, generator = check_integer("count", count), as_generator(seed)
     uniform = torch.rand(count, 4, generator=generator, dtype=torch.float64, device=generator.device)

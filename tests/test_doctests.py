@@ -2,26 +2,20 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
-MODULES = [
-    "evaluation.distances",
-    "exact.linear_gaussian",
-    "likelihoods.coarse",
-    "likelihoods.joint",
-    "likelihoods.protocol",
-    "likelihoods.subunit",
-    "priors.analytic",
-    "priors.protocol",
-    "sampling.maximum_likelihood",
-    "sampling.noise",
-    "sampling.sample",
-    "sampling.schedule",
-]
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "dpskit").rglob("*.py")
+    if ">>> " in path.read_text()
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
-    failed, attempted = doctest.testmod(importlib.import_module(f"dpskit.{name}"))
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
+    failed, attempted = doctest.testmod(importlib.import_module(name))
     assert attempted > 0 and failed == 0

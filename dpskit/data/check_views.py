@@ -27,8 +27,23 @@ FLIPS = {"mirrored": (1.0, -1.0), "mirrored left to right": (-1.0, 1.0), "turned
 
 @dataclass(frozen=True)
 class ViewWarning:
-    """view: its number from 0, None where it concerns all of them. kind: "transposed", "mirrored", "shift",
-    "pixel size", "structure" or "disagreement". message: one sentence for a person."""
+    """What is wrong with a view.
+
+    Attributes
+    ----------
+    view : int or None
+        Its number from 0, None where it concerns all of them.
+    kind : str
+        "transposed", "mirrored", "shift", "pixel size", "structure" or "disagreement".
+    message : str
+        One sentence for a person; `str` gives it.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> print(dpskit.ViewWarning(2, "shift", "view 2 is off its centre."))
+    view 2 is off its centre.
+    """
 
     view: int | None
     kind: str
@@ -66,6 +81,16 @@ def check_views(
     The distributions are compared by the two-sample statistic of Anderson and Darling (Pettitt, Biometrika 63, 1976),
     whose mean is 1 for samples of one distribution, whatever it is; and by their widths, which it hardly feels.
     Images are turned into points first, see `points_of_image`.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.Projections.observe(dpskit.load_example("ruvab").points, n_views=4, n_points=500)
+    >>> dpskit.check_views(data)
+    []
+    >>> swapped = dpskit.Projections(data.points, data.rotations.mT)
+    >>> [warning.kind for warning in dpskit.check_views(swapped)]
+    ['transposed']
     """
     views, rotations, length, unit = _views(data, frame)
     known = [k for k, rotation in enumerate(rotations) if np.isfinite(rotation).all()]

@@ -43,16 +43,46 @@ class TiedMixture:
 def coarse_grain(
     atoms: Tensor, n_points: int = 1024, seed: int = 0, *, cache: bool = True, progress: bool = True
 ) -> CoarseGrainedStructure:
-    """The `n_points` means of a Gaussian mixture with a tied covariance, fitted to `atoms` (N, 3) in angstrom.
+    """The means of a Gaussian mixture with a tied covariance, fitted to atoms: points that stand for a structure.
 
+    Parameters
+    ----------
+    atoms : Tensor
+        (N, 3), in angstrom.
+    n_points : int
+        How many means, at least 2.
+    seed : int
+        The same seed gives the same points.
+    cache : bool
+        Keep the result in the cache folder under a hash of the atoms and settings (see `cache_folder`), and take it
+        from there the next time.
+    progress : bool
+        Whether to show a bar, if it takes longer than two seconds.
+
+    Returns
+    -------
+    CoarseGrainedStructure
+        points (n_points, 3) in the cube, and the frame that maps them back: that of the means, not of the atoms.
+
+    Raises
+    ------
+    ValueError
+        For fewer distinct atoms than `n_points`.
+
+    Notes
+    -----
     As in Möbius and Habeck (arXiv 2412.14897), who use scikit-learn's GaussianMixture: the same start from k-means
     (above 60,000 atoms on a random subset of 60,000), then the same expectation maximisation on all atoms, until the
     mean log likelihood gains less than 1e-3 in a step. It is written out here because a step in matrix products takes a
-    tenth of the time, and can show its progress. The frame is that of the means, not of the atoms.
+    tenth of the time, and can show its progress.
 
-    The same seed gives the same points. A result is kept in the cache folder under a hash of the atoms and settings
-    (see `cache_folder`), and taken from there the next time, unless `cache` is False. progress: show a bar if it takes
-    longer than two seconds. Raises ValueError when there are fewer distinct atoms than `n_points`.
+    Examples
+    --------
+    >>> import dpskit
+    >>> atoms = dpskit.load_example("ruvab").atoms
+    >>> coarse = dpskit.coarse_grain(atoms, n_points=20, cache=False, progress=False)
+    >>> coarse.points.shape, coarse.frame.unit
+    (torch.Size([20, 3]), 'angstrom')
     """
     atoms = check_points("atoms", atoms).detach().cpu()
     n_points, seed = check_integer("n_points", n_points, least=2), check_seed("seed", seed)

@@ -66,16 +66,52 @@ class Example:
 
 
 def list_examples() -> list[str]:
-    """The names that `load_example` knows."""
+    """The shipped examples, which `load_example` knows.
+
+    Returns
+    -------
+    list of str
+        Their names.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> dpskit.list_examples()[:3]
+    ['ruvab', 'ribosome', 'chair']
+    """
     return [*STRUCTURES, *FURNITURE]
 
 
 def load_example(name: str) -> Example:
-    """The shipped example `name`; see `list_examples`. Raises ValueError for an unknown name.
+    """Load an example that ships with the package.
 
+    Parameters
+    ----------
+    name : str
+        See `list_examples`.
+
+    Returns
+    -------
+    Example
+        points (n, 3) in [-1, 1], frame, and atoms (N, 3) in angstrom or None.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Notes
+    -----
     "ruvab" and "ribosome": 1,024 points, the means of a Gaussian mixture (see `coarse_grain`) over the 15,702 and
     164,965 heavy polymer atoms of PDB 7pbl and 6zu5 (their first biological assemblies, which are the models as
     deposited). Furniture: 4,096 points drawn uniformly by area.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> structure.points.shape, structure.frame.unit
+    (torch.Size([1024, 3]), 'angstrom')
     """
     check_choice("name", name, list_examples())
     return _load_structure(name) if name in STRUCTURES else _load_furniture(name)

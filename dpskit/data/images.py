@@ -57,6 +57,11 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
     pixel_size : float, optional
         In angstrom. None takes the size that the STAR file states, or else the one in the header of the stack.
 
+    Returns
+    -------
+    Images
+        pixels (k, n, n) and their size.
+
     Raises
     ------
     FileNotFoundError
@@ -69,6 +74,14 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
     RuntimeWarning
         The header states another pixel size than the one that is taken. Headers are often left at 1 or at the size
         before binning, so a STAR file is believed, and an argument above all.
+
+    Examples
+    --------
+    >>> import dpskit, mrcfile, numpy
+    >>> mrcfile.write("stack.mrcs", numpy.zeros((5, 32, 32), numpy.float32), voxel_size=1.5)
+    >>> images = dpskit.read_images("stack.mrcs")
+    >>> images.pixels.shape, images.pixel_size, len(images[:2])
+    (torch.Size([5, 32, 32]), 1.5, 2)
     """
     path = check_path("path", path)
     stated = None if pixel_size is None else check_number("pixel_size", pixel_size, above=0.0)
@@ -117,7 +130,7 @@ def points_of_image(
     threshold: float | None = None,
     shift: Tensor | None = None,
 ) -> Tensor:
-    """Points (n_points, 2) that lie as densely as the image is bright: x to the right, y along the rows.
+    """Points that lie as densely as an image is bright: x to the right, y along the rows.
 
     Parameters
     ----------
@@ -138,12 +151,27 @@ def points_of_image(
     Returns
     -------
     Tensor
-        In angstrom from the pixel [n // 2, n // 2]. `Projections` takes such points, once they are in the cube.
+        (n_points, 2), in angstrom from the pixel [n // 2, n // 2]. `Projections` takes such points, once they are in
+        the cube.
+
+    Raises
+    ------
+    ValueError
+        For a stack of several images, a wrong shape, NaN, and an image without anything above the threshold.
 
     Notes
     -----
     One point for each equal share of the brightness, along a curve through neighbouring pixels, at a random place of
     its pixel: less noisy than independent draws.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> image = torch.zeros(16, 16)
+    >>> image[8, 10] = 1.0
+    >>> points = dpskit.points_of_image(image, 50, pixel_size=2.0, threshold=0.0)
+    >>> points.shape, bool((points - torch.tensor([4.0, 0.0])).abs().max() <= 1)
+    (torch.Size([50, 2]), True)
     """
     if isinstance(image, Images):
         if len(image) != 1:
@@ -162,8 +190,36 @@ def points_of_image(
 
 
 def image_of_points(points: Tensor, size: int, pixel_size: float, width: float) -> Tensor:
-    """The image (size, size) of `points` (m, 2), each a Gaussian of the standard deviation `width`: a density whose sum
-    over pixels, times the pixel's area, is m if all of it lies inside. All lengths in one unit."""
+    """The image of points, each a Gaussian. All lengths are in one unit.
+
+    Parameters
+    ----------
+    points : Tensor
+        (m, 2).
+    size : int
+        Pixels along a side.
+    pixel_size : float
+        Of the image.
+    width : float
+        Standard deviation of a Gaussian.
+
+    Returns
+    -------
+    Tensor
+        (size, size): a density whose sum over pixels, times the pixel's area, is m if all of it lies inside.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and numbers that are not above 0.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> image = dpskit.image_of_points([[0.0, 0.0], [3.0, 0.0]], size=32, pixel_size=0.5, width=1.0)
+    >>> image.shape, round(float(image.sum()) * 0.5**2, 2)
+    (torch.Size([32, 32]), 2.0)
+    """
     points, size = check_points("points", points, dim=2), check_integer("size", size)
     pixel_size = check_number("pixel_size", pixel_size, above=0.0)
     return gaussian_image(points, size, pixel_size, check_number("width", width, above=0.0))

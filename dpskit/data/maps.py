@@ -38,7 +38,16 @@ class Map:
 def read_map(path: str | Path) -> Map:
     """Read a density map (.mrc, .map, .ccp4, also gzipped): EMDB's and RELION's, and CCP4's in any axis order.
 
-    The place of the map is its ORIGIN, or where that is zero its NSTART times the voxel size.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Map
+        values (z, y, x), voxel_size and origin. The place of the map is its ORIGIN, or where that is zero its NSTART
+        times the voxel size.
 
     Raises
     ------
@@ -49,6 +58,15 @@ def read_map(path: str | Path) -> Map:
     -----
     RuntimeWarning
         The header has no voxel size, which is then taken as 1, or its ORIGIN and NSTART disagree.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> dpskit.export_density(structure.points[None], "ruvab.mrc", frame=structure.frame, resolution=30.0)
+    >>> map = dpskit.read_map("ruvab.mrc")
+    >>> map.voxel_size
+    array([10., 10., 10.])
     """
     path = check_path("path", path)
     values, header = read_mrc(path)
@@ -85,7 +103,7 @@ def _steps(path: Path, header: Any) -> np.ndarray:
 
 
 def points_of_map(map: Map, n_points: int, threshold: float | None = None, seed: int = 0) -> Tensor:
-    """Coarse points (n_points, 3) of a density map, in angstrom: what `CoarseGrained` takes, once in the cube.
+    """Coarse points of a density map, in angstrom: what `CoarseGrained` takes, once in the cube.
 
     Parameters
     ----------
@@ -99,10 +117,30 @@ def points_of_map(map: Map, n_points: int, threshold: float | None = None, seed:
     seed : int
         Of the draws and of the fit.
 
+    Returns
+    -------
+    Tensor
+        (n_points, 3).
+
+    Raises
+    ------
+    TypeError
+        For what is no Map.
+    ValueError
+        For an n_points below 2, and a map without anything above the threshold.
+
     Notes
     -----
     Places drawn from the density take the part of the atoms, and are coarse-grained like them (see `coarse_grain`), so
     that the points of a map and of an atomic model can be compared.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> dpskit.export_density(structure.points[None], "ruvab.mrc", frame=structure.frame, resolution=30.0)
+    >>> dpskit.points_of_map(dpskit.read_map("ruvab.mrc"), n_points=30).shape
+    torch.Size([30, 3])
     """
     if not isinstance(map, Map):
         raise TypeError(f"map must be a Map, as read_map gives it, got {type(map).__name__}.")

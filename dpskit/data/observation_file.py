@@ -31,7 +31,9 @@ PART_KEYS = {
 
 
 def read_observations(path: str | Path) -> Observations:
-    """Read a file like this one; names of files are relative to its folder, all lengths are in angstrom::
+    """Read observations from a TOML file that a person can write.
+
+    Names of files in it are relative to its folder, all lengths are in angstrom::
 
         [[projection]]                # once for each projection
         points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
@@ -47,8 +49,29 @@ def read_observations(path: str | Path) -> Observations:
         n_points = 300                # how many of the model's points it takes: about n times its share of the mass
 
     Names of files may lead anywhere: read only files of people that you would let choose them.
-    Raises FileNotFoundError, ValueError or TypeError with one sentence that names the file, and the part of it, such as
-    the second projection.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TOML file.
+
+    Returns
+    -------
+    Observations
+        In angstrom.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError
+        One sentence that names the file, and the part of it, such as the second projection.
+
+    Examples
+    --------
+    >>> import dpskit, pathlib
+    >>> _ = pathlib.Path("coarse.txt").write_text("0 0 0, 0 0 90, 0 60 0".replace(", ", chr(10)))
+    >>> _ = pathlib.Path("data.toml").write_text('[coarse]' + chr(10) + 'points = "coarse.txt"')
+    >>> dpskit.read_observations("data.toml").coarse.shape
+    torch.Size([3, 3])
     """
     path = check_path("path", path)
     if not path.is_file():
@@ -77,7 +100,28 @@ def read_observations(path: str | Path) -> Observations:
 
 
 def write_observations(observations: Observations, path: str | Path) -> None:
-    """Write `path`, a TOML file as `read_observations` takes it, and its points as text files beside it."""
+    """Write a TOML file as `read_observations` takes it, and its points as text files beside it.
+
+    Parameters
+    ----------
+    observations : Observations
+        What was measured, in angstrom.
+    path : str or Path
+        Must end in .toml.
+
+    Raises
+    ------
+    ValueError
+        For another ending.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> observations = dpskit.Observations(coarse=[[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]])
+    >>> dpskit.write_observations(observations, "data.toml")
+    >>> dpskit.read_observations("data.toml").coarse.tolist()
+    [[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]]
+    """
     path = check_path("path", path)
     if path.suffix != ".toml":
         raise ValueError(f"path must end in .toml, got {path}.")

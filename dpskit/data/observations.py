@@ -21,11 +21,33 @@ from dpskit.likelihoods.subunit import Subunit
 class Observations:
     """Measurements of one object, all in angstrom and in one coordinate system.
 
-    projections: (m_k, 2) each, the coordinates (x R_k)_{:, (1, 2)} of points x (row vectors); rotations: (k, 3, 3).
-    coarse: (m, 3), a low-resolution structure. subunit: (l, 3), a known part in its place, in as many points as it
-    takes of the model's. weights: one per observation in this order, each projection being one; None weighs them alike.
+    Parameters
+    ----------
+    projections
+        (m_k, 2) each: the coordinates (x R_k)_{:, (1, 2)} of points x (row vectors). They must share the origin of the
+        rest: a class average that was centred on its own has to be shifted first.
+    rotations
+        (k, 3, 3).
+    coarse
+        (m, 3), a low-resolution structure.
+    subunit
+        (l, 3), a known part in its place, in as many points as it takes of the model's.
+    weights
+        One per observation in this order, each projection being one; None weighs them alike.
 
-    Projections must share the origin of the rest: a class average that was centred on its own has to be shifted first.
+    Raises
+    ------
+    ValueError, TypeError
+        For wrong shapes, NaN, and data without a projection or a coarse structure.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> data = dpskit.Projections.observe(structure.points, n_views=2, n_points=300)
+    >>> observations = dpskit.Observations.of(data, structure.frame)
+    >>> len(observations.projections), observations.frame().unit
+    (2, 'angstrom')
     """
 
     projections: Sequence[Tensor] = ()
@@ -50,10 +72,24 @@ class Observations:
 
     @staticmethod
     def of(likelihood: Projections | CoarseGrained | Subunit | Joint, frame: Frame) -> Observations:
-        """The data of a likelihood, such as a simulated one, carried from the cube to angstrom by `frame`.
+        """The data of a likelihood, such as a simulated one, carried from the cube to angstrom.
 
-        A likelihood of several coarse structures or several subunits, or of another kind, does not fit in here:
-        ValueError.
+        Parameters
+        ----------
+        likelihood : Projections, CoarseGrained, Subunit or Joint
+            At most one of each in a joint one, in this order.
+        frame : Frame
+            Where the cube lies.
+
+        Returns
+        -------
+        Observations
+            The same data in angstrom.
+
+        Raises
+        ------
+        ValueError
+            For a likelihood that does not fit in here.
         """
         parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
         found: dict[type, list[Any]] = {
@@ -77,11 +113,18 @@ class Observations:
     def frame(self) -> Frame:
         """Where the cube lies, from the data alone.
 
-        scale: the largest half extent of any observation along its own axes, which is near that of the full structure.
-        `docs/measurements.md` says how near, and what a wrong scale does.
+        Returns
+        -------
+        Frame
+            scale: the largest half extent of any observation along its own axes, which is near that of the full
+            structure; `docs/measurements.md` says how near, and what a wrong scale does. center: that of the coarse
+            structure, or else of the subunit, moved by as little as brings its projections to the centres of the
+            observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
 
-        center: that of the coarse structure, or else of the subunit, moved by as little as brings its projections to
-        the centres of the observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
+        Raises
+        ------
+        ValueError
+            For observations whose points all coincide.
         """
         known = self.coarse if self.coarse is not None else self.subunit
         center = torch.zeros(3) if known is None else _middle(known)
@@ -97,10 +140,20 @@ class Observations:
         return Frame((x, y, z), scale)
 
     def likelihood(self, frame: Frame | None = None, turn: Tensor | None = None) -> Joint:
-        """The likelihood in the cube of `frame` (default: that of the data alone), for points x turn if one is given.
+        """The likelihood in the cube, turned if asked for.
 
-        turn: (3, 3), a rotation of the cube; the points x of the object are then those of the likelihood times its
-        transpose.
+        Parameters
+        ----------
+        frame : Frame, optional
+            Where the cube lies (default: that of the data alone).
+        turn : Tensor, optional
+            (3, 3), a rotation of the cube: the likelihood is then one of points x turn, and the points x of the object
+            are those of the likelihood times its transpose.
+
+        Returns
+        -------
+        Joint
+            Of the projections, the coarse structure and the subunit that there are.
         """
         frame = frame or self.frame()
         turn = torch.eye(3) if turn is None else turn

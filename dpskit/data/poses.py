@@ -85,13 +85,35 @@ class Poses:
 def read_poses(path: str | Path) -> Poses:
     """Read the orientations and shifts of particles from a STAR file of RELION 3.0, 3.1 or 5.
 
-    RELION's angles rot, tilt and psi turn the axes, not the object: a point r of the object appears in the image at
-    A r with A = (Z(rot) Y(tilt) Z(psi))^T. For row vectors, r^T A^T, so R = Z(rot) Y(tilt) Z(psi).
+    Parameters
+    ----------
+    path : str or Path
+        The STAR file.
+
+    Returns
+    -------
+    Poses
+        rotations (k, 3, 3) in this package's convention, shifts (k, 2) in angstrom, and the pixel size.
 
     Raises
     ------
     FileNotFoundError, ValueError
         No such file, another file, one without particles, angles that are not numbers, or several pixel sizes.
+
+    Notes
+    -----
+    RELION's angles rot, tilt and psi turn the axes, not the object: a point r of the object appears in the image at
+    A r with A = (Z(rot) Y(tilt) Z(psi))^T. For row vectors, r^T A^T, so R = Z(rot) Y(tilt) Z(psi).
+
+    Examples
+    --------
+    >>> import dpskit, pathlib
+    >>> rows = ["data_particles", "loop_", "_rlnAngleRot", "_rlnAngleTilt", "_rlnAnglePsi", "0 90 0", "0 0 0"]
+    >>> _ = pathlib.Path("particles.star").write_text(chr(10).join(rows) + chr(10))
+    >>> dpskit.read_poses("particles.star").rotations.round().abs()[0]
+    tensor([[0., 0., 1.],
+            [0., 1., 0.],
+            [1., 0., 0.]])
     """
     table = _Table(check_path("path", path))
     pixel_size = _pixel_size(table)

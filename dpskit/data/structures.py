@@ -98,23 +98,51 @@ class Structure:
 
 
 def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
-    """Read the heavy polymer atoms of `source`: a .cif, .mmcif, .bcif, .pdb or .ent file (also .gz), or a PDB code.
+    """Read the heavy polymer atoms of a structure.
 
+    Parameters
+    ----------
+    source : str or Path
+        A .cif, .mmcif, .bcif, .pdb or .ent file (also .gz), or a PDB code, which is downloaded from the RCSB once and
+        kept in the folder that the environment variable DPSKIT_CACHE names (default: the user's cache folder).
+    assembly : bool
+        Build the first biological assembly of the file; a file that describes none, and False, give the model as
+        deposited.
+
+    Returns
+    -------
+    Structure
+        atoms (N, 3) in angstrom and their chains; `print` it to see what was counted and what was left out.
+
+    Raises
+    ------
+    TypeError
+        For a source that is neither.
+    FileNotFoundError
+        For a missing file.
+    ConnectionError
+        Without network.
+    ValueError
+        For an unknown suffix, a truncated or otherwise unreadable file, coordinates that are no numbers, an assembly by
+        operators that are not described, one above 256 MB unpacked, and one without polymer atoms.
+
+    Notes
+    -----
     Only the first model counts, and of alternate locations the first one listed. Data blocks of an mmCIF file that hold
-    atoms are read together. `assembly` builds the first biological assembly of the file; a file that describes none,
-    and assembly=False, give the model as deposited.
+    atoms are read together.
 
     Of the heavy atoms those of proteins and nucleic acids are kept, whatever their records are called: where mmCIF
     tells entities, all of a polymer's that are in its sequence or look like an amino acid or nucleotide; elsewhere the
     twenty amino acids and eight nucleotides, and others that have their backbone and are bonded to a neighbour in the
     chain or stand between two, or are bonded to the end of one. Left out are water (by its many names), ions, ligands
-    (a free amino acid too), lipids, sugars and polysaccharides. `print` the result to see the counts.
+    (a free amino acid too), lipids, sugars and polysaccharides.
 
-    A PDB code is downloaded from the RCSB once, and kept in the folder that the environment variable DPSKIT_CACHE names
-    (default: the user's cache folder).
-    Raises TypeError when `source` is neither, FileNotFoundError for a missing file, ConnectionError without network,
-    and ValueError for an unknown suffix, a truncated or otherwise unreadable file, coordinates that are no numbers, an
-    assembly by operators that are not described, one above 256 MB unpacked, and one without polymer atoms.
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.read_structure(dpskit.load_example("ruvab").structure_path)
+    >>> structure.name, structure.atoms.shape
+    ('7pbl', torch.Size([15702, 3]))
     """
     if not isinstance(source, str | Path):
         raise TypeError(f"source must be a path or a PDB code, got {type(source).__name__}.")

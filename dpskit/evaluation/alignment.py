@@ -24,25 +24,94 @@ WIDTH = 0.2  # of the widest part of the kernel, in radii of gyration of the ref
 
 
 def match_radius_of_gyration(model: Tensor, reference: Tensor) -> Tensor:
-    """Scale `model` (n, 3) or (b, n, 3) about its centroid to the radius of gyration of `reference` (m, 3)."""
+    """Scale a model about its centroid to the radius of gyration of a reference.
+
+    Parameters
+    ----------
+    model : Tensor
+        (n, 3) or (b, n, 3).
+    reference : Tensor
+        (m, 3).
+
+    Returns
+    -------
+    Tensor
+        The model scaled, of its shape.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and points that all coincide.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> model = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    >>> dpskit.match_radius_of_gyration(model, [[0.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    tensor([[-1.,  0.,  0.],
+            [ 3.,  0.,  0.]])
+    """
     model, reference = _pair(model, reference)
     center = model.mean(dim=-2, keepdim=True)
     return center + (model - center) * (_distinct_radius("reference", reference) / _distinct_radius("model", model))
 
 
 def overlay(model: Tensor, reference: Tensor) -> Tensor:
-    """`model` (n, 3) or (b, n, 3) with the radius of gyration of `reference` (m, 3), superposed on it.
+    """A model with the radius of gyration of a reference, superposed on it.
 
+    Parameters
+    ----------
+    model : Tensor
+        (n, 3) or (b, n, 3).
+    reference : Tensor
+        (m, 3).
+
+    Returns
+    -------
+    Tensor
+        The model moved, of its shape.
+
+    Notes
+    -----
     So the paper brings a reconstruction, whose scale is uncertain, onto the truth before it measures an RMSD. Paper:
     section 4.3.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> truth = dpskit.resample(dpskit.load_example("ruvab").points, 100)
+    >>> moved = dpskit.overlay(0.7 * truth @ dpskit.random_rotations(1, seed=0)[0], truth)
+    >>> bool(dpskit.rmsd_to_points(moved, truth) < 0.01)
+    True
     """
     return superpose(match_radius_of_gyration(model, reference), reference)
 
 
 def rmsd_to_atoms(model: Tensor, atoms: Tensor) -> Tensor:
-    """Root mean square distance of `atoms` (N, 3) from the nearest point of `model` (n, 3), or of each (b, n, 3).
+    """Root mean square distance of atoms from the nearest point of a model; neither is scaled or moved.
 
-    In the unit of both; neither is scaled or moved. Returns a scalar, or (b,).
+    Parameters
+    ----------
+    model : Tensor
+        (n, 3), or several, (b, n, 3).
+    atoms : Tensor
+        (N, 3), in the unit of the model.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or (b,), in that unit.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> dpskit.rmsd_to_atoms(torch.zeros(1, 3), [[3.0, 0.0, 0.0], [0.0, 0.0, 4.0]])
+    tensor(3.5355)
     """
     model, atoms = _check("model", model), check_points("atoms", atoms).detach().cpu().numpy()
     clouds = model.detach().cpu().reshape(-1, *model.shape[-2:]).numpy()
@@ -51,9 +120,31 @@ def rmsd_to_atoms(model: Tensor, atoms: Tensor) -> Tensor:
 
 
 def rmsd_to_points(model: Tensor, points: Tensor) -> Tensor:
-    """Root mean square distance of `model` (n, 3), or of each (b, n, 3), from `points` (n, 3), optimally assigned.
+    """Root mean square distance of a model from points, optimally assigned; neither is scaled or moved.
 
-    In the unit of both; neither is scaled or moved. Returns a scalar, or (b,).
+    Parameters
+    ----------
+    model : Tensor
+        (n, 3), or several, (b, n, 3).
+    points : Tensor
+        (n, 3), in the unit of the model.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or (b,), in that unit.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and another number of points than the model's.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> points = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> dpskit.rmsd_to_points(points.flip(0) + torch.tensor([0.0, 0.0, 0.2]), points)
+    tensor(0.2000)
     """
     model, points = _check("model", model), check_points("points", points)
     if model.shape[-2] != len(points):
@@ -64,16 +155,42 @@ def rmsd_to_points(model: Tensor, points: Tensor) -> Tensor:
 
 @torch.no_grad()
 def superpose(model: Tensor, reference: Tensor) -> Tensor:
-    """Move `model` (n, 3) or (b, n, 3) rigidly onto `reference` (m, 3): a proper rotation and a shift, no scaling.
+    """Move a model rigidly onto a reference: a proper rotation and a shift, no scaling.
 
+    Parameters
+    ----------
+    model : Tensor
+        (n, 3) or (b, n, 3).
+    reference : Tensor
+        (m, 3), also of another number of points.
+
+    Returns
+    -------
+    Tensor
+        The model moved, of its shape.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and a reference whose points all coincide.
+
+    Notes
+    -----
     Maximises the kernel correlation sum_ij k(|R x_i + t - y_j|) of Tsin and Kanade (ECCV 2004), as in Möbius and Habeck
     (arXiv 2412.14897), where k is the sum of three Gaussians with standard deviations of 0.2, 0.1 and 0.05 radii of
     gyration of the reference: the wide one finds the way, the narrow ones settle the details. From centred clouds,
     4,608 rotations spread evenly over SO(3) are scored with the wide one; the 24 best that differ by 15 degrees are
     refined on 256 points of the model and 512 of the reference, and the twelve best of these that differ by 20 degrees
     on all, the best three to the end. Each step is a weighted Procrustes fit and can only raise the correlation. Of
-    more than 2,048 points a random subset decides; it is always the same one, and so is the result. Raises ValueError
-    when all points of the reference coincide.
+    more than 2,048 points a random subset decides; it is always the same one, and so is the result.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> truth = dpskit.resample(dpskit.load_example("ruvab").points, 100)
+    >>> moved = dpskit.superpose(truth @ dpskit.random_rotations(1, seed=0)[0] + 0.3, truth)
+    >>> bool(dpskit.rmsd_to_points(moved, truth) < 0.01)
+    True
     """
     model, reference = _pair(model, reference)
     y = _subset(reference)

@@ -25,9 +25,20 @@ from dpskit.likelihoods.protocol import Likelihood
 class AlphaCalibration:
     """Result of the choice of alpha.
 
-    alphas (a,) rising; coverages: of each, by `credible_coverage`; ratios (a,): mean spread over mean error. alpha: the
-    value whose coverage fits best, None if the fit is rejected for all of them; nearest: the best of them all the same;
-    message: one sentence for the reader.
+    Attributes
+    ----------
+    alphas : tuple of float
+        (a,), rising.
+    coverages : tuple of Coverage
+        Of each, by `credible_coverage`.
+    ratios : tuple of float
+        (a,): mean spread over mean error.
+    alpha : float or None
+        The value whose coverage fits best, None if the fit is rejected for all of them.
+    nearest : float
+        The best of them all the same.
+    message : str
+        One sentence for the reader.
     """
 
     alphas: tuple[float, ...]
@@ -51,10 +62,43 @@ def calibrate_alpha(
 ) -> AlphaCalibration:
     """Try every alpha on the same simulated data, and choose the one whose coverage is nearest to its level.
 
-    truths (k, n, d): drawn from the prior. observe: as for `run_trials`. sampler_of(alpha): the sampler to judge, so
-    that the number tried can as well be the noise of the likelihood. significance: an alpha whose coverage is rejected
-    at this level is not chosen; with few trials little is rejected. Whoever reports the coverage of the chosen alpha
-    should measure it on new truths. Raises ValueError for alphas that are empty, negative or not finite.
+    Parameters
+    ----------
+    truths : Tensor
+        (k, n, d), drawn from the prior.
+    observe, seed, progress
+        As for `run_trials`.
+    sampler_of : Callable
+        sampler_of(alpha): the sampler to judge, so that the number tried can as well be the noise of the likelihood.
+    alphas : sequence of float
+        Those to try.
+    distance : Callable, optional
+        As for `credible_coverage`.
+    significance : float
+        An alpha whose coverage is rejected at this level is not chosen; with few trials little is rejected.
+
+    Returns
+    -------
+    AlphaCalibration
+        The choice, and what it rests on. Whoever reports the coverage of the chosen alpha should measure it on new
+        truths.
+
+    Raises
+    ------
+    ValueError
+        For alphas that are empty, negative or not finite.
+
+    Examples
+    --------
+    The number tried is the standard deviation that a sampler believes the prior to have; the truth is 1.
+
+    >>> import dpskit, torch
+    >>> prior, data = dpskit.GaussianPrior(0.0, 1.0), dpskit.LinearGaussian(torch.eye(1), torch.zeros(1), sigma=1.0)
+    >>> def sampler_of(std):
+    ...     return lambda data, seed: data.posterior(dpskit.GaussianPrior(0.0, std)).sample(20, seed)
+    >>> truths = prior.sample(60, n_points=1, dim=1)
+    >>> dpskit.calibrate_alpha(truths, data.simulate, sampler_of, [0.2, 1.0], progress=False).alpha
+    1.0
     """
     trials = {
         alpha: run_trials(truths, observe, sampler_of(alpha), seed=seed, progress=progress)

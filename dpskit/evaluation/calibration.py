@@ -27,7 +27,26 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """truths (k, n, d) from the prior, and posterior samples (k, s, n, d) from data of each."""
+    """Truths, and posterior samples of data of each.
+
+    Parameters
+    ----------
+    truths
+        (k, n, d), drawn from the prior.
+    samples
+        (k, s, n, d), s at least 2.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, NaN and infinity.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> trials = dpskit.Trials(torch.randn(30, 5, 3), torch.randn(30, 8, 5, 3))
+    >>> spread, error = dpskit.spread_against_error(trials)
+    """
 
     truths: Tensor
     samples: Tensor
@@ -50,10 +69,16 @@ class Trials:
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Simulation-based calibration: pit (k,) of each statistic, uniform in [0, 1] if the samples are right.
+    """Result of simulation-based calibration.
 
-    chi2 and ks: the p-values of the uniformity tests of each statistic; p_value: the smallest of all, times their
-    number (Bonferroni).
+    Attributes
+    ----------
+    pit : dict of str and Tensor
+        For each statistic (k,), uniform in [0, 1] if the samples are right.
+    chi2, ks : dict of str and float
+        The p-values of the uniformity tests of each statistic.
+    p_value : float
+        The smallest of all, times their number (Bonferroni).
     """
 
     pit: dict[str, Tensor]
@@ -68,10 +93,16 @@ class Ranks:
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """Coverage (l,) of the credible regions of `levels` (l,): the share of the k trials whose truth lies inside.
+    """Coverage of credible regions: the share of the k trials whose truth lies inside.
 
-    pit (k,): the smallest level whose region holds the truth. p_value: of the Kolmogorov-Smirnov test that they are
-    uniform.
+    Attributes
+    ----------
+    levels, coverage : Tensor
+        (l,) each.
+    pit : Tensor
+        (k,): the smallest level whose region holds the truth.
+    p_value : float
+        Of the Kolmogorov-Smirnov test that they are uniform.
     """
 
     levels: Tensor
@@ -102,9 +133,39 @@ def run_trials(
     seed: int = 0,
     progress: bool = True,
 ) -> Trials:
-    """Observe each of the truths (k, n, d), drawn from the prior, and sample its posterior.
+    """Observe each of the truths, and sample its posterior.
 
-    observe(truth (n, d), generator) -> data, for example `likelihood.simulate`.
+    Parameters
+    ----------
+    truths : Tensor
+        (k, n, d), drawn from the prior.
+    observe : Callable
+        observe(truth (n, d), generator) -> data, for example `likelihood.simulate`.
+    sampler : Callable
+        sampler(data, seed) -> clouds (s, n, d): the posterior samples to be judged.
+    seed : int
+        Of the data; trial k samples with seed + k.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    Trials
+        The truths and the samples.
+
+    Raises
+    ------
+    ValueError
+        For truths of a wrong shape, and for a sampler that returns NaN or infinity.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> prior, data = dpskit.GaussianPrior(0.0, 1.0), dpskit.LinearGaussian(torch.eye(1), torch.zeros(1), sigma=0.5)
+    >>> truths = prior.sample(20, n_points=1, dim=1)
+    >>> exact = lambda data, seed: data.posterior(prior).sample(9, seed)
+    >>> dpskit.run_trials(truths, data.simulate, exact, progress=False).samples.shape
+    torch.Size([20, 9, 1, 1])
     """
     from dpskit.progress import tqdm
 
@@ -126,8 +187,33 @@ def simulation_based_calibration(
 ) -> Ranks:
     """Rank each truth among its samples, by every statistic, and test that the ranks are uniform.
 
-    statistics: default `CLOUD_STATISTICS`; for points in a known order `coordinates(n, d)`. Ranks are spread over their
-    cell at random, so that ties and small s do no harm. Talts et al., arXiv 1804.06788.
+    Parameters
+    ----------
+    trials : Trials
+        As `run_trials` gives them.
+    statistics : dict of str and Callable, optional
+        statistic(clouds (b, n, d)) -> (b,), by name. Default: `CLOUD_STATISTICS`; for points in a known order
+        `coordinates(n, d)`.
+    seed : int
+        Ranks are spread over their cell at random, so that ties and small s do no harm.
+
+    Returns
+    -------
+    Ranks
+        The ranks in [0, 1], and the p-values.
+
+    Notes
+    -----
+    Talts et al., arXiv 1804.06788.
+
+    Examples
+    --------
+    Samples that are too narrow:
+
+    >>> import dpskit, torch
+    >>> trials = dpskit.Trials(torch.randn(200, 1, 1), 0.3 * torch.randn(200, 19, 1, 1))
+    >>> dpskit.simulation_based_calibration(trials, dpskit.coordinates(1, 1)).p_value < 1e-6
+    True
     """
     statistics = CLOUD_STATISTICS if statistics is None else statistics
     generator = as_generator(seed)
@@ -153,10 +239,43 @@ def expected_coverage(
 ) -> Coverage:
     """Tests of accuracy with random points (TARP): how many samples lie nearer to a reference than the truth does.
 
-    distance: default `euclidean`, for points in a known order; `chamfer_distance` or `earth_movers_distance` for
-    clouds. references (k, n, d): must not depend on the truths' data; default: the truths of other trials, hence draws
-    of the prior. The regions are balls around the reference: narrow samples give coverage above small levels and below
-    large ones. Lemos et al., arXiv 2302.03026.
+    Parameters
+    ----------
+    trials : Trials
+        As `run_trials` gives them.
+    distance : Callable, optional
+        distance(a, b) of clouds (b, n, d) each -> (b,). Default: `euclidean`, for points in a known order;
+        `chamfer_distance` or `earth_movers_distance` for clouds.
+    references : Tensor, optional
+        (k, n, d), which must not depend on the truths' data. Default: the truths of other trials, hence draws of the
+        prior.
+    levels : Tensor, optional
+        (l,), from 0 to 1. Default: 0.05, 0.10, ..., 0.95.
+    seed : int
+        Of ties.
+
+    Returns
+    -------
+    Coverage
+        Of balls around the reference: narrow samples give coverage above small levels and below large ones.
+
+    Raises
+    ------
+    ValueError
+        For references of another shape than the truths', and levels outside of [0, 1].
+
+    Notes
+    -----
+    Lemos et al., arXiv 2302.03026.
+
+    Examples
+    --------
+    Samples that are too narrow:
+
+    >>> import dpskit, torch
+    >>> trials = dpskit.Trials(torch.randn(200, 1, 1), 0.3 * torch.randn(200, 19, 1, 1))
+    >>> dpskit.expected_coverage(trials).p_value < 0.01
+    True
     """
     distance = euclidean if distance is None else distance
     generator = as_generator(seed)
@@ -175,8 +294,29 @@ def credible_coverage(
 ) -> Coverage:
     """Coverage of the regions of typical clouds: those whose mean distance to the samples is small.
 
+    Parameters
+    ----------
+    trials, distance, levels, seed
+        As for `expected_coverage`.
+
+    Returns
+    -------
+    Coverage
+        Overconfidence shows as coverage below the level everywhere.
+
+    Notes
+    -----
     The truth is ranked among the samples by the mean distance to all others, truth included: exact for any number of
-    samples, and overconfidence shows as coverage below the level everywhere. distance: as for `expected_coverage`.
+    samples.
+
+    Examples
+    --------
+    Samples that are too narrow:
+
+    >>> import dpskit, torch
+    >>> trials = dpskit.Trials(torch.randn(200, 1, 1), 0.3 * torch.randn(200, 19, 1, 1))
+    >>> dpskit.credible_coverage(trials).at(0.9) < 0.7
+    True
     """
     generator = as_generator(seed)
     mean = pairwise_distances(trials, distance).mean(dim=2)
@@ -184,9 +324,28 @@ def credible_coverage(
 
 
 def spread_against_error(trials: Trials, distance: Distance | None = None) -> tuple[Tensor, Tensor]:
-    """Mean distance between two samples, and between a sample and the truth: (k,), (k,).
+    """Mean distance between two samples, and between a sample and the truth, of every trial.
 
-    Equal on average over the trials if the samples are right, for any distance; too small a spread is overconfidence.
+    Parameters
+    ----------
+    trials, distance
+        As for `expected_coverage`.
+
+    Returns
+    -------
+    spread, error : Tensor
+        (k,) each. Equal on average over the trials if the samples are right, for any distance; too small a spread is
+        overconfidence.
+
+    Examples
+    --------
+    Samples that are too narrow:
+
+    >>> import dpskit, torch
+    >>> trials = dpskit.Trials(torch.randn(200, 1, 1), 0.3 * torch.randn(200, 19, 1, 1))
+    >>> spread, error = dpskit.spread_against_error(trials)
+    >>> bool(spread.mean() < 0.6 * error.mean())
+    True
     """
     pairs = pairwise_distances(trials, distance)
     s = trials.samples.shape[1]

@@ -13,9 +13,15 @@ from dpskit.likelihoods.protocol import Measurement
 
 @dataclass(frozen=True, eq=False)
 class PredictiveCheck:
-    """Energies (s,) of the data and of data simulated from each sample; p_value: how often these fit no better.
+    """Result of a posterior predictive check.
 
-    Near 0: the samples do not explain the data. Near 1: they fit its noise. It is no test of calibration.
+    Attributes
+    ----------
+    observed, replicated : Tensor
+        (s,): energies of the data, and of data simulated from each sample.
+    p_value : float
+        How often the replicates fit no better. Near 0: the samples do not explain the data. Near 1: they fit its noise.
+        It is no test of calibration.
     """
 
     observed: Tensor
@@ -26,10 +32,35 @@ class PredictiveCheck:
 def posterior_predictive_check(
     likelihood: Measurement, samples: Tensor, *, seed: int | torch.Generator = 0
 ) -> PredictiveCheck:
-    """Would data of these samples (s, n, d) look like the data? For projections and any likelihood that simulates.
+    """Would data of these samples look like the data?
 
+    Parameters
+    ----------
+    likelihood : Measurement
+        The data: projections, or any other likelihood that simulates.
+    samples : Tensor
+        (s, n, d).
+    seed : int or Generator
+        Of the noise.
+
+    Returns
+    -------
+    PredictiveCheck
+        The energies and a p-value.
+
+    Notes
+    -----
     Each sample is asked for the energy of the data and of one replicate, with the likelihood's own noise. Gelman, Meng
     and Stern (Statistica Sinica, 1996).
+
+    Examples
+    --------
+    Samples far from the data do not explain them.
+
+    >>> import dpskit, torch
+    >>> data = dpskit.CoarseGrained(torch.zeros(5, 3), sigma=0.1)
+    >>> dpskit.posterior_predictive_check(data, torch.ones(20, 5, 3)).p_value
+    0.0
     """
     generator = as_generator(seed)
     observed = likelihood.energy(samples).detach()

@@ -14,9 +14,18 @@ from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of s samples, (s,) each: CD and EMD in the cube, the energy E of the data, and RMSD in the frame's unit.
+    """Scores of s samples, (s,) each.
 
-    energy: None without data. rmsd: None for shapes without a physical size. `columns` names them as tables print them.
+    Parameters
+    ----------
+    cd, emd : Tensor
+        Chamfer and earth mover's distance, in the cube.
+    energy : Tensor or None
+        E of the data; None without data.
+    rmsd : Tensor or None
+        In the frame's unit; None for shapes without a physical size.
+    unit : str
+        That of the frame.
     """
 
     cd: Tensor
@@ -26,7 +35,13 @@ class Scores:
     unit: str = "angstrom"
 
     def columns(self) -> dict[str, Tensor]:
-        """Values (s,) under their names, CD and EMD times 100 and E times 1000."""
+        """The values as tables print them.
+
+        Returns
+        -------
+        dict of str and Tensor
+            (s,) under their names, CD and EMD times 100 and E times 1000.
+        """
         columns = {"CD x 100": 100 * self.cd, "EMD x 100": 100 * self.emd}
         if self.energy is not None:
             columns["E x 1000"] = 1000 * self.energy
@@ -35,15 +50,38 @@ class Scores:
         return columns
 
     def means(self) -> dict[str, float]:
-        """Means over the samples, under the names of `columns`."""
+        """Means over the samples.
+
+        Returns
+        -------
+        dict of str and float
+            Under the names of `columns`.
+        """
         return {name: float(values.mean()) for name, values in self.columns().items()}
 
 
 def score(points: Tensor, truth: Tensor, energy: Tensor | None = None, frame: Frame | None = None) -> Scores:
-    """Scores of `points` (s, n, 3) against `truth` (n, 3), both in the cube.
+    """Scores of clouds against a truth, both in the cube.
 
-    frame: of an object with a physical size, for the RMSD to the points of the truth, after `overlay`. Paper: section
-    4.3; Table 1 for CD, EMD and E.
+    Parameters
+    ----------
+    points : Tensor
+        (s, n, 3).
+    truth : Tensor
+        (n, 3).
+    energy : Tensor, optional
+        (s,), to be listed with the others.
+    frame : Frame, optional
+        Of an object with a physical size, for the RMSD to the points of the truth, after `overlay`.
+
+    Returns
+    -------
+    Scores
+        Of every cloud.
+
+    Notes
+    -----
+    Paper: section 4.3; Table 1 for CD, EMD and E.
     """
     cd, emd = chamfer_distance(points, truth), earth_movers_distance(points, truth)
     if frame is None:

@@ -49,11 +49,23 @@ def one_nna(samples: Tensor, reference: Tensor, distance: Distance = chamfer_dis
         In [0, 1]; 0.5 is the best: the sets cannot be told apart. Below it, samples sit on references: they were
         copied.
 
+    Raises
+    ------
+    ValueError
+        For empty sets, wrong shapes and NaN.
+
     Notes
     -----
     Exactly (k - 1) / (2k - 1) is expected for k clouds each of one distribution. Of several nearest clouds at the same
     distance (to a relative 1e-6) each counts for its share. For sets of different sizes it is the mean of the
     accuracies on either set, which for sets of the same size is PointFlow's single one.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> samples, reference = torch.randn(10, 5, 3), torch.randn(10, 5, 3)
+    >>> dpskit.one_nna(samples + 100, reference)
+    1.0
     """
     return one_nna_from(*_three(samples, reference, distance))
 
@@ -71,9 +83,21 @@ def coverage(samples: Tensor, reference: Tensor, distance: Distance = chamfer_di
     float
         In [0, 1]; high is good. Samples that are all alike cover few references.
 
+    Raises
+    ------
+    ValueError
+        For empty sets, wrong shapes and NaN.
+
     Notes
     -----
     If several references are equally near (to a relative 1e-6), all of them are covered.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> reference = torch.randn(10, 5, 3)
+    >>> dpskit.coverage(reference[:3] + 0.001, reference)
+    0.3
     """
     return coverage_from(distance_matrix(samples, check_clouds("reference", reference), distance))
 
@@ -90,6 +114,18 @@ def minimum_matching_distance(samples: Tensor, reference: Tensor, distance: Dist
     -------
     float
         In the unit of the distance; low is good.
+
+    Raises
+    ------
+    ValueError
+        For empty sets, wrong shapes and NaN.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> reference = torch.randn(10, 5, 3)
+    >>> dpskit.minimum_matching_distance(reference, reference)
+    0.0
     """
     return mmd_from(distance_matrix(samples, check_clouds("reference", reference), distance))
 

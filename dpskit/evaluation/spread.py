@@ -11,11 +11,34 @@ from dpskit.transport.assignment import assign
 
 
 def point_spread(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Match the samples `points` (s, n, 3) to their medoid; returns (ordered (s, n, 3), spread (n,)).
+    """Match samples to their medoid, and measure how far corresponding points scatter.
 
-    The points of a sample have no order. `ordered` holds the same points, those of each sample in the order of the
-    medoid's points that the optimal assignment gives them. spread: the root mean square distance of corresponding
-    points from their mean, in the unit of `points`; 0 for a single sample.
+    Parameters
+    ----------
+    points : Tensor
+        (s, n, 3); the points of a sample have no order.
+
+    Returns
+    -------
+    ordered : Tensor
+        (s, n, 3): the same points, those of each sample in the order of the medoid's points that the optimal assignment
+        gives them.
+    spread : Tensor
+        (n,): the root mean square distance of corresponding points from their mean, in the unit of `points`; 0 for a
+        single sample.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> cloud = torch.randn(50, 3)
+    >>> ordered, spread = dpskit.point_spread(torch.stack([cloud, cloud.flip(0)]))
+    >>> float(spread.max())
+    0.0
     """
     points = check_points("points", points, batched=True)
     reference = points[medoid(points)]
@@ -26,9 +49,32 @@ def point_spread(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def credible_radius(points: Tensor, level: float = 0.9) -> Tensor:
-    """Radius (n,) around the mean of each matched point that holds the share `level` of the samples (s, n, 3).
+    """Radius around the mean of each matched point that holds a share of the samples.
 
-    The matching, and the order of the result, are those of `point_spread`; in the unit of `points`.
+    Parameters
+    ----------
+    points : Tensor
+        (s, n, 3).
+    level : float
+        The share, between 0 and 1.
+
+    Returns
+    -------
+    Tensor
+        (n,), in the unit of `points`; the matching, and the order of the result, are those of `point_spread`.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, NaN, and a level out of range.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> points = torch.zeros(3, 1, 3)
+    >>> points[:, 0, 0] = torch.tensor([-2.0, 0.0, 2.0])
+    >>> dpskit.credible_radius(points, level=0.5)
+    tensor([2.])
     """
     if not 0 < check_number("level", level) < 1:
         raise ValueError(f"level must be between 0 and 1, got {level!r}.")
@@ -37,7 +83,29 @@ def credible_radius(points: Tensor, level: float = 0.9) -> Tensor:
 
 
 def medoid(points: Tensor) -> int:
-    """Index of the sample of `points` (s, n, 3) nearest to all others, by mean squared nearest distance both ways."""
+    """The sample nearest to all others, by mean squared nearest distance both ways.
+
+    Parameters
+    ----------
+    points : Tensor
+        (s, n, 3).
+
+    Returns
+    -------
+    int
+        Its number.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> dpskit.medoid(torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]], [[3.0, 0.0, 0.0]]]))
+    1
+    """
     clouds = check_points("points", points, batched=True).detach().cpu().double().numpy()
     trees = [cKDTree(cloud) for cloud in clouds]
     directed = np.array([[np.square(tree.query(cloud)[0]).mean() for tree in trees] for cloud in clouds])

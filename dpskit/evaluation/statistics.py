@@ -12,7 +12,24 @@ Statistic = Callable[[Tensor], Tensor]
 
 
 def coordinates(n: int, d: int) -> dict[str, Statistic]:
-    """Every coordinate of a cloud (n, d) whose points have an order."""
+    """Every coordinate of a cloud whose points have an order, for `simulation_based_calibration`.
+
+    Parameters
+    ----------
+    n, d : int
+        Number of points, and of their coordinates.
+
+    Returns
+    -------
+    dict of str and Callable
+        statistic(clouds (b, n, d)) -> (b,), by name.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> list(dpskit.coordinates(2, 1))
+    ['x[0,0]', 'x[1,0]']
+    """
     return {f"x[{i},{j}]": lambda clouds, i=i, j=j: clouds[:, i, j] for i in range(n) for j in range(d)}
 
 

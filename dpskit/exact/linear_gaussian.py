@@ -68,7 +68,23 @@ class LinearGaussian(Measurement):
         return (size // 3, 3) if size % 3 == 0 else (1, size)
 
     def residual(self, x0: Tensor) -> Tensor:
-        """y - A vec(x0) for clouds (b, n, d) -> (b, m)."""
+        """y - A vec(x0).
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, d).
+
+        Returns
+        -------
+        Tensor
+            (b, m).
+
+        Raises
+        ------
+        ValueError
+            For clouds that A does not fit.
+        """
         if x0.ndim != 3 or x0[0].numel() != self.A.shape[1]:
             raise ValueError(
                 f"x0 must be clouds of n d = {self.A.shape[1]} numbers, the columns of A, got {tuple(x0.shape)}."
@@ -93,19 +109,54 @@ class LinearGaussian(Measurement):
     def posterior(self, prior: Prior, dim: int | None = None) -> FullGaussianMixture:
         """The exact p(x0 | y) for a prior in closed form: each Gaussian is conditioned, and weighted by its evidence.
 
-        prior: GaussianPrior, GaussianMixturePrior, PointMixturePrior of few points, or FullGaussianMixture. dim:
-        coordinates per point, for a GaussianPrior of one number, which does not know them (default: 3 if the columns
-        of A are a multiple of 3, else they are one point). Raises TypeError and ValueError as
-        `FullGaussianMixture.of`.
+        Parameters
+        ----------
+        prior
+            GaussianPrior, GaussianMixturePrior, PointMixturePrior of few points, or FullGaussianMixture.
+        dim : int, optional
+            Coordinates per point, for a GaussianPrior of one number, which does not know them (default: 3 if the
+            columns of A are a multiple of 3, else they are one point).
+
+        Returns
+        -------
+        FullGaussianMixture
+            The posterior, itself a prior in closed form.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another prior, as `FullGaussianMixture.of`.
         """
         return self.condition(prior, dim)[0]
 
     def log_evidence(self, prior: Prior, dim: int | None = None) -> float:
-        """log p(y), exact; prior and dim as for `posterior`."""
+        """log p(y), exact.
+
+        Parameters
+        ----------
+        prior, dim
+            As for `posterior`.
+
+        Returns
+        -------
+        float
+            Of the density of y.
+        """
         return self.condition(prior, dim)[1]
 
     def condition(self, prior: Prior, dim: int | None = None) -> tuple[FullGaussianMixture, float]:
-        """`posterior` and `log_evidence` together."""
+        """`posterior` and `log_evidence` together.
+
+        Parameters
+        ----------
+        prior, dim
+            As for `posterior`.
+
+        Returns
+        -------
+        tuple[FullGaussianMixture, float]
+            Both.
+        """
         mixture = FullGaussianMixture.of(prior, *_cloud_shape(prior, self, dim))
         matrix, y = self.A.double(), self.y.double()
         cross = mixture.covariances @ matrix.T  # C A^T

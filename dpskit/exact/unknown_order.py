@@ -38,6 +38,15 @@ class UnknownOrder(Measurement):
     Notes
     -----
     y_i = x_{P(i)} M + sigma z for an unknown permutation P, all n! of them equally probable.
+
+    Examples
+    --------
+    Two numbers were seen as 0 and 1; which is which nobody knows, and so the posterior mean of both is in the middle.
+
+    >>> import dpskit
+    >>> data = dpskit.UnknownOrder([[0.0], [1.0]], sigma=0.1)
+    >>> data.posterior(dpskit.GaussianPrior(0.0, 10.0)).mean.flatten().numpy().round(2)
+    array([0.5, 0.5])
     """
 
     points: Tensor
@@ -69,7 +78,23 @@ class UnknownOrder(Measurement):
         return len(self.points), self.dim
 
     def squares(self, x0: Tensor) -> Tensor:
-        """|P y - x M|^2 for every permutation: (b, n, d) -> (b, n!)."""
+        """|P y - x M|^2 for every permutation.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, d).
+
+        Returns
+        -------
+        Tensor
+            (b, n!).
+
+        Raises
+        ------
+        ValueError
+            For clouds of another shape.
+        """
         n = len(self.points)
         seen = x0 if self.matrix is None else x0 @ self.matrix.to(x0)
         if seen.ndim != 3 or seen.shape[1:] != self.points.shape:
@@ -99,7 +124,18 @@ class UnknownOrder(Measurement):
         return UnknownOrder(seen + check_given(self.sigma) * noise, self.sigma, self.matrix, self.marginal)
 
     def posterior(self, prior: Prior) -> FullGaussianMixture:
-        """The exact p(x0 | y) with the sum over permutations: `LinearGaussian.posterior` of each, by its evidence."""
+        """The exact p(x0 | y) with the sum over permutations: `LinearGaussian.posterior` of each, by its evidence.
+
+        Parameters
+        ----------
+        prior
+            As for `LinearGaussian.posterior`.
+
+        Returns
+        -------
+        FullGaussianMixture
+            Of n! times as many components as the prior.
+        """
         parts, log_evidence = zip(*[data.condition(prior, self.dim) for data in self._ordered()], strict=True)
         share = torch.softmax(torch.tensor(log_evidence, dtype=torch.float64), 0)
         weights = torch.cat([part.weights * s for part, s in zip(parts, share, strict=True)])
@@ -107,7 +143,18 @@ class UnknownOrder(Measurement):
         return FullGaussianMixture(weights, means, covariances)
 
     def log_evidence(self, prior: Prior) -> float:
-        """log p(y), exact."""
+        """log p(y), exact.
+
+        Parameters
+        ----------
+        prior
+            As for `LinearGaussian.posterior`.
+
+        Returns
+        -------
+        float
+            Of the density of y.
+        """
         terms = torch.tensor([data.log_evidence(prior, self.dim) for data in self._ordered()], dtype=torch.float64)
         return float(torch.logsumexp(terms, 0)) - math.log(len(terms))
 

@@ -21,7 +21,15 @@ from dpskit.sampling.solvers import Algorithm1
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Samples of the posterior and maximum-likelihood fits of the same data, with the scores of both."""
+    """Samples of the posterior and maximum-likelihood fits of the same data, with the scores of both.
+
+    Attributes
+    ----------
+    samples, fitted : Samples
+        The clouds.
+    sample_scores, fitted_scores : Scores
+        How far they are from the truth.
+    """
 
     samples: Samples
     fitted: Samples

@@ -34,7 +34,23 @@ MAX_EXTENT = 4.0  # half the cube's sides: samples that reach further are no rec
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """An ensemble: `samples` in the cube, with the coordinate axes of the observations, and its `frame`."""
+    """An ensemble with its place in space.
+
+    Parameters
+    ----------
+    samples : Samples
+        In the cube, with the coordinate axes of the observations.
+    frame : Frame
+        Where the cube lies.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.Observations(coarse=[[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]])
+    >>> result = dpskit.reconstruct_without_prior(data, n_samples=2, n_points=16, progress=False)
+    >>> result.coordinates.shape, result.frame.scale
+    (torch.Size([2, 16, 3]), 45.0)
+    """
 
     samples: Samples
     frame: Frame
@@ -45,11 +61,27 @@ class Reconstruction:
         return self.frame.to_physical(self.samples.points)
 
     def save(self, folder: str | Path, *, name: str = "samples", resolution: float = 15.0) -> list[Path]:
-        """Write into `folder`: samples (.npz), models and their medoid (.cif), mean density and its spread (.mrc).
+        """Write samples, their medoid, densities, and a script that opens them in ChimeraX.
 
-        And a script that opens them in ChimeraX (.cxc). resolution: of the densities, in angstrom. A single sample has
-        no spread. Returns the paths. Raises ValueError for samples of which no density can be made, after the samples
-        and the models were written.
+        Parameters
+        ----------
+        folder : str or Path
+            Where.
+        name : str
+            What the names of the files begin with: samples (.npz), models and the medoid (.cif), mean density and its
+            spread (.mrc), script (.cxc).
+        resolution : float
+            Of the densities, in angstrom. A single sample has no spread.
+
+        Returns
+        -------
+        list of Path
+            The files.
+
+        Raises
+        ------
+        ValueError
+            For samples of which no density can be made, after the samples and the models were written.
         """
         folder = Path(folder).expanduser()
         ends = (".npz", ".cif", "_mean.mrc", "_spread.mrc", "_medoid.cif", ".cxc")
@@ -122,6 +154,16 @@ def reconstruct(
     -----
     The object is turned at random (by the seed) before, and back afterwards, because nothing may be given away by the
     axes of a file. A prior whose objects stand upright is told this turn, unless the pose is unknown.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> data = dpskit.Projections.observe(structure.points, n_views=3, n_points=50)
+    >>> data, prior = dpskit.Observations.of(data, structure.frame), dpskit.GaussianPrior(0.0, 0.4)
+    >>> result = dpskit.reconstruct(prior, data, n_samples=2, n_points=64, n_steps=10, progress=False)
+    >>> result.coordinates.shape
+    torch.Size([2, 64, 3])
     """
     pose, turn = as_pose(pose), random_rotations(1, seed)[0]
     posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
@@ -142,7 +184,27 @@ def reconstruct_without_prior(
     seed: int = 0,
     progress: bool = True,
 ) -> Reconstruction:
-    """`reconstruct` by maximum likelihood, the paper's baseline; the arguments have the same meaning."""
+    """`reconstruct` by maximum likelihood, the paper's baseline.
+
+    Parameters
+    ----------
+    observations, frame
+        As for `reconstruct`.
+    n_samples, n_points, seed, progress
+        As for `maximum_likelihood`, which takes its own 100 steps.
+
+    Returns
+    -------
+    Reconstruction
+        The fits and their frame.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.Observations(coarse=[[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]])
+    >>> dpskit.reconstruct_without_prior(data, n_samples=2, n_points=16, progress=False).coordinates.shape
+    torch.Size([2, 16, 3])
+    """
     method = partial(maximum_likelihood, n_samples=n_samples, progress=progress)
     return _in_the_cube(method, observations, frame, random_rotations(1, seed)[0], n_points, seed)
 
@@ -179,8 +241,23 @@ def simulate(
 ) -> Observations:
     """Simulate observations of a known structure, in angstrom, as in the paper's experiments.
 
-    n_views projections of n_points points each from random orientations; with coarse_points a low-resolution
-    structure of so many points; with subunit (l, 3), in angstrom, a known part, such as `Structure.chain_points`.
+    Parameters
+    ----------
+    model : CoarseGrainedStructure
+        The structure, as `coarse_grain` gives it.
+    n_views, n_points : int
+        Number of projections, from random orientations, and of points in each.
+    coarse_points : int
+        Points of a low-resolution structure; 0: none.
+    subunit : Tensor, optional
+        (l, 3), in angstrom: a known part, such as `Structure.chain_points`.
+    seed : int
+        Of orientations, points and fits.
+
+    Returns
+    -------
+    Observations
+        What is observed.
     """
     data = Scenario("simulated", n_views, n_points, coarse_points).observe(model.points, seed)
     parts = [] if data is None else list(getattr(data, "parts", [data]))
@@ -216,6 +293,11 @@ def deviation(reconstruction: Reconstruction, model: CoarseGrainedStructure, ato
         The coarse-grained points of the truth.
     atoms
         Its atoms, (N, 3) in angstrom.
+
+    Returns
+    -------
+    Deviation
+        Root mean square deviations of every sample; `print` it for their means.
     """
     truth = model.frame.to_physical(model.points)
     moved = overlay(reconstruction.coordinates, truth)

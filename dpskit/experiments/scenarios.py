@@ -33,19 +33,20 @@ Observed = Projections | CoarseGrained | Subunit | Joint
 class Scenario:
     """What is observed of an object, and the settings of DPS. Paper: Tables 1 and 4.
 
-    Attributes
+    Parameters
     ----------
     name
         How tables call it.
     n_views, n_points
-        Number of projections, and of points in each; `reflections`: from random orientations of O(3), as the paper's
-        shapes, instead of SO(3).
+        Number of projections, and of points in each.
     coarse_points
         Points of a low-resolution structure; 0: none.
     subunit_points
         Points of a known part, about, which is a random cluster unless the target names one; 0: none.
     alpha, cutoff, n_steps
         Strength of the guidance; beta(t) = 1/t above `cutoff` and 0 below; steps of the solver.
+    reflections
+        Projections from random orientations of O(3), as the paper's shapes, instead of SO(3).
     sigma
         Noise of the projected points per coordinate, in the target's own unit: angstrom for structures, units of the
         cube for shapes. None: without.
@@ -86,9 +87,25 @@ class Scenario:
         return next(kind for kind, parts in KINDS.items() if parts == seen)
 
     def of_kind(self, kind: str, n_points: int) -> Scenario:
-        """The same, but with what a `kind` of KINDS observes of an object of n_points.
+        """The same, but with other kinds of observations.
 
-        What is missing here is added: five projections, 30 coarse points, or a quarter of the points as a known part.
+        Parameters
+        ----------
+        kind : str
+            One of KINDS: what is observed. What is missing here is added: five projections, 30 coarse points, or a
+            quarter of the points as a known part.
+        n_points : int
+            Of the object.
+
+        Returns
+        -------
+        Scenario
+            Of that kind.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind.
         """
         seen = KINDS[check_choice("scenario", kind, KINDS)]
         return replace(
@@ -99,7 +116,18 @@ class Scenario:
         )
 
     def redrawn(self, sigma: float | None) -> Scenario:
-        """The realistic twin under a name of its own: every view shows other points, with noise `sigma`."""
+        """The realistic twin under a name of its own: every view shows other points, with noise.
+
+        Parameters
+        ----------
+        sigma : float or None
+            Of the noise; 0 or None: without.
+
+        Returns
+        -------
+        Scenario
+            With `anew`.
+        """
         noise = f" and noise of {sigma:g}" if sigma else ""
         return replace(self, name=f"{self.name}, points drawn anew{noise}", anew=True, sigma=sigma or None)
 
@@ -112,7 +140,7 @@ class Scenario:
         draw: Callable[[int], Tensor] | None = None,
         part: Tensor | None = None,
     ) -> Observed | None:
-        """The data of one object; None if nothing is observed.
+        """The data of one object.
 
         Parameters
         ----------
@@ -127,6 +155,11 @@ class Scenario:
             draw(k) -> (m, 3), the k-th other set of points of the object, in the same pose: needed with `anew`.
         part
             (l, 3): what is known of the object where the scenario has a subunit (default: a random cluster).
+
+        Returns
+        -------
+        Projections, CoarseGrained, Subunit, Joint or None
+            The likelihood; None if nothing is observed.
 
         Raises
         ------

@@ -89,7 +89,25 @@ def load_outcomes(record: str | Path) -> list[Outcome]:
 
 
 def best(outcomes: Sequence[Outcome], metric: str) -> Outcome | None:
-    """The outcome with the smallest `metric`, one of METRICS; None if none has it."""
+    """The outcome with the smallest value of a metric.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Of a sweep.
+    metric : str
+        One of METRICS.
+
+    Returns
+    -------
+    Outcome or None
+        None if no outcome has the metric.
+
+    Raises
+    ------
+    ValueError
+        For an unknown metric.
+    """
     check_choice("metric", metric, METRICS)
     known = [outcome for outcome in outcomes if getattr(outcome, metric) is not None]
     return min(known, key=lambda outcome: getattr(outcome, metric), default=None)

@@ -27,6 +27,22 @@ def write_chimerax(
         What `export_structure` wrote. The medoid is shown as balls coloured by their spread, the ensemble is hidden.
     density : str or Path, optional
         What `export_density` wrote; shown as a transparent surface.
+
+    Raises
+    ------
+    ValueError
+        For another ending, and without any file to open.
+    FileNotFoundError
+        For a file that is not there.
+
+    Examples
+    --------
+    >>> import dpskit, pathlib
+    >>> structure = dpskit.load_example("ruvab")
+    >>> dpskit.export_structure(structure.points[None], "ruvab.cif", frame=structure.frame)
+    >>> dpskit.write_chimerax("ruvab.cxc", models="ruvab.cif")
+    >>> 'open "ruvab.cif" id 1' in pathlib.Path("ruvab.cxc").read_text()
+    True
     """
     path = Path(path)
     if path.suffix != ".cxc":

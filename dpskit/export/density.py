@@ -71,9 +71,33 @@ def check_resolution(resolution: float, width: float) -> float:
 def export_density(
     samples: Any, path: str | Path, *, frame: Frame, resolution: float = 15.0, quantity: str = "mean"
 ) -> None:
-    """Write the density of `ensemble_density`, or with quantity="spread" its standard deviation, as an MRC file.
+    """Write the mean density of samples, or its spread over them, as an MRC file.
 
-    ChimeraX and Mol* show it in the frame of the atomic model. The file appears only when it is complete.
+    Parameters
+    ----------
+    samples : Samples or Tensor
+        (s, n, 3) in cube coordinates, or an object with such `points`.
+    path : str or Path
+        Must end in .mrc or .map; it appears only when it is complete.
+    frame : Frame
+        Maps the cube to angstrom, the frame of the atomic model.
+    resolution : float
+        In angstrom: a point is a Gaussian of standard deviation resolution / (pi sqrt(2)), see `ensemble_density`.
+    quantity : str
+        "mean", or "spread": the standard deviation over the samples.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another ending, a wrong shape, NaN, and a resolution too fine for the size of the samples.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> structure = dpskit.load_example("ruvab")
+    >>> dpskit.export_density(structure.points[None], "ruvab.mrc", frame=structure.frame, resolution=30.0)
+    >>> dpskit.read_map("ruvab.mrc").values.ndim
+    3
     """
     check_choice("quantity", quantity, ["mean", "spread"])
     path = check_path("path", path)

@@ -55,6 +55,20 @@ def write_report(
         Maps the cube to angstrom.
     warnings : list of ViewWarning, optional
         None: those of `check_views`.
+
+    Raises
+    ------
+    ValueError
+        For another ending, a wrong shape and NaN.
+
+    Examples
+    --------
+    >>> import dpskit, pathlib
+    >>> structure = dpskit.load_example("ruvab")
+    >>> data = dpskit.CoarseGrained(structure.points[::20])
+    >>> dpskit.write_report(structure.points[None], data, "report.html", frame=structure.frame)
+    >>> "<h2>Spread</h2>" in pathlib.Path("report.html").read_text()
+    True
     """
     path = check_path("path", path)
     if path.suffix != ".html":

@@ -30,7 +30,7 @@ PDB_B = 999.99  # six columns
 def export_structure(
     samples: Any, path: str | Path, *, frame: Frame, spread: Tensor | None = None, models: str = "all"
 ) -> None:
-    """Write `samples` to `path`, one model each: mmCIF if it ends in .cif, PDB if in .pdb.
+    """Write samples as a multi-model structure file: mmCIF if it ends in .cif, PDB if in .pdb.
 
     Parameters
     ----------
@@ -57,6 +57,14 @@ def export_structure(
     A point stands for many atoms, and is written as what the PDB has for unknown ones: residue UNX, atom UNK, element
     X. Its number is the same in all models. The B factor is 8 pi^2 u^2 / 3 with the spread u, the root mean square
     displacement, in angstrom, as an isotropic displacement would give; in a PDB file at most 999.99 (u = 6.2).
+
+    Examples
+    --------
+    >>> import dpskit, pathlib
+    >>> structure = dpskit.load_example("ruvab")
+    >>> dpskit.export_structure(structure.points[None], "ruvab.cif", frame=structure.frame)
+    >>> pathlib.Path("ruvab.cif").read_text().count("HETATM")
+    1024
     """
     path = check_path("path", path)
     if not isinstance(frame, Frame):

@@ -64,9 +64,32 @@ class CoarseGrained(Measurement):
 
     @staticmethod
     def observe(points: Tensor, n_points: int = 40, seed: int = 0, *, balanced: bool = False) -> CoarseGrained:
-        """The means of a Gaussian mixture with a tied covariance fitted to `points` (n, 3). Paper: section 4.2.
+        """A low-resolution structure of a cloud: the means of a Gaussian mixture with a tied covariance.
 
-        balanced: see `CoarseGrained`.
+        Parameters
+        ----------
+        points : Tensor
+            (n, 3), the cloud.
+        n_points : int
+            Points of the structure, at most n.
+        seed : int
+            Of the fit.
+        balanced : bool
+            As for `CoarseGrained`.
+
+        Returns
+        -------
+        CoarseGrained
+            The likelihood of these data, without sigma.
+
+        Raises
+        ------
+        ValueError
+            For more points than the cloud has.
+
+        Notes
+        -----
+        Paper: section 4.2.
         """
         from sklearn.mixture import GaussianMixture
 
@@ -80,7 +103,18 @@ class CoarseGrained(Measurement):
         return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced)
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy as the only column: (b, n, 3) -> (b, 1)."""
+        """The energy as the only column.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, 1).
+        """
         return matched_energies([self.observation], check_points("x0", x0, batched=True), self.memory)
 
     def energy(self, x0: Tensor) -> Tensor:

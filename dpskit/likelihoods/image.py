@@ -58,6 +58,14 @@ class ProjectionImages(Measurement):
     where Gaussians lie at random, moving all of them by a small d changes E by d^2 / 2, as it does for matched points.
     With noise E stays above 0: w^2 / (1 + signal-to-noise ratio) for the true cloud. A point feels an image within a
     few widths only: `LikelihoodScore(prior_std)` begins with wide points, `DPS` needs a wide width or other data.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> cloud, frame = dpskit.load_example("ruvab").points, dpskit.load_example("ruvab").frame
+    >>> data = dpskit.ProjectionImages.observe(cloud, frame, n_views=2, size=32)
+    >>> data.pixels.shape, bool(data.energy(cloud[None]) < 1e-6 < data.energy(0.9 * cloud[None]))
+    (torch.Size([2, 32, 32]), True)
     """
 
     pixels: Tensor
@@ -113,10 +121,36 @@ class ProjectionImages(Measurement):
         width: float | None = None,
         reflections: bool = False,
     ) -> ProjectionImages:
-        """Images of `points` (n, 3) in the cube from random orientations, the same for a seed as `Projections`'.
+        """Images of a cloud from random orientations, the same for a seed as those of `Projections.observe`.
 
-        snr: variance of the signal over that of the noise, both over all pixels (None: no noise). pixel_size: in the
-        unit of the frame (None: what leaves a border of four widths around the points).
+        Parameters
+        ----------
+        points : Tensor
+            (n, 3) in the cube.
+        frame : Frame
+            Where the cube lies.
+        n_views, size : int
+            Number of images, and of pixels along a side.
+        seed : int
+            Of the orientations and the noise.
+        snr : float, optional
+            Variance of the signal over that of the noise, both over all pixels; None: no noise.
+        pixel_size : float, optional
+            In the unit of the frame; None: what leaves a border of four widths around the points.
+        width : float, optional
+            As for `ProjectionImages`.
+        reflections : bool
+            Orientations from O(3) instead of SO(3).
+
+        Returns
+        -------
+        ProjectionImages
+            The likelihood of these data.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN and numbers out of range.
         """
         points = check_points("points", points)
         n_views, size = check_integer("n_views", n_views), check_integer("size", size, least=4)
@@ -134,7 +168,18 @@ class ProjectionImages(Measurement):
         return ProjectionImages(pixels, rotations, pixel_size, frame, width, sigma)
 
     def images(self, x0: Tensor) -> Tensor:
-        """The models f of clouds (b, n, 3), before scale and offset: (b, k, n, n)."""
+        """The models f of clouds, before scale and offset.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, k, n, n).
+        """
         physical = self.frame.to_physical(check_points("x0", x0, batched=True))
         seen = torch.stack([project(physical, rotation) for rotation in self.rotations], dim=1)
         if self.shifts is not None:
@@ -145,7 +190,18 @@ class ProjectionImages(Measurement):
         return drawn
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy of every image: (b, n, 3) -> (b, k)."""
+        """The energy of every image.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, k).
+        """
         drawn = self.images(x0)
         length = (self.width / self.frame.scale) ** 2
         pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)

@@ -31,19 +31,45 @@ def project(x: Tensor, rotation: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Projections(Measurement):
-    """K projections y_k (m_k, 2) of the cloud from orientations R_k in O(3), without correspondence.
+    """K projections of the cloud from orientations R_k, without correspondence.
 
-    E_k = 1/2 min_P |P U y_k - (x R_k)_{:, (1, 2)}|_F^2 / n, and the energy is the mean over the views. sigma: the noise
-    of the observed points per coordinate, needed by `log_prob` and `simulate` alone. seed: of U (see `Observation`);
-    balanced: let U use every point equally often. Paper: eqs. (10) and (11).
+    Parameters
+    ----------
+    points
+        K arrays y_k (m_k, 2).
+    rotations
+        (k, 3, 3) in O(3). A row of NaN is an orientation that nobody knows. It is found for each cloud anew, by
+        `follow_rotations`, and E_k is that of the best one; in a run it follows the samples. None: no orientation is
+        known, and the first view, as if from the identity, fixes the frame. Then the mirror image of an object explains
+        its views equally well.
+    sigma
+        Noise of the observed points per coordinate, needed by `log_prob` and `simulate` alone.
+    seed
+        Of U, which brings the points of a view to the number of model points (see `Observation`).
+    balanced
+        Let U use every point equally often.
+    tolerance
+        Degrees by which known orientations may be wrong. Above 0 all but the first of them follow the samples too, up
+        to twice as far from what is stated.
 
-    rotations: a row of NaN is an orientation that nobody knows. It is found for each cloud anew, by `follow_rotations`,
-    and E_k is that of the best one; in a run it follows the samples. None: no orientation is known, and the first view,
-    as if from the identity, fixes the frame. Then the mirror image of an object explains its views equally well.
-    tolerance: degrees by which known orientations may be wrong. Above 0 all but the first of them follow the samples
-    too, up to twice as far from what is stated.
+    Raises
+    ------
+    ValueError, TypeError
+        For wrong shapes, NaN in the points, and rotations that are not orthogonal.
 
-    The paper prints E_k without the factor 1 / (2 n), but its table of energies and its alpha fit the half mean.
+    Notes
+    -----
+    E_k = 1/2 min_P |P U y_k - (x R_k)_{:, (1, 2)}|_F^2 / n, and the energy is the mean over the views. Paper: eqs. (10)
+    and (11), without the factor 1 / (2 n); but its table of energies and its alpha fit the half mean.
+
+    Examples
+    --------
+    A view along z does not see how deep a point lies.
+
+    >>> import dpskit, torch
+    >>> data = dpskit.Projections([[[0.0, 0.0], [1.0, 0.0]]], torch.eye(3)[None])
+    >>> data.energy(torch.tensor([[[1.0, 0.0, -0.7], [0.0, 0.2, 0.5]]]))
+    tensor([0.0100])
     """
 
     points: Sequence[Tensor]
@@ -82,10 +108,32 @@ class Projections(Measurement):
         sigma: float | None = None,
         balanced: bool = False,
     ) -> Projections:
-        """Project random subsets of `points` (n, 3) from random orientations, as the paper's experiments do.
+        """Projections of random subsets of a cloud from random orientations, as in the paper's experiments.
 
-        reflections: orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules). sigma: noise to be
-        added. balanced: see `Projections`. View k of a seed is the same however many there are.
+        Parameters
+        ----------
+        points : Tensor
+            (n, 3), the cloud.
+        n_views, n_points : int
+            Number of projections, and of points in each.
+        seed : int
+            View k of a seed is the same however many there are.
+        reflections : bool
+            Orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules).
+        sigma : float, optional
+            Standard deviation of noise to be added.
+        balanced : bool
+            As for `Projections`.
+
+        Returns
+        -------
+        Projections
+            The likelihood of these data.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, NaN and counts below 1.
         """
         points = check_points("points", points)
         n_views, n_points = check_integer("n_views", n_views), check_integer("n_points", n_points)
@@ -103,7 +151,18 @@ class Projections(Measurement):
         return [k for k, rotation in enumerate(self.rotations) if bool(rotation.isnan().any())]
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy of every view: (b, n, 3) -> (b, K)."""
+        """The energy of every view.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, K).
+        """
         x0 = check_points("x0", x0, batched=True)
         if not self.unknown and not self.tolerance:
             return matched_energies(self.views, x0, self.memory)
@@ -114,7 +173,18 @@ class Projections(Measurement):
         return matched_energies(views, x0, self.memory)
 
     def orientations(self, x0: Tensor) -> Tensor:
-        """The rotation of every view for every cloud, (b, n, 3) -> (b, K, 3, 3): the known ones, and those found."""
+        """The rotation of every view for every cloud: the known ones, and those found.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, K, 3, 3).
+        """
         x0 = check_points("x0", x0, batched=True)
         stated, unknown = self.rotations.expand(len(x0), -1, -1, -1), self.unknown
         rough = [k for k in range(len(self.points)) if k not in unknown][1:] if self.tolerance else []

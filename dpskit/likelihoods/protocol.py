@@ -49,27 +49,81 @@ class Likelihood(Protocol):
 
 
 class Measurement(Likelihood, Protocol):
-    """A likelihood with a noise level, which makes it a density in y. All of the package's own are of this kind."""
+    """A likelihood with a noise level, which makes it a density in y. All of the package's own are of this kind.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]], sigma=0.1)
+    >>> noisier = data.with_noise(0.03)
+    >>> noisier.sigma, noisier.points.shape
+    (0.2, torch.Size([1, 3]))
+    """
 
     def log_prob(self, x0: Tensor) -> Tensor:
-        """log p(y | x0) for clouds (b, n, d) -> (b,): used by `LikelihoodScore`, `twisted_smc` and calibration."""
+        """log p(y | x0): used by `LikelihoodScore`, `twisted_smc` and calibration.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            Clouds (b, n, d).
+
+        Returns
+        -------
+        Tensor
+            (b,), differentiable in x0.
+
+        Raises
+        ------
+        ValueError
+            Without a noise level, for those that can do without one.
+        """
         ...
 
     def with_noise(self, variance: float) -> Self:
-        """The same data with `variance` added to that of the noise, sigma^2: used by `LikelihoodScore(prior_std)`.
+        """The same data with more noise: used by `LikelihoodScore(prior_std)`. In a run it shares what the run keeps.
 
-        In a run it shares what the run keeps. Raises ValueError without sigma.
+        Parameters
+        ----------
+        variance : float
+            What is added to that of the noise, sigma^2.
+
+        Returns
+        -------
+        Measurement
+            A copy.
+
+        Raises
+        ------
+        ValueError
+            Without a noise level, and for a negative variance.
         """
         return with_noise(self, variance)
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Self:
-        """New data for one cloud x0 (n, d), with noise drawn by the generator: used by calibration."""
+        """New data of one cloud: used by calibration.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (n, d).
+        generator : Generator
+            Of the noise, and of all else that is drawn.
+
+        Returns
+        -------
+        Measurement
+            The likelihood of the new data, of the same kind and size.
+        """
         ...
 
     def start(self) -> Self:
         """The likelihood for one run, called like a function for the energy.
 
-        It may keep what makes its next call faster, such as the last assignments, but no result depends on that.
+        Returns
+        -------
+        Measurement
+            It may keep what makes its next call faster, such as the last assignments, but no result depends on that.
         """
         return self
 

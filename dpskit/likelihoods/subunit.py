@@ -52,7 +52,31 @@ class Subunit(Measurement):
 
     @staticmethod
     def observe(points: Tensor, n_points: int = 256, seed: int = 0) -> Subunit:
-        """One random k-means cluster of `points` (n, 3), of about n_points. Paper: section 4.2."""
+        """A known part of a cloud: one random k-means cluster of its points.
+
+        Parameters
+        ----------
+        points : Tensor
+            (n, 3), the cloud.
+        n_points : int
+            Points of the part, about; at most n.
+        seed : int
+            Of the clusters, and of which one is taken.
+
+        Returns
+        -------
+        Subunit
+            The likelihood of these data, without sigma.
+
+        Raises
+        ------
+        ValueError
+            For more points than the cloud has.
+
+        Notes
+        -----
+        Paper: section 4.2.
+        """
         from sklearn.cluster import KMeans
 
         points = check_points("points", points)
@@ -65,7 +89,18 @@ class Subunit(Measurement):
         return Subunit(points[torch.from_numpy(labels == chosen)])
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy as the only column: (b, n, 3) -> (b, 1)."""
+        """The energy as the only column.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, 1).
+        """
         x0 = check_points("x0", x0, batched=True)
         self._check_size(x0.shape[1])
         index = assign(x0, self.points).index

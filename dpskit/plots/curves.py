@@ -31,6 +31,11 @@ def error_curves(
         Of the axes.
     log : bool
         Whether the axis of the setting is logarithmic.
+
+    Returns
+    -------
+    matplotlib Figure
+        With a curve for each.
     """
     from matplotlib.figure import Figure
 

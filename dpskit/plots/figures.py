@@ -42,9 +42,28 @@ def cube_scene(unit: str, reach: float) -> dict[str, Any]:
 def cloud_figure(
     clouds: dict[str, Tensor], *, unit: str = "cube", colour: Tensor | None = None, label: str = "height"
 ) -> go.Figure:
-    """Clouds (n, 3) side by side in 3-D, with equal axes and the same limits; the keys are the titles.
+    """Clouds side by side in 3-D, with equal axes and the same limits.
 
-    colour: (n,) for all of them, named `label` (default: z). unit: of the axes.
+    Parameters
+    ----------
+    clouds : dict of str and Tensor
+        (n, 3) each; the keys are the titles.
+    unit : str
+        Of the axes.
+    colour : Tensor, optional
+        (n,) for all of the clouds (default: z).
+    label : str
+        What the colour is.
+
+    Returns
+    -------
+    plotly Figure
+        Live where plotly shows it.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
@@ -67,10 +86,25 @@ def cloud_figure(
 
 
 def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib.figure.Figure:
-    """A grid of clouds, (n, 3) or (n, 2), seen from one direction; the colour is the depth, bright is near.
+    """A grid of clouds seen from one direction; the colour is the depth, bright is near.
 
-    rows: one dict of title and cloud per row; units: of the axes, one per row. Clouds (n, 2), such as observed
-    projections, are drawn as they are, in grey.
+    Parameters
+    ----------
+    rows : list of dict of str and Tensor
+        For each row its titles and clouds, (n, 3) or (n, 2); the latter, such as observed projections, are drawn as
+        they are, in grey.
+    units : list of str
+        Of the axes, one per row.
+
+    Returns
+    -------
+    matplotlib Figure
+        With a panel for each cloud.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
     """
     from matplotlib.figure import Figure
 
@@ -109,7 +143,27 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
 
 
 def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matplotlib.figure.Figure:
-    """Clouds (k, n, 3) side by side in a static grid, numbered, with equal axes and the view of `static_figure`."""
+    """Clouds side by side in a static grid, numbered, with equal axes and the view of `static_figure`.
+
+    Parameters
+    ----------
+    clouds : Tensor
+        (k, n, 3).
+    columns : int
+        Of the grid.
+    unit : str
+        Of the axes.
+
+    Returns
+    -------
+    matplotlib Figure
+        With a panel for each cloud.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
+    """
     from matplotlib.figure import Figure
 
     clouds = check_points("clouds", clouds, batched=True).cpu()

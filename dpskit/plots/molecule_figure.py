@@ -22,11 +22,30 @@ CHAIN_COLOURS = (*SAMPLE_COLOURS, "#F0E442", "#999999")
 def molecule_figure(
     atoms: Tensor, ensembles: dict[str, Tensor], chains: np.ndarray | None = None
 ) -> matplotlib.figure.Figure:
-    """The atoms (N, 3) coloured by their `chains` (N,), and beside them every ensemble over the atoms in grey.
+    """Atoms coloured by their chains, and beside them every ensemble over the atoms in grey.
 
-    ensembles: title -> (s, n, 3), in angstrom and in the frame of the atoms; a bead of a sample has the colour of its
-    spread over the samples of that ensemble, on one scale for all, up to that of 95 % of the beads. Everything is seen
-    along the shortest principal axis of the atoms, with the longest to the right. A single sample is drawn in grey.
+    Everything is seen along the shortest principal axis of the atoms, with the longest to the right.
+
+    Parameters
+    ----------
+    atoms : Tensor
+        (N, 3), in angstrom.
+    ensembles : dict of str and Tensor
+        Title and samples (s, n, 3), in angstrom and in the frame of the atoms. A bead of a sample has the colour of its
+        spread over the samples of that ensemble, on one scale for all, up to that of 95 % of the beads. A single sample
+        is drawn in grey.
+    chains : array of str, optional
+        (N,), of the atoms.
+
+    Returns
+    -------
+    matplotlib Figure
+        With a panel for the atoms and one for each ensemble.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
     """
     from matplotlib.figure import Figure
 

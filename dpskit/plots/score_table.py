@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
 
 def score_table(methods: dict[str, Scores]) -> HTML:
-    """A row for each method: mean ± standard deviation over its samples, the best mean of each column in bold."""
+    """Scores of several methods as a table.
+
+    Parameters
+    ----------
+    methods : dict of str and Scores
+        By name.
+
+    Returns
+    -------
+    IPython HTML
+        A row for each method: mean ± standard deviation over its samples, the best mean of each column in bold.
+    """
     from IPython.display import HTML
 
     columns = list(dict.fromkeys(name for scores in methods.values() for name in scores.columns()))

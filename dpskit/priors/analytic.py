@@ -61,7 +61,25 @@ class GaussianPrior:
         return (prior * x + noise * self.mean.to(x)) / (prior + noise)
 
     def sample(self, n_samples: int, n_points: int, dim: int = 3, seed: int | torch.Generator = 0) -> Tensor:
-        """Exact draws (n_samples, n_points, dim)."""
+        """Exact draws.
+
+        Parameters
+        ----------
+        n_samples, n_points, dim : int
+            Number of clouds, of points in each, and of their coordinates.
+        seed : int or Generator
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            (n_samples, n_points, dim).
+
+        Raises
+        ------
+        ValueError
+            For numbers below 1.
+        """
         shape = (check_integer("n_samples", n_samples), check_integer("n_points", n_points), check_integer("dim", dim))
         return self.mean + self.std * torch.randn(shape, generator=as_generator(seed))
 
@@ -82,6 +100,15 @@ class GaussianMixturePrior:
     Notes
     -----
     D(x, t) is the mean of the components' denoised clouds, weighted by their posterior probabilities given x.
+
+    Examples
+    --------
+    Between two clouds of one number, -1 and 1, without a reason to prefer either:
+
+    >>> import dpskit, torch
+    >>> prior = dpskit.GaussianMixturePrior([0.5, 0.5], torch.tensor([[[-1.0]], [[1.0]]]), [0.1, 0.1])
+    >>> prior.denoise(torch.zeros(1, 1, 1), torch.ones(1)).abs()
+    tensor([[[0.]]])
     """
 
     weights: Tensor
@@ -125,7 +152,25 @@ class GaussianMixturePrior:
         return (probability[:, :, None, None] * denoised).sum(dim=1)
 
     def sample(self, n_samples: int, seed: int | torch.Generator = 0) -> Tensor:
-        """Exact draws (n_samples, n, d)."""
+        """Exact draws.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many clouds.
+        seed : int or Generator
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            (n_samples, n, d).
+
+        Raises
+        ------
+        ValueError
+            For an n_samples below 1.
+        """
         n_samples, generator = check_integer("n_samples", n_samples), as_generator(seed)
         k = torch.multinomial(self.weights, n_samples, replacement=True, generator=generator)
         noise = torch.randn(n_samples, *self.means.shape[1:], generator=generator)
@@ -142,6 +187,13 @@ class PointMixturePrior:
         (m, d): the centres of the kernels.
     bandwidth
         Their standard deviation.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> prior = dpskit.PointMixturePrior(dpskit.load_example("chair").points, bandwidth=0.02)
+    >>> prior.sample(2, n_points=100).shape
+    torch.Size([2, 100, 3])
     """
 
     points: Tensor
@@ -170,7 +222,25 @@ class PointMixturePrior:
         return (prior * x + noise * (responsibility @ points)) / (prior + noise)
 
     def sample(self, n_samples: int, n_points: int, seed: int | torch.Generator = 0) -> Tensor:
-        """Exact draws (n_samples, n_points, d)."""
+        """Exact draws.
+
+        Parameters
+        ----------
+        n_samples, n_points : int
+            Number of clouds, and of points in each.
+        seed : int or Generator
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            (n_samples, n_points, d).
+
+        Raises
+        ------
+        ValueError
+            For numbers below 1.
+        """
         shape = (check_integer("n_samples", n_samples), check_integer("n_points", n_points))
         generator = as_generator(seed)
         rows = torch.randint(len(self.points), shape, generator=generator)

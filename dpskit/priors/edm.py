@@ -44,11 +44,26 @@ def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor
 
 @dataclass(frozen=True, eq=False)
 class DiffusionPrior:
-    """A trained prior: `denoise(x, t)` estimates E[x0 | x_t] for clouds (b, n, 3) in [-1, 1]^3 and times (b,) > 0.
+    """A trained prior of clouds in [-1, 1]^3.
 
-    card: what is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds
-    the alpha and cutoff that were chosen for the prior. templates: of its objects, where they stand upright, to
-    find the pose of data.
+    Parameters
+    ----------
+    network : Module
+        network(x, t): the residual that `denoise` of this module makes a denoiser of.
+    name : str
+        For tables.
+    card : dict
+        What is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds the
+        alpha and cutoff that were chosen for the prior.
+    templates : Templates, optional
+        Of its objects, where they stand upright, to find the pose of data.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> prior = dpskit.load_prior("chairs")
+    >>> prior.name, prior.orientation, prior.scale
+    ('chairs', 'upright', 0.5)
     """
 
     network: nn.Module
@@ -60,6 +75,7 @@ class DiffusionPrior:
         check_method("network", self.network, "__call__(x, t)")
 
     def denoise(self, x: Tensor, t: Tensor) -> Tensor:
+        """As `Prior.denoise` describes: the preconditioned network."""
         dim = getattr(self.network, "dim", None)  # None: any
         clouds, times = tuple(getattr(x, "shape", ())), tuple(getattr(t, "shape", ()))
         if len(clouds) != 3 or dim not in (None, clouds[2]) or times != clouds[:1]:
@@ -88,5 +104,16 @@ class DiffusionPrior:
         return settings.get("orientation", "rotated" if settings.get("proper") else "reflected")
 
     def to(self, device: torch.device | str) -> DiffusionPrior:
-        """The same prior on `device`; the network moves there itself, it is not copied."""
+        """The same prior on another device; the network moves there itself, it is not copied.
+
+        Parameters
+        ----------
+        device : device or str
+            Of torch.
+
+        Returns
+        -------
+        DiffusionPrior
+            With the same network.
+        """
         return replace(self, network=self.network.to(device))

@@ -20,9 +20,31 @@ LARGEST = 10_000  # components
 class FullGaussianMixture:
     """p(x0) = sum_k weights_k N(vec x0; vec means_k, covariances_k), in double precision.
 
-    weights (k,) at least 0, normalised here; means (k, n, d); covariances (k, n d, n d), symmetric and positive
-    semidefinite, on the cloud flattened row by row. It is a prior too: `denoise` is in closed form, so that
-    `sample(posterior, None)` shows the error of a solver alone. Raises ValueError on other shapes or covariances.
+    Parameters
+    ----------
+    weights
+        (k,), at least 0; normalised here.
+    means
+        (k, n, d).
+    covariances
+        (k, n d, n d), symmetric and positive semidefinite, on the cloud flattened row by row.
+
+    Raises
+    ------
+    ValueError
+        For other shapes or covariances.
+
+    Notes
+    -----
+    It is a prior too: `denoise` is in closed form, so that `sample(posterior, None)` shows the error of a solver alone.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> data = dpskit.LinearGaussian(torch.tensor([[1.0, 1.0]]), torch.ones(1), sigma=0.5)
+    >>> posterior = data.posterior(dpskit.GaussianPrior(0.0, 1.0), dim=1)
+    >>> posterior.shape, posterior.mean.flatten(), posterior.covariance[0, 1] < 0
+    ((2, 1), tensor([0.4444, 0.4444], dtype=torch.float64), tensor(True))
     """
 
     weights: Tensor
@@ -59,7 +81,24 @@ class FullGaussianMixture:
     def of(prior: Prior, n: int, d: int) -> FullGaussianMixture:
         """A prior in closed form on clouds (n, d), written as such a mixture; i.i.d. points give m^n components.
 
-        Raises TypeError for another prior and ValueError for one of other clouds, or of more than 10,000 components.
+        Parameters
+        ----------
+        prior
+            GaussianPrior, GaussianMixturePrior, PointMixturePrior of few points, or FullGaussianMixture.
+        n, d : int
+            The shape of the clouds.
+
+        Returns
+        -------
+        FullGaussianMixture
+            The same density.
+
+        Raises
+        ------
+        TypeError
+            For another prior.
+        ValueError
+            For one of other clouds, or of more than 10,000 components.
         """
         if isinstance(prior, GaussianPrior):
             means, variances = torch.broadcast_tensors(prior.mean, prior.std.square())
@@ -130,7 +169,25 @@ class FullGaussianMixture:
         return (torch.softmax(log_joint, dim=1).unsqueeze(2) * denoised).sum(dim=1).view_as(x)
 
     def sample(self, n_samples: int, seed: int | torch.Generator = 0) -> Tensor:
-        """Exact draws (n_samples, n, d), in single precision as those of other priors."""
+        """Exact draws.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+        seed : int or Generator
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            (n_samples, n, d), in single precision as those of other priors.
+
+        Raises
+        ------
+        ValueError
+            For an n_samples below 1.
+        """
         n_samples, generator = check_integer("n_samples", n_samples), as_generator(seed)
         k = torch.multinomial(self.weights, n_samples, replacement=True, generator=generator)
         normal = torch.randn(n_samples, self.means[0].numel(), generator=generator, dtype=torch.float64)

@@ -22,15 +22,50 @@ FORMAT = "dpskit-prior-1"
 
 
 def list_priors() -> list[str]:
-    """Names of the priors that ship with the package."""
+    """Names of the priors that ship with the package.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> "chairs" in dpskit.list_priors()
+    True
+    """
     return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
 
 def load_prior(prior: str | Path) -> DiffusionPrior:
-    """Load a prior by its shipped name (see `list_priors`) or from a .safetensors file.
+    """Load a trained prior.
 
-    Raises TypeError for what is neither, ValueError for an unknown name, a truncated file, or a file that holds no
-    complete dpskit prior, and FileNotFoundError for a path that does not exist.
+    Parameters
+    ----------
+    prior : str or Path
+        Its shipped name (see `list_priors`), or a .safetensors file.
+
+    Returns
+    -------
+    DiffusionPrior
+        On the CPU.
+
+    Raises
+    ------
+    TypeError
+        For what is neither.
+    ValueError
+        For an unknown name, a truncated file, or a file that holds no complete dpskit prior.
+    FileNotFoundError
+        For a path that does not exist.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> prior = dpskit.load_prior("chairs")
+    >>> prior.denoise(torch.randn(1, 256, 3), torch.ones(1)).shape
+    torch.Size([1, 256, 3])
     """
     if not isinstance(prior, str | Path):
         raise TypeError(f"prior must be a shipped name or a path, got {type(prior).__name__}.")

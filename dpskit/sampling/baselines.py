@@ -55,9 +55,40 @@ def smooth_map(
     seed: int = 0,
     progress: bool = True,
 ) -> Samples:
-    """`maximum_likelihood` of E + weight times `roughness`: a prior that knows surfaces, but no shapes.
+    """`maximum_likelihood` with a penalty on rough clouds: a prior that knows surfaces, but no shapes.
 
-    weight: at least 0; 0 is maximum likelihood. The energy of the result is E alone.
+    Parameters
+    ----------
+    likelihood
+        The data: anything with `energy`.
+    weight
+        Of the penalty, at least 0; 0 is maximum likelihood.
+    n_neighbours
+        Points that a point is drawn to the centre of, fewer than n_points.
+    n_samples, n_points, n_steps, learning_rate, seed, progress
+        As for `maximum_likelihood`.
+
+    Returns
+    -------
+    Samples
+        points (n_samples, n_points, 3), and their energies E, without the penalty.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad settings, and for a likelihood that a trial on two clouds cannot use.
+
+    Notes
+    -----
+    Minimises E + weight R with the `roughness` R.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.Projections.observe(dpskit.load_example("chair").points, n_views=2, n_points=60)
+    >>> fit = dpskit.smooth_map(data, n_samples=1, n_points=60, n_steps=5, progress=False)
+    >>> fit.points.shape
+    torch.Size([1, 60, 3])
     """
     check_method("likelihood", likelihood, "energy(x0)")
     weight = check_number("weight", weight, least=0.0)
@@ -83,11 +114,50 @@ def nearest_training_cloud(
     seed: int = 0,
     progress: bool = True,
 ) -> Samples:
-    """The training clouds (k, m, 3), each under random orientations, that fit the data best: retrieval.
+    """The training clouds that fit the data best, each under random orientations: retrieval.
 
-    Every cloud is tried in n_rotations orientations (from O(3), or SO(3) without `reflections`; 0: only as it stands)
-    with 64 of its points; the best 8 n_samples are compared with n_points, and the n_samples of least energy returned,
-    in order.
+    Parameters
+    ----------
+    likelihood
+        The data: anything with `energy`.
+    clouds : Tensor
+        (k, m, 3), those of the training.
+    n_samples
+        How many are returned.
+    n_points
+        Of each.
+    n_rotations
+        Orientations that each cloud is tried in; 0: only as it stands.
+    reflections
+        Whether the orientations come from O(3), or else from SO(3).
+    seed
+        Of the orientations, and of the points that are compared.
+    progress
+        Whether to show a bar.
+
+    Returns
+    -------
+    Samples
+        points (n_samples, n_points, 3), rising in energy, and their energies.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad settings, and for a likelihood without `energy`.
+
+    Notes
+    -----
+    All clouds are tried with 64 of their points; the best 8 n_samples are then compared with n_points.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> chair, bench = (dpskit.load_example(name).points for name in ("chair", "bench"))
+    >>> data = dpskit.Projections.observe(chair, n_views=2, n_points=200)
+    >>> clouds = torch.stack([bench, chair])
+    >>> found = dpskit.nearest_training_cloud(data, clouds, n_points=200, n_rotations=0, progress=False)
+    >>> bool(dpskit.chamfer_distance(found.points, chair) < dpskit.chamfer_distance(found.points, bench))
+    True
     """
     from dpskit.progress import tqdm
 

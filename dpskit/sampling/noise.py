@@ -54,8 +54,7 @@ class InverseTime:
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Standard normal numbers that depend on (seed, sample, step) alone: not on the batch, nor on what was drawn
-    before.
+    """Standard normal numbers that depend on (seed, sample, step) alone: not on the batch nor earlier draws.
 
     Parameters
     ----------
@@ -65,6 +64,15 @@ class NoiseSource:
         The numbers of the samples of this batch.
     shape
         (n, d) of one sample.
+
+    Examples
+    --------
+    Sample 3 has the same noise in any batch.
+
+    >>> import dpskit
+    >>> alone, among = (dpskit.NoiseSource(0, batch, (5, 3)).draw(7) for batch in (range(3, 4), range(10)))
+    >>> bool((alone[0] == among[3]).all())
+    True
     """
 
     seed: int
@@ -72,7 +80,18 @@ class NoiseSource:
     shape: tuple[int, int]
 
     def draw(self, step: int) -> Tensor:
-        """The noise (b, n, d) of `step`; step 0 is the start of the trajectory."""
+        """The noise of a step.
+
+        Parameters
+        ----------
+        step : int
+            The number of the step; 0 is the start of the trajectory.
+
+        Returns
+        -------
+        Tensor
+            (b, n, d).
+        """
         return torch.stack([self._one(sample, step) for sample in self.samples])
 
     def _one(self, sample: int, step: int) -> Tensor:

@@ -58,6 +58,15 @@ def iterate(
     ValueError, TypeError
         Before the run starts: for bad settings, and for a prior, likelihood or guidance that a trial on two clouds
         cannot use.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]])
+    >>> steps = dpskit.iterate(dpskit.GaussianPrior(0.0, 0.5), data, n_samples=2, n_points=8)
+    >>> energies = [float(info.energy.mean()) for info in steps]
+    >>> len(energies), energies[-1] < energies[0]
+    (40, True)
     """
     n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
     seed = check_seed("seed", seed)

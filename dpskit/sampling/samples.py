@@ -21,10 +21,31 @@ OPTIONAL = ("energy", "rotations", "pose")
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """points (s, n, d) in the cube; energy (s,) of the likelihood, None without one; settings, seed and version.
+    """The clouds of a run, and how they came to be.
 
-    rotations: (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown. pose:
-    (s, 3, 3), how each sample stands, points = upright @ pose, if the run had poses.
+    Parameters
+    ----------
+    points : Tensor
+        (s, n, d) in the cube.
+    energy : Tensor or None
+        (s,), of the likelihood; None without one.
+    settings : dict
+        Prior, likelihood, guidance, solver and schedule, as JSON can hold them.
+    seed : int
+        Of the run.
+    version : str
+        Of dpskit.
+    rotations : Tensor, optional
+        (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown.
+    pose : Tensor, optional
+        (s, 3, 3), how each sample stands, points = upright @ pose, if the run had poses.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> samples = dpskit.sample(dpskit.GaussianPrior(0.0, 0.5), None, n_samples=2, n_points=5, progress=False)
+    >>> samples.points.shape, samples.energy, samples.settings["prior"]["type"], samples.seed
+    (torch.Size([2, 5, 3]), None, 'GaussianPrior', 0)
     """
 
     points: Tensor
@@ -36,7 +57,13 @@ class Samples:
     pose: Tensor | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write an npz file: the arrays, and settings, seed and version as JSON text. Atomic."""
+        """Write an npz file: the arrays, and settings, seed and version as JSON text.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, which appears only when it is complete.
+        """
         arrays: dict[str, Any] = {"points": self.points.cpu().numpy()}
         optional = {name: getattr(self, name) for name in OPTIONAL}
         arrays |= {name: value.cpu().numpy() for name, value in optional.items() if value is not None}
@@ -46,7 +73,33 @@ class Samples:
 
 
 def load_samples(path: str | Path) -> Samples:
-    """Read what `Samples.save` wrote. Raises FileNotFoundError, or ValueError for a truncated or foreign file."""
+    """Read what `Samples.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The npz file.
+
+    Returns
+    -------
+    Samples
+        With all that was saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        Without such a file.
+    ValueError
+        For a truncated or foreign file.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> samples = dpskit.sample(dpskit.GaussianPrior(0.0, 0.5), None, n_samples=2, n_points=5, progress=False)
+    >>> samples.save("run.npz")
+    >>> bool((dpskit.load_samples("run.npz").points == samples.points).all())
+    True
+    """
     path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing npz file, got {str(path)!r}.")

@@ -26,9 +26,28 @@ FEWEST, FEWEST_SHARE = 10, 0.05
 class Particles:
     """Weighted samples of the posterior.
 
-    points (p, n, d); log_weights (p,), whose exponentials sum to 1; ess (n_steps + 1,): the effective number of
-    particles at each time, before resampling; resampled (n_steps + 1,): where that was done; log_evidence: the estimate
-    of log p(y), whose exponential is unbiased for the prior of these steps; evaluations: calls of the denoiser.
+    Parameters
+    ----------
+    points : Tensor
+        (p, n, d).
+    log_weights : Tensor
+        (p,), whose exponentials sum to 1.
+    ess : Tensor
+        (n_steps + 1,): the effective number of particles at each time, before resampling.
+    resampled : Tensor
+        (n_steps + 1,): where that was done.
+    log_evidence : float
+        The estimate of log p(y), whose exponential is unbiased for the prior of these steps.
+    evaluations : int
+        Calls of the denoiser.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> points, weights = torch.tensor([[[0.0]], [[4.0]]]), torch.tensor([0.75, 0.25])
+    >>> particles = dpskit.Particles(points, weights.log(), torch.ones(1), torch.zeros(1), 0.0, 0)
+    >>> float(particles.mean), round(float(particles.std), 2)
+    (1.0, 1.73)
     """
 
     points: Tensor
@@ -40,17 +59,35 @@ class Particles:
 
     @property
     def mean(self) -> Tensor:
-        """Weighted, (n, d)."""
+        """(n, d), weighted."""
         return torch.einsum("p,pnd->nd", self.log_weights.exp().to(self.points), self.points)
 
     @property
     def std(self) -> Tensor:
-        """Weighted, per coordinate, (n, d)."""
+        """(n, d), weighted, per coordinate."""
         square = (self.points - self.mean).square()
         return torch.einsum("p,pnd->nd", self.log_weights.exp().to(self.points), square).sqrt()
 
     def resample(self, n_samples: int, seed: int | torch.Generator = 0) -> Tensor:
-        """`n_samples` clouds of equal weight, (n_samples, n, d); a particle can occur several times."""
+        """Clouds of equal weight; a particle can occur several times.
+
+        Parameters
+        ----------
+        n_samples : int
+            How many.
+        seed : int or Generator
+            Of the draw, which is systematic.
+
+        Returns
+        -------
+        Tensor
+            (n_samples, n, d).
+
+        Raises
+        ------
+        ValueError
+            For an n_samples below 1.
+        """
         generator = as_generator(seed)
         chosen = systematic(self.log_weights, check_integer("n_samples", n_samples), generator)
         return self.points[chosen[torch.randperm(n_samples, generator=generator)]]
@@ -116,6 +153,17 @@ def twisted_smc(
     instead, and its weight is multiplied by the ratio of the two densities and by that of the twisting functions,
     p(y | x) at t' to that at t: the guidance's own `log_twist`, or log p(y | D(x, t)) if it has none. Trippe et al.,
     arXiv 2206.04119; Wu et al., arXiv 2306.17775.
+
+    Examples
+    --------
+    The posterior of one number is N(0.8, 0.2).
+
+    >>> import dpskit, torch
+    >>> data, prior = dpskit.LinearGaussian(torch.eye(1), torch.ones(1), sigma=0.5), dpskit.GaussianPrior(0.0, 1.0)
+    >>> times = dpskit.karras_schedule(20, t_max=10.0)
+    >>> particles = dpskit.twisted_smc(prior, data, n_particles=2000, prior_std=1.0, schedule=times, progress=False)
+    >>> round(float(particles.mean), 1), round(float(particles.std) ** 2, 1)
+    (0.8, 0.2)
     """
     from dpskit.progress import tqdm
 

@@ -30,6 +30,14 @@ class State:
         The number of steps taken.
     noise : NoiseSource
         Where the solver draws its normal numbers, by the number of the step.
+
+    Examples
+    --------
+    Where a run of two clouds of five points starts, at t = 80:
+
+    >>> import dpskit
+    >>> noise = dpskit.NoiseSource(seed=0, samples=range(2), shape=(5, 3))
+    >>> state = dpskit.State(80 * noise.draw(0), 0, noise)
     """
 
     x: Tensor
@@ -57,6 +65,15 @@ class Info:
         (b,): -log p(y | denoised); None unless the guidance uses it.
     pose : Tensor or None
         (b, 3, 3): how the clouds x stand, x = upright @ pose; None where the run has no poses.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.CoarseGrained([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> steps = dpskit.iterate(dpskit.GaussianPrior(0.0, 0.5), data, n_samples=3, n_points=8)
+    >>> first = next(steps)
+    >>> first.step, first.x.shape, first.energy.shape
+    (0, torch.Size([3, 8, 3]), torch.Size([3]))
     """
 
     step: int
@@ -69,7 +86,23 @@ class Info:
 
 
 class Solver(Protocol):
-    """A numerical method for the reverse SDE."""
+    """A numerical method for the reverse SDE.
+
+    Examples
+    --------
+    A solver of one's own: Euler's method for the flow ODE, without the bound on the pull.
+
+    >>> import dpskit, torch
+    >>> class Euler:
+    ...     def step(self, score, state, t, t_next):
+    ...         now = score(state.x, torch.full((len(state.x),), t))
+    ...         x = state.x + t * now.score * (t - t_next)
+    ...         info = dpskit.Info(state.step, t_next, x, now.denoised, now.energy)
+    ...         return dpskit.State(x, state.step + 1, state.noise), info
+    >>> prior = dpskit.GaussianPrior(0.0, 0.5)
+    >>> dpskit.sample(prior, None, n_samples=2, n_points=5, solver=Euler(), progress=False).points.shape
+    torch.Size([2, 5, 3])
+    """
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
         """One step from t to t_next < t.
@@ -105,6 +138,11 @@ class Algorithm1:
     Both scores carry the coefficient of t_i, also the second, which is that of t_{i+1}. With beta = 1/t this is
     accurate; with beta = 0 it contracts, and from t_max = 80 with cutoff 1 and below 0 badly: use `Heun` there.
     `docs/measurements.md` has the numbers.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> solver = dpskit.Algorithm1(noise=dpskit.InverseTime(cutoff=0.15))
     """
 
     noise: InverseTime = field(default_factory=InverseTime)
@@ -113,6 +151,7 @@ class Algorithm1:
         check_method("noise", self.noise, "__call__(t)")
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        """As `Solver.step` describes; two score evaluations."""
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
         x_next = x + t * first.for_step(t * dt) * dt
@@ -138,6 +177,16 @@ class Heun:
     -----
     The textbook second-order step for the flow ODE (beta = 0); with beta = 1/t it over-disperses.
     `docs/measurements.md` has the numbers.
+
+    Examples
+    --------
+    The flow ODE: no noise at any t.
+
+    >>> import dpskit, math
+    >>> prior, ode = dpskit.GaussianPrior(0.0, 0.5), dpskit.Heun(dpskit.InverseTime(cutoff=math.inf))
+    >>> samples = dpskit.sample(prior, None, n_samples=2, n_points=1000, solver=ode, progress=False)
+    >>> round(float(samples.points.std()), 1)
+    0.5
     """
 
     noise: InverseTime = field(default_factory=InverseTime)
@@ -146,6 +195,7 @@ class Heun:
         check_method("noise", self.noise, "__call__(t)")
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        """As `Solver.step` describes; two score evaluations."""
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
         x_next = x + t * first.for_step(t * dt) * dt
@@ -160,7 +210,20 @@ class Heun:
 
 @dataclass(frozen=True)
 class EulerMaruyama:
-    """The first-order step of the SDE; one score evaluation."""
+    """The first-order step of the SDE; one score evaluation.
+
+    Parameters
+    ----------
+    noise
+        beta(t).
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> prior, solver = dpskit.GaussianPrior(0.0, 0.5), dpskit.EulerMaruyama()
+    >>> dpskit.sample(prior, None, n_samples=2, n_points=5, solver=solver, progress=False).points.shape
+    torch.Size([2, 5, 3])
+    """
 
     noise: InverseTime = field(default_factory=InverseTime)
 
@@ -168,6 +231,7 @@ class EulerMaruyama:
         check_method("noise", self.noise, "__call__(t)")
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        """As `Solver.step` describes."""
         x, dt = state.x, t - t_next
         first = score(x, _times(x, t))
         beta = self.noise(t) if t_next > 0 else 0.0
@@ -178,9 +242,18 @@ class EulerMaruyama:
 
 @dataclass(frozen=True)
 class EulerODE:
-    """The first-order step of the flow ODE, beta = 0; one score evaluation, no noise."""
+    """The first-order step of the flow ODE, beta = 0; one score evaluation, no noise.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> prior, solver = dpskit.GaussianPrior(0.0, 0.5), dpskit.EulerODE()
+    >>> dpskit.sample(prior, None, n_samples=2, n_points=5, solver=solver, progress=False).points.shape
+    torch.Size([2, 5, 3])
+    """
 
     def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
+        """As `Solver.step` describes."""
         dt = t - t_next
         first = score(state.x, _times(state.x, t))
         return _finish(state, state.x + t * first.for_step(t * dt) * dt, t_next, first)

@@ -51,7 +51,7 @@ PAPER_LEARNING_RATES = {"chairs": 1e-4, "shapes": 8e-5, "complexes": 1e-4}
 class TrainConfig:
     """Settings of a training run; each is stored in the model card.
 
-    Attributes
+    Parameters
     ----------
     data
         npz file with `points` (k, m, 3), and optionally `redundant` (k,), the clouds to be drawn at most a quarter of
@@ -70,11 +70,11 @@ class TrainConfig:
         Strength of the random stretching, warping and tilting of upright shapes, see `augment.deform`; 0: none.
     curriculum
         The stages, one after the other.
-    uniform_share
+    uniform_share, t_min
         Share of the draws of t that is log-uniform from t_min to the stage's t_max, so that no noise level stays
         unseen.
-    learning_rate
-        Peak learning rate of AdamW, after a warm-up over `warmup` of the run; then a cosine to zero.
+    learning_rate, warmup
+        Peak learning rate of AdamW, after a warm-up over this share of the run; then a cosine to zero.
     muon_rate
         The same of Muon, for the matrices of the hidden layers; 0: AdamW for all weights.
     weight_decay, clip
@@ -85,6 +85,19 @@ class TrainConfig:
         Clouds set aside, on 16 of which the loss is measured.
     seed, precision, compile
         The seed of weights, data order and noise; "bf16" (autocast) or "fp32"; whether to use torch.compile.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings out of range.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> from dpskit.priors.networks import PRESETS
+    >>> config = dpskit.TrainConfig("clouds.npz", clouds=100_000, network=PRESETS["shapes"], orientation="rotated")
+    >>> config.stage(0.9).n_points
+    1024
     """
 
     data: str
@@ -129,7 +142,18 @@ class TrainConfig:
             raise ValueError(f"curriculum must have rising ends up to 1.0, got {ends}.")
 
     def stage(self, share: float) -> Stage:
-        """The stage at `share`, the part of the run that is done."""
+        """The stage at a point of the run.
+
+        Parameters
+        ----------
+        share : float
+            The part of the run that is done.
+
+        Returns
+        -------
+        Stage
+            Of the curriculum.
+        """
         return next((stage for stage in self.curriculum if share < stage.until), self.curriculum[-1])
 
     @property
@@ -139,7 +163,18 @@ class TrainConfig:
 
     @staticmethod
     def from_dict(settings: dict[str, Any]) -> TrainConfig:
-        """The inverse of `dataclasses.asdict`, from a checkpoint or a model card."""
+        """The inverse of `dataclasses.asdict`, from a checkpoint or a model card.
+
+        Parameters
+        ----------
+        settings : dict
+            By the names of the fields.
+
+        Returns
+        -------
+        TrainConfig
+            With these settings.
+        """
         parts = {
             "network": network_from_dict(settings["network"]),
             "curriculum": tuple(Stage(**stage) for stage in settings["curriculum"]),

@@ -61,18 +61,62 @@ def train(
     shard_size: int | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Train a prior and write `out`.safetensors (averaged weights); returns its path.
+    """Train a prior, and write its averaged weights.
 
-    Beside it: `out`.md, the model card; `out`.names.txt, the names of the clouds; `out`.jsonl, one line per interval
-    (step, clouds seen, training loss, loss per noise level on held-out and on training clouds); and the folder
-    `out`.checkpoint, from which `resume` continues the same run, with the same weights in the end as if it had never
-    stopped, whatever stopped it. They are written every `interval` seconds, at the end, when `time_limit` (minutes,
-    from the call) is over, and on SIGINT and SIGTERM, which take effect after the step at hand.
+    Beside `out`.safetensors lie `out`.md, the model card; `out`.names.txt, the names of the clouds; `out`.jsonl, one
+    line per interval (step, clouds seen, training loss, loss per noise level on held-out and on training clouds); and
+    the folder `out`.checkpoint, from which `resume` continues the same run, with the same weights in the end as if it
+    had never stopped, whatever stopped it.
 
-    accelerator: "auto" (CUDA if there is any), "cpu" or "cuda". Under torchrun, every process takes its part of each
-    batch. shard_size: bytes, of the files that the weights and the checkpoint are split into; None: one file each.
-    watch: called with a `Progress` at every interval. A resumed run may bring other data of the same content, another
-    accelerator, and `compile`; every other setting must be that of the checkpoint. Paper: A.2.
+    Parameters
+    ----------
+    config
+        What to train, on which clouds.
+    out
+        What the names of the files begin with.
+    resume
+        Continue from the checkpoint, if there is one. A resumed run may bring other data of the same content, another
+        accelerator, and `compile`; every other setting must be that of the checkpoint.
+    accelerator
+        "auto" (CUDA if there is any), "cpu" or "cuda". Under torchrun, every process takes its part of each batch.
+    interval
+        Seconds after which the files are written; at the end, too, and when the run is stopped: by `time_limit`, or by
+        SIGINT or SIGTERM, which take effect after the step at hand.
+    time_limit
+        Minutes, from the call.
+    shard_size
+        Bytes of the files that the weights and the checkpoint are split into; None: one file each.
+    watch
+        Called with a `Progress` at every interval.
+
+    Returns
+    -------
+    Path
+        Of the weights.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings that are out of range, or not those of the checkpoint.
+    FileExistsError
+        Without `resume`, if a run of this name has begun.
+
+    Notes
+    -----
+    Paper: A.2.
+
+    Examples
+    --------
+    Two steps of a small network, on clouds of noise:
+
+    >>> import dpskit, numpy
+    >>> from dpskit.priors.transformer import TransformerConfig
+    >>> from dpskit.training.config import Stage
+    >>> numpy.savez("noise.npz", points=numpy.random.default_rng(0).normal(size=(12, 32, 3)).astype("float32"))
+    >>> stages = (Stage(1.0, n_points=16, batch=4),)
+    >>> config = dpskit.TrainConfig("noise.npz", 8, TransformerConfig(32, 1, 32), curriculum=stages, held_out=4)
+    >>> dpskit.load_prior(dpskit.train(config, "noise", accelerator="cpu")).name
+    'noise'
     """
     target = Path(out).expanduser().with_suffix(".safetensors")
     with claim(target, name="out") if int(os.environ.get("RANK", 0)) == 0 else nullcontext():

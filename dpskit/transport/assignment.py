@@ -37,6 +37,17 @@ class Assignment:
         u_i = min_j |x_i - y_j|^2 - v_j, or 0 if that is more and rows are left over; 0 where the multiplicity is 0.
     potential
         (b, m) float64, a Gaussian estimate of the duals, which serves to carry them over to the next problem.
+
+    Examples
+    --------
+    The duals prove the cost: it is the sum of all u_i and v_j.
+
+    >>> import dpskit, torch
+    >>> x, y = torch.randn(1, 20, 3), torch.randn(20, 3)
+    >>> best = dpskit.assign(x, y)
+    >>> u = (torch.cdist(x[0].double(), y.double()) ** 2 - best.duals).amin(dim=1)
+    >>> bool(torch.isclose(u.sum() + best.duals.sum(), best.cost[0]))
+    True
     """
 
     index: Tensor
@@ -70,6 +81,11 @@ def assign(
     certify : bool
         Prove each solve by its duality gap, and solve again with SciPy (and say so once) where the proof fails.
 
+    Returns
+    -------
+    Assignment
+        Index, cost and duals of each cloud, on the device of x.
+
     Raises
     ------
     ValueError
@@ -80,8 +96,16 @@ def assign(
     Notes
     -----
     Works in float64 on the CPU, on torch.get_num_threads() threads, with the same bits for any number of them. No
-    gradient flows through the result, which lies on the device of x. The first call of all compiles for some seconds,
-    and numba's cache keeps the result.
+    gradient flows through the result. The first call of all compiles for some seconds, and numba's cache keeps the
+    result.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> x = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]])
+    >>> best = dpskit.assign(x, [[1.2, 0.0], [0.0, 0.1]])
+    >>> best.index, best.cost
+    (tensor([[ 1,  0, -1]]), tensor([0.0500], dtype=torch.float64))
     """
     return assign_each([(x, y, multiplicity, start)], certify=certify)[0]
 

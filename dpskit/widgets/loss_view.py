@@ -37,7 +37,13 @@ class LossView:
         self.widget = LiveFigure(figure)
 
     def show(self, progress: Progress) -> None:
-        """Draw the log as it is now."""
+        """Draw the log as it is now.
+
+        Parameters
+        ----------
+        progress : Progress
+            As `train` hands it to its `watch`.
+        """
         seen = [line["clouds"] for line in progress.log]
         losses = [[line["loss"] for line in progress.log]]
         losses += [[line["held_out"][t] for line in progress.log] for t in LEVELS]
@@ -47,7 +53,13 @@ class LossView:
                 trace.x, trace.y = x, y
 
     def picture(self) -> matplotlib.figure.Figure:
-        """The curves without a browser."""
+        """The curves without a browser.
+
+        Returns
+        -------
+        matplotlib Figure
+            As they are now.
+        """
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6.5, 3.4), layout="constrained", dpi=110)

@@ -125,12 +125,32 @@ def molecule_view(
     baseline: Tensor | None = None,
     resolution: float = 15.0,
 ) -> MoleculeView:
-    """The atomic model as a cartoon by chain, and over it the samples `points` (s, n, 3) in cube coordinates.
+    """An atomic model as a cartoon by chain, and samples over it, in layers that can be switched on and off.
 
-    frame: maps the cube to the angstrom of the structure; samples of a rotated target have to be turned back, or
-    superposed, first. The layers: beads of every sample, coloured by their spread (dark where the samples agree); a
-    density surface of every sample at `resolution` (angstrom), hidden at first; with `baseline` (k, n, 3), such as
-    maximum likelihood, its beads, hidden at first.
+    Parameters
+    ----------
+    structure_path : str or Path
+        Of the atomic model.
+    points : Tensor
+        The samples (s, n, 3) in cube coordinates: beads coloured by their spread (dark where the samples agree), and,
+        hidden at first, a density surface of each.
+    frame : Frame
+        Maps the cube to the angstrom of the structure; samples of a rotated target have to be turned back, or
+        superposed, first.
+    baseline : Tensor, optional
+        (k, n, 3), such as maximum likelihood: its beads, hidden at first.
+    resolution : float
+        Of the densities, in angstrom.
+
+    Returns
+    -------
+    MoleculeView
+        Shown as a cell's last line.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape and NaN.
     """
     ordered, spread = point_spread(check_points("points", points, batched=True).cpu())
     view = MoleculeView()

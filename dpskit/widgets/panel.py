@@ -34,9 +34,17 @@ Run = Callable[[Experiment], Iterator[Info]]
 class Panel:
     """Sliders, a live view of the run, and its results; show `panel.widget`, or leave the panel as a cell's last line.
 
-    run: yields the `Info` of every step for an experiment (default: Algorithm 1 with DPS). settings: where the sliders
-    start. priors, targets: further ones by name. A slider that is moved during a run starts it again with the new
-    settings; one that is moved later waits for the run button.
+    A slider that is moved during a run starts it again with the new settings; one that is moved later waits for the run
+    button.
+
+    Parameters
+    ----------
+    run
+        Yields the `Info` of every step for an experiment (default: Algorithm 1 with DPS).
+    settings
+        Where the sliders start.
+    priors, targets
+        Further ones by name.
     """
 
     def __init__(
@@ -96,11 +104,23 @@ class Panel:
         self._preview()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when the run has ended; raises its error, if there was one."""
+        """Return when the run has ended; raises its error, if there was one.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+        """
         self.runner.wait(timeout)
 
     def picture(self) -> matplotlib.figure.Figure:
-        """Static figure of the current state: data, predictions, and the clouds of the last step."""
+        """Static figure of the current state: data, predictions, and the clouds of the last step.
+
+        Returns
+        -------
+        matplotlib Figure
+            As `static_figure` draws it.
+        """
         experiment = self.experiment
         cloud = experiment.noise()[0] if not self.history else self.history[-1].denoised[0]
         observed = [] if experiment.views is None else experiment.views.points
@@ -118,7 +138,18 @@ class Panel:
         return static_figure(rows, ["cube"] * len(rows))
 
     def scores(self) -> HTML:
-        """The table of the last report. Raises ValueError before there is one."""
+        """The table of the last report.
+
+        Returns
+        -------
+        IPython HTML
+            As `score_table` draws it.
+
+        Raises
+        ------
+        ValueError
+            Before there is a report.
+        """
         if self.report is None:
             raise ValueError("scores needs a finished run, but there is no report yet.")
         return score_table(self.report.scores)

@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 
 class SweepView:
-    """A map of alpha and cutoff for each number of steps; show it as a cell's last line.
+    """A map of alpha and cutoff for each number of steps; show it as a cell's last line. A star marks the best setting.
 
-    record: the file of JSON lines from which a sweep is resumed (see `sweep`). A star marks the best setting.
+    Parameters
+    ----------
+    settings
+        Of all that is not varied.
+    alphas, cutoffs, steps
+        The values of each.
+    record
+        The file of JSON lines from which a sweep is resumed (see `sweep`).
     """
 
     def __init__(
@@ -72,18 +79,36 @@ class SweepView:
             self._say(f"Stopped after {len(self.outcomes)} of {len(self.settings)} settings.")
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when the sweep has ended; raises its error, if there was one."""
+        """Return when the sweep has ended; raises its error, if there was one.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+        """
         self.runner.wait(timeout)
 
     def values(self) -> np.ndarray:
-        """The chosen metric, (steps, cutoffs, alphas), NaN where it is not known yet."""
+        """The chosen metric.
+
+        Returns
+        -------
+        array
+            (steps, cutoffs, alphas), NaN where it is not known yet.
+        """
         values = np.full((len(self.steps), len(self.cutoffs), len(self.alphas)), np.nan)
         for outcome in self.outcomes:
             values[self._place(outcome)] = np.nan if (v := getattr(outcome, self.metric.value)) is None else v
         return values
 
     def picture(self) -> matplotlib.figure.Figure:
-        """Static figure of the current maps."""
+        """Static figure of the current maps.
+
+        Returns
+        -------
+        matplotlib Figure
+            A map for each number of steps.
+        """
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(3.2 * len(self.steps) + 1, 3.2), layout="constrained", dpi=110)
