@@ -48,7 +48,8 @@ lab: $(INSTALLED)
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb
 
 app: $(INSTALLED)
-	$(BIN)/voila notebooks/90_panel.ipynb
+	$(BIN)/voila --MappingKernelManager.cull_interval=60 --MappingKernelManager.cull_idle_timeout=1800 \
+		notebooks/90_panel.ipynb
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py site

@@ -62,6 +62,7 @@ def _add_prior(kinds: Any) -> None:
 
 def _prior(options: argparse.Namespace) -> None:
     from dpskit.benchmarks import prior as prior_benchmark
+    from dpskit.claim import claim
     from dpskit.files import replacing
     from dpskit.plots.figures import cloud_grid
     from dpskit.priors.store import load_prior
@@ -71,12 +72,13 @@ def _prior(options: argparse.Namespace) -> None:
     settings = prior_benchmark.SampleSettings(
         options.n_samples, options.n_points, options.n_steps, options.solver, options.seed, options.emd_clouds
     )
-    record = Path(options.record or f"results/table3/{prior.name}.jsonl")
-    result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
-    append_records(record, [asdict(result)])
-    picture = record.with_name(f"{record.stem}-{settings.solver}.png")
-    with replacing(picture) as temporary:
-        cloud_grid(samples[:16]).savefig(temporary, format="png")
+    path = options.record or f"results/table3/{prior.name}.jsonl"
+    with claim(path, 12 * settings.n_samples * settings.n_points, name="record") as record:
+        result, samples = prior_benchmark.benchmark_prior(prior, options.train, options.test, settings, record.parent)
+        append_records(record, [asdict(result)])
+        picture = record.with_name(f"{record.stem}-{settings.solver}.png")
+        with replacing(picture) as temporary:
+            cloud_grid(samples[:16]).savefig(temporary, format="png")
     print(prior_benchmark.prior_table(result))
     print(f"\nThe first {min(16, len(samples))} samples: {picture}")
 
@@ -111,16 +113,18 @@ def _add_runtime(kinds: Any) -> None:
 
 def _runtime(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.runtime import load_runtimes, measure_runtime, runtime_table, save_runtime, untrained
+    from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
     named = [(load_prior(name), Path(name).stem) for name in options.prior]
     priors = named + [(untrained(preset), f"{preset} (untrained)") for preset in options.network]
     if not priors:
         raise ValueError("--prior or --network must be given at least once.")
-    for prior, name in priors:
-        sizes = {"n_samples": options.n_samples, "n_points": options.n_points, "n_steps": options.n_steps}
-        save_runtime(measure_runtime(prior, name, device=options.device, **sizes), options.out)
-    print(runtime_table(load_runtimes(options.out)))
+    with claim(options.out, folder=True) as folder:
+        for prior, name in priors:
+            sizes = {"n_samples": options.n_samples, "n_points": options.n_points, "n_steps": options.n_steps}
+            save_runtime(measure_runtime(prior, name, device=options.device, **sizes), folder)
+        print(runtime_table(load_runtimes(folder)))
 
 
 def _add_assignment(kinds: Any) -> None:
@@ -188,7 +192,9 @@ def _add_calibration(kinds: Any) -> None:
 @on_cluster
 def _calibration(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.calibration import calibration_benchmark, calibration_table
+    from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
     prior = load_prior(options.prior)
-    print(calibration_table(*calibration_benchmark(prior, options.folder, options.targets, client=options.client)))
+    with claim(options.folder, folder=True, name="folder") as folder:
+        print(calibration_table(*calibration_benchmark(prior, folder, options.targets, client=options.client)))

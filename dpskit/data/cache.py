@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
+import zlib
 from pathlib import Path
 
 URL = "https://files.rcsb.org/download/{code}.cif.gz"
 GZIP = b"\x1f\x8b"
+MAX_BYTES = 1 << 30  # unpacked
 
 
 def cache_folder() -> Path:
@@ -19,7 +23,8 @@ def cache_folder() -> Path:
 def fetch_entry(code: str) -> Path:
     """The mmCIF file of the PDB entry `code`, downloaded from the RCSB with a progress bar unless it is there already.
 
-    Raises ValueError when there is no such entry, and ConnectionError as `download` does.
+    What was downloaded is unpacked once, which checks its checksum, and must name the entry. Raises ValueError when
+    there is no such entry, and ConnectionError for another answer and as `download` does.
     """
     path, url = cache_folder() / f"{code.lower()}.cif.gz", URL.format(code=code.upper())
     if path.exists():
@@ -28,12 +33,30 @@ def fetch_entry(code: str) -> Path:
         download(url, path)
     except FileNotFoundError as error:
         raise ValueError(f"source must be a file or the code of a PDB entry; {error}") from None
-    with open(path, "rb") as file:
-        packed = file.read(2) == GZIP
-    if not packed:  # the page of a proxy or a hotel, not the entry
+    fault = _fault(path, code)
+    if fault:  # such as the page of a proxy or a hotel
         path.unlink()
-        raise _by_hand(f"{url} answered with something else than a gzipped file", path)
+        raise _by_hand(f"{url} answered with {fault}", path)
     return path
+
+
+def _fault(path: Path, code: str) -> str | None:
+    """What is wrong with a downloaded entry: the RCSB gives no hash, but gzip has a checksum, and the text its code."""
+    start, size = b"", 0
+    with open(path, "rb") as file:
+        if file.read(2) != GZIP:
+            return "something else than a gzipped file"
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(1 << 20):
+                start, size = start or piece[:1000], size + len(piece)
+                if size > MAX_BYTES:
+                    return f"a file that unpacks to more than {MAX_BYTES >> 20} MB"
+    except (EOFError, OSError, zlib.error):
+        return "a gzipped file that is truncated or damaged"
+    if not re.search(rb"^data_\S*%b\b" % code.lower().encode(), start.lower(), re.MULTILINE):
+        return f"something else than the mmCIF file of {code.upper()}"
+    return None
 
 
 def download(url: str, path: Path) -> None:

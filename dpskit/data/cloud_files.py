@@ -77,11 +77,11 @@ def read_rows(content: bytes, *, counted: bool = False) -> np.ndarray:
 
 def _without_count(lines: list[str]) -> list[str]:
     """The lines below one with nothing but the number of those that follow; as they are, if none says so."""
-    filled = [k for k, line in enumerate(lines) if line.strip()]
-    if not filled or not lines[filled[0]].strip().isdecimal():
+    begin = next((k for k, line in enumerate(lines) if line.strip()), None)
+    if begin is None or not lines[begin].strip().isdecimal() or len(lines[begin]) > 20:
         return lines
-    head, count = filled[0] + 1, int(lines[filled[0]])
-    rows = filled[1:]
+    head, count = begin + 1, int(lines[begin])
+    rows = [k for k in range(head, len(lines)) if lines[k].strip()]
     named = [k for k in rows if k > head]  # below a line of comment, which may be empty
     if count in (len(rows), len(named)):
         first = head + (len(rows) != count)

@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dpskit.data.text import decode
 
 HEADER = re.compile(r"(ST)?(C)?(N)?(4)?OFF", re.IGNORECASE)
 MAX_CORNERS = 10_000  # of a face
+MAX_ROWS = 1_000_000  # that are read word by word
 
 
 def read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -24,15 +26,15 @@ def read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     stand on the line of OFF itself, as in ModelNet. Written out because trimesh, like most readers, takes a truncated
     file for a smaller mesh, and the four numbers for three. Raises ValueError.
     """
-    lines = (line.partition("#")[0].split() for line in decode(content).split("\n"))
-    rows = [row for row in lines if row]
-    head = HEADER.match(rows[0][0]) if rows else None
-    if head is None or "BINARY" in rows[0][1:2]:
+    lines = [bare for line in decode(content).split("\n") if (bare := line.partition("#")[0].strip())]
+    first = lines[0].split() if lines else [""]
+    head = HEADER.match(first[0])
+    if head is None or "BINARY" in first[1:2]:
         raise ValueError("it must begin with OFF and the numbers of vertices and faces, as text")
-    rest = [rows[0][0][head.end() :], *rows[0][1:]]
-    rows = rows[1:] if not any(rest) else [[word for word in rest if word], *rows[1:]]
+    first = [word for word in (first[0][head.end() :], *first[1:]) if word]
+    lines = [" ".join(first)] * bool(first) + lines[1:]
     try:
-        vertices, polygons = _off_rows(rows, 4 if head[4] else 3, plain=not any(head.group(1, 2, 3)))
+        vertices, polygons = _off_parts(lines, 4 if head[4] else 3, plain=not any(head.group(1, 2, 3)))
     except (OverflowError, TypeError):
         raise ValueError("its counts, vertices and faces must be numbers") from None
     if head[4]:
@@ -42,30 +44,39 @@ def read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     return vertices, triangulate(vertices, polygons)
 
 
-def _off_rows(rows: list[list[str]], width: int, *, plain: bool) -> tuple[np.ndarray, list[list[int]]]:
+def _off_parts(lines: list[str], width: int, *, plain: bool) -> tuple[np.ndarray, Sequence[Sequence[int]] | np.ndarray]:
     """Vertices (v, width) and polygons below the line OFF; plain: whether a vertex has nothing but its place.
 
     A line for each as a rule; of a plain file without colours the numbers may be broken into lines anywhere.
     """
-    if not rows or len(rows[0]) < 2:
+    counts = lines[0].split() if lines else []
+    if len(counts) < 2:
         raise ValueError("it must begin with OFF and the numbers of vertices and faces")
-    v, f = _integers(rows[0][:2])
-    body = rows[1:]
-    if min(v, f) < 0 or v + f > len(rows[0]) + sum(map(len, body)):
-        raise ValueError(f"it is truncated: {len(body)} lines for {v} vertices and {f} faces")
-    places, faces = body[:v], body[v : v + f]
-    broken = len(faces) < f or any(len(row) < width for row in places)
-    broken = broken or any(len(row) < 1 + _integers(row[:1])[0] for row in faces)
-    if broken:
-        words = [*rows[0][3:], *(word for row in body for word in row)]
-        places, faces = _unbroken(words, v, f, width) if plain else ([], [])
+    v, f = _integers(counts[:2])
+    truncated = ValueError(f"it is truncated: {len(lines) - 1} lines for {v} vertices and {f} faces")
+    if min(v, f) < 0 or v + f > sum(map(len, lines)):
+        raise truncated
+    if min(v, f) > 0 and v + f < len(lines):
+        with suppress(ValueError):  # what most files hold, in little time and memory
+            vertices = np.loadtxt(lines[1 : v + 1], usecols=range(width), ndmin=2)
+            faces = np.loadtxt(lines[v + 1 : v + f + 1], dtype=np.int64, usecols=range(4), ndmin=2)
+            if (faces[:, 0] == 3).all():
+                return vertices, faces[:, 1:]
+    if len(lines) > MAX_ROWS:
+        raise ValueError(f"it must have at most {MAX_ROWS:,} lines, unless all its faces are triangles")
+    rows = [line.split() for line in lines[1:]]
+    places, polygons = rows[:v], rows[v : v + f]
+    broken = len(polygons) < f or any(len(row) < width for row in places)
+    if broken or any(len(row) < 1 + _integers(row[:1])[0] for row in polygons):
+        words = [*counts[3:], *(word for row in rows for word in row)]
+        places, polygons = _unbroken(words, v, f, width) if plain else ([], [])
         if not places:
-            raise ValueError(f"it is truncated: {len(body)} lines for {v} vertices and {f} faces")
+            raise truncated
     try:
         vertices = np.array([row[:width] for row in places], dtype=np.float64).reshape(v, width)
     except ValueError:
         raise ValueError("its vertices must be numbers") from None
-    return vertices, [_integers(row[1 : 1 + int(row[0])]) for row in faces]
+    return vertices, [_integers(row[1 : 1 + int(row[0])]) for row in polygons]
 
 
 def _unbroken(words: list[str], v: int, f: int, width: int) -> tuple[list[list[str]], list[list[str]]]:
@@ -114,41 +125,50 @@ def read_ply(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     return vertices, triangulate(vertices, polygons)
 
 
-def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]]) -> np.ndarray:
+def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
     """Triangles (f, 3) that cover the `polygons`, lists of rows of `vertices` (v, 3), and nothing outside them.
 
     A convex one is cut into a fan, any other by ear clipping in its plane. Faces of fewer than three corners have no
     area and give none. Raises ValueError for a corner that is no row of `vertices`.
     """
-    faces: list[Sequence[int]] = []
-    longest = max(map(len, polygons), default=0)
-    if longest > MAX_CORNERS:
-        raise ValueError(f"its faces must have at most {MAX_CORNERS:,} corners, got one of {longest:,}")
-    corners = [index for polygon in polygons for index in polygon]
-    if corners and not 0 <= min(corners) <= max(corners) < len(vertices):
-        raise ValueError(f"its faces must have corners among the {len(vertices)} vertices")
-    for polygon in polygons:
-        if len(polygon) == 3:
-            faces.append(polygon)
-        elif len(polygon) > 3:
-            faces += _cut(vertices, polygon)
-    return np.array(faces, dtype=np.int64).reshape(-1, 3)
+    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    if sizes.max(initial=0) > MAX_CORNERS:
+        raise ValueError(f"its faces must have at most {MAX_CORNERS:,} corners, got one of {sizes.max():,}")
+    triangles, of = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for size in np.unique(sizes).tolist():
+        rows = np.flatnonzero(sizes == size)
+        corners = np.array([polygons[k] for k in rows.tolist()], dtype=np.int64).reshape(len(rows), size)
+        if corners.size and not 0 <= corners.min() <= corners.max() < len(vertices):
+            raise ValueError(f"its faces must have corners among the {len(vertices)} vertices")
+        if size < 3:
+            continue
+        convex = _are_convex(vertices[corners]) if size > 3 else np.ones(len(rows), dtype=bool)
+        fans = np.stack([np.broadcast_to(corners[:, :1], (len(rows), size - 2)), corners[:, 1:-1], corners[:, 2:]], -1)
+        triangles.append(fans[convex].reshape(-1, 3))
+        of.append(np.repeat(rows[convex], size - 2))
+        for row, polygon in zip(rows[~convex], corners[~convex], strict=True):
+            triangles.append(polygon[_clip_ears(vertices[polygon])])
+            of.append(np.full(len(triangles[-1]), row))
+    return np.concatenate(triangles)[np.argsort(np.concatenate(of), kind="stable")]
 
 
-def _cut(vertices: np.ndarray, polygon: Sequence[int]) -> Sequence[Sequence[int]]:
+def _are_convex(places: np.ndarray) -> np.ndarray:
+    """(k,) which polygons (k, n, 3) the fan from their first corner covers, and no more."""
+    following = np.roll(places, -1, axis=1)
+    normal = np.cross(places, following).sum(axis=1)[:, :, None]  # Newell's: the area of each projection
+    turns = np.cross(following - places, np.roll(following, -1, axis=1) - following) @ normal
+    spokes = places[:, 1:] - places[:, :1]
+    fan = np.cross(spokes[:, :-1], spokes[:, 1:]) @ normal
+    return (turns >= 0).all(axis=(1, 2)) & (fan >= 0).all(axis=(1, 2))
+
+
+def _clip_ears(places: np.ndarray) -> np.ndarray:
+    """Triangles (f, 3) of the corners of a polygon (n, 3), in the coordinate plane in which it is largest."""
     from mapbox_earcut import triangulate_float64
 
-    fan = [(polygon[0], polygon[k], polygon[k + 1]) for k in range(1, len(polygon) - 1)]
-    places = vertices[list(polygon)]
-    following = np.roll(places, -1, axis=0)
-    normal = np.cross(places, following).sum(axis=0)  # Newell's: the area of each projection
-    turns = np.cross(following - places, np.roll(following, -1, axis=0) - following) @ normal
-    spokes = places[1:] - places[0]
-    if (turns >= 0).all() and (np.cross(spokes[:-1], spokes[1:]) @ normal >= 0).all():
-        return fan
-    flat = np.delete(places, int(np.abs(normal).argmax()), axis=1)
-    cut = triangulate_float64(np.ascontiguousarray(flat), np.array([len(flat)], dtype=np.uint32)).reshape(-1, 3)
-    return [[polygon[k] for k in triangle] for triangle in cut.tolist()]
+    normal = np.cross(places, np.roll(places, -1, axis=0)).sum(axis=0)
+    flat = np.ascontiguousarray(np.delete(places, int(np.abs(normal).argmax()), axis=1))
+    return triangulate_float64(flat, np.array([len(flat)], dtype=np.uint32)).reshape(-1, 3)
 
 
 def _lists(element: Any, names: tuple[str, ...]) -> list[list[int]]:

@@ -29,27 +29,30 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
     path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing MRC file, got {str(path)!r}.")
-    if _declared(path) > (MAX_RATIO if _packed(path) else 1) * path.stat().st_size:
+    declared, size = _declared(path), path.stat().st_size
+    if declared > (MAX_RATIO if _packed(path) else 1) * size:
         raise ValueError(f"path must be an MRC file, but {str(path)!r} is truncated or another file.")
+    if declared > max(ALWAYS, 5 * size):
+        raise ValueError(f"path must unpack to at most {max(ALWAYS, 5 * size) >> 20} MB, but {str(path)!r} holds more.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with mrcfile.open(path, permissive=True) as file:
                 data, header = file.data, file.header
-                data = None if data is None else np.array(data)
     except (ValueError, OSError, EOFError, OverflowError, MemoryError, zlib.error):
         data = header = None
     if data is None or data.size == 0:
         raise ValueError(f"path must be an MRC file, but {str(path)!r} is truncated or another file.")
     if np.iscomplexobj(data) or data.dtype.fields is not None:
         raise ValueError(f"path must hold real numbers, but {str(path)!r} holds {data.dtype} (a Fourier transform?).")
-    data = data.astype(np.float32)
+    data = np.require(data, np.float32, ["C", "W"])
     if not np.isfinite(data).all():
         raise ValueError(f"path must hold finite numbers, but {str(path)!r} holds NaN or infinity.")
     return data, header
 
 
 MAX_RATIO = 50  # of what a packed file holds to its own size
+ALWAYS = 1 << 27  # bytes that any may unpack to
 BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 3: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}  # of a value, by the mode of the header
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 

@@ -14,9 +14,10 @@ from torch import Tensor
 if TYPE_CHECKING:
     from gemmi import cif
 
-from dpskit.checks import check_path
+from dpskit.checks import check_path, shown
 from dpskit.data.text import decode
 
+MAX_COLUMNS = 10_000
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 OPTICS = {
     "defocus_u": ("rlnDefocusU", None),
@@ -142,59 +143,60 @@ class _Table:
             raise FileNotFoundError(f"path must be an existing STAR file, got {str(path)!r}.")
         self.path = path
         try:
-            blocks = {block.name.strip().lower(): block for block in cif.read_string(decode(path.read_bytes()))}
+            self.document = cif.read_string(decode(path.read_bytes()))
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0].rstrip(".:")
             raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
+        blocks = {block.name.strip().lower(): block for block in self.document}
         single = next(iter(blocks.values())) if len(blocks) == 1 and "optics" not in blocks else None
         particles = blocks.get("particles", single)
         if particles is None:
             found = ", ".join(blocks) or "nothing"
             raise ValueError(f"path must hold the table data_particles, but {str(path)!r} holds {found}.")
-        self.columns = _columns(particles)
+        self.columns, self.optics = _columns(particles), _columns(blocks["optics"]) if "optics" in blocks else {}
         self.count = max((len(values) for values in self.columns.values()), default=0)
         if self.count == 0:
             raise ValueError(f"path must list particles, but {str(path)!r} lists none.")
-        optics = _columns(blocks["optics"]) if "optics" in blocks else {}
-        groups = optics.pop("rlnOpticsGroup", None) or ["1"]
-        if any(len(values) != len(groups) for values in optics.values()):
+        known = self.optics.pop("rlnOpticsGroup", None)
+        groups = ["1"] if known is None else [cif.as_string(value) for value in known]
+        if any(len(values) != len(groups) for values in self.optics.values()):
             raise ValueError(f"{path}: data_optics must name the group of each of its rows, in rlnOpticsGroup.")
-        own = self.columns.get("rlnOpticsGroup", [groups[0]] * self.count)
+        own = self.strings("rlnOpticsGroup") if "rlnOpticsGroup" in self.columns else [groups[0]] * self.count
+        places = {group: k for k, group in reversed(list(enumerate(groups)))}
         missing = set(own) - set(groups)
         if missing:
-            raise ValueError(f"{path}: the optics group {sorted(missing)[0]} of a particle is not in data_optics.")
-        row = [groups.index(group) for group in own]
-        self.columns = {name: [values[k] for k in row] for name, values in optics.items()} | self.columns
+            raise ValueError(f"{path}: the optics group {min(missing)} of a particle is not in data_optics.")
+        self.rows = np.fromiter(map(places.__getitem__, own), np.int64, self.count)
 
     def has(self, name: str) -> bool:
-        return name in self.columns
+        return name in self.columns or name in self.optics
 
     def strings(self, name: str) -> list[str]:
-        return self.columns[name]
-
-    def numbers(self, name: str) -> np.ndarray:
+        """A column of the particles themselves."""
         from gemmi import cif
 
-        values = np.array([cif.as_number(value) for value in self.columns[name]])
+        return [cif.as_string(value) for value in self.columns[name]]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column of the particles, or that of their optics groups for each of them."""
+        from gemmi import cif
+
+        column = self.columns[name] if name in self.columns else self.optics[name]
+        values = np.fromiter(map(cif.as_number, column), np.float64, len(column))
         if not np.isfinite(values).all():
-            bad = self.columns[name][int(np.flatnonzero(~np.isfinite(values))[0])]
-            raise ValueError(f"{self.path}: {name} must be numbers, got {bad!r}.")
-        return values
+            bad = cif.as_string(column[int(np.flatnonzero(~np.isfinite(values))[0])])
+            raise ValueError(f"{self.path}: {name} must be numbers, got {shown(bad)}.")
+        return values if name in self.columns else values[self.rows]
 
 
-def _columns(block: cif.Block) -> dict[str, list[str]]:
-    """The columns of the largest loop, or the single values of a table without one."""
-    from gemmi import cif
-
+def _columns(block: cif.Block) -> dict[str, cif.Column]:
+    """The columns of the largest loop, or the single values of a table without one, as they stand in the file."""
     loops = [item.loop for item in block if item.loop is not None]
-    if not loops:
-        pairs: list[Any] = [item.pair for item in block if item.pair is not None]
-        return {name.removeprefix("_"): [cif.as_string(value)] for name, value in pairs}
-    loop = max(loops, key=lambda found: found.length())
-    found = {}
-    for index, tag in enumerate(loop.tags):
-        found[tag.removeprefix("_")] = [cif.as_string(loop[row, index]) for row in range(loop.length())]
-    return found
+    pairs: list[Any] = [item.pair for item in block if item.pair is not None]
+    tags = max(loops, key=lambda found: found.length()).tags if loops else [pair[0] for pair in pairs]
+    if len(tags) > MAX_COLUMNS:
+        raise ValueError(f"path must hold tables of at most {MAX_COLUMNS:,} columns, got one of {len(tags):,}.")
+    return {tag.removeprefix("_"): block.find_values(tag) for tag in tags}
 
 
 def _pixel_size(table: _Table) -> float | None:

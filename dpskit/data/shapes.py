@@ -28,6 +28,7 @@ CATEGORIES = "synsetoffset2category.txt"  # marks the root of the ShapeNet part 
 SPLITS = ("train", "val", "test")
 LISTS = (".txt", ".csv", ".list")
 N_MEANS = 1024
+MAX_LIST = 1 << 21  # bytes: all entries of the PDB take half of it
 NAMED = 20  # of the items that are skipped, in a message
 
 
@@ -203,6 +204,8 @@ def _listed(path: Path, n_points: int | None, seed: int) -> Iterator[_Item]:
 
     A name may hold blanks, commas and # if there is such a file.
     """
+    if path.stat().st_size > MAX_LIST:
+        raise ValueError(f"source must be a list of at most {MAX_LIST >> 20} MB, or clouds in another format: {path}.")
     for line in decode(path.read_bytes()).split("\n"):
         for entry in _entries(path.parent, line.strip()):
             yield _structure(entry if is_pdb_code(entry) else path.parent / Path(entry).expanduser(), n_points, seed)

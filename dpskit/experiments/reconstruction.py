@@ -105,9 +105,15 @@ class Reconstruction:
 
 
 def default_alpha(observations: Observations) -> float:
-    """The guidance strength of the paper's Table 4 for complexes: 20,000 (K - 1) for K >= 3 projections, else 4,000."""
-    n_views = len(observations.projections)
-    return 20_000.0 * (n_views - 1) if n_views >= 3 else 4_000.0
+    """The guidance strength of the paper's Table 4 for complexes.
+
+    20,000 (K - 1) for K = 3, 4 or 5 projections, as for the one fewer where any of them has fewer than 1,024 points
+    (its only such row has 4 of 800), and as for 5 beyond; 4,000 for fewer, which it has with a coarse structure.
+    """
+    counts = [len(points) for points in observations.projections]
+    if len(counts) < 3:
+        return 4_000.0
+    return 20_000.0 * (min(len(counts), 5) - 1 - (min(counts) < 1024))
 
 
 def reconstruct(

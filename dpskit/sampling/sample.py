@@ -151,6 +151,7 @@ def sample(
     solver: Solver | None = None,
     seed: int = 0,
     batch_size: int | None = None,
+    first: int = 0,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Samples:
@@ -184,6 +185,8 @@ def sample(
         Sample k of a seed is the same whatever n_samples and the batch size, up to rounding.
     batch_size
         Samples that run together (default: all).
+    first
+        Number of the first sample, so that a run can be split.
     device
         Where the clouds live: the prior's own (`prior.to(device)`). The numbers drawn are the same everywhere.
     progress
@@ -224,12 +227,13 @@ def sample(
 
     n_samples, seed = check_integer("n_samples", n_samples), check_seed("seed", seed)
     batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
+    end = check_integer("first", first, least=0) + n_samples
     run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
-    firsts = range(0, n_samples, batch_size)
+    firsts = range(first, end, batch_size)
     batches: list[Info] = []
     with tqdm(total=len(firsts) * (len(run.times) - 1), desc="sampling", unit="step", disable=not progress) as bar:
-        for first in firsts:
-            for info in run.steps(seed, range(first, min(first + batch_size, n_samples))):
+        for begin in firsts:
+            for info in run.steps(seed, range(begin, min(begin + batch_size, end))):
                 last = info
                 bar.update()
             batches.append(last)
@@ -238,7 +242,7 @@ def sample(
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
     energy = None if likelihood is None else likelihood.energy(points).detach()
     if likelihood is not None:
-        start = run.times[0] * NoiseSource(seed, range(n_samples), run.shape).draw(0).to(points)
+        start = run.times[0] * NoiseSource(seed, range(first, end), run.shape).draw(0).to(points)
         _check_fit(energy, float(likelihood.energy(start).detach().mean()))
     settings = {
         "prior": describe(prior),
@@ -248,6 +252,8 @@ def sample(
         "schedule": run.times,
         "pose": describe(pose),
     }
+    if first:
+        settings["first"] = first
     if run.poses is not None and run.poses.weights is not None:
         settings["hypotheses"] = describe(run.poses)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])

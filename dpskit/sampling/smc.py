@@ -105,6 +105,7 @@ def twisted_smc(
     prior_std: float = SIGMA_DATA,
     threshold: float = 0.5,
     seed: int = 0,
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Particles:
     """Sample p(x0 | y) with weighted particles that are exact in the limit of many particles and steps.
@@ -117,7 +118,7 @@ def twisted_smc(
         Anything with `log_prob`, which has to be a density: use the sum over permutations.
     n_particles
         Their number.
-    n_points, dim, schedule, progress
+    n_points, dim, schedule, device, progress
         As for `sample`.
     guidance
         The proposal (default: `LikelihoodScore(prior_std)`). Where it applies, `MomentMatched` needs fewer particles.
@@ -174,10 +175,10 @@ def twisted_smc(
     if not 0 <= check_number("threshold", threshold) <= 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}.")
     score = (LikelihoodScore(prior_std) if guidance is None else guidance)(prior, likelihood)
-    shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True)
+    shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True, device=device)
     generator = as_generator(seed)
 
-    x = times[0] * torch.randn(n_particles, *shape, generator=generator)
+    x = (times[0] * torch.randn(n_particles, *shape, generator=generator)).to(device)
     here = _evaluate(score, likelihood, x, times[0])
     log_weights = here.log_twist - math.log(n_particles)
     ess, resampled = [], []
@@ -194,7 +195,7 @@ def twisted_smc(
         twist = here.log_twist
         x, log_ratio = _move(x, here, t, t_next, prior_std, generator)
         here = _evaluate(score, likelihood, x, t_next)
-        log_weights = log_weights + log_ratio.double() + here.log_twist - twist
+        log_weights = log_weights + log_ratio.double().cpu() + here.log_twist - twist
     log_evidence += _log_total(log_weights, 0.0)
     log_weights = torch.log_softmax(log_weights, 0)
     ess.append(effective_number(log_weights))
@@ -218,11 +219,11 @@ def _check_collapse(ess: list[float], n_particles: int) -> None:
 def _evaluate(score: Score, likelihood: Measurement, x: Tensor, t: float) -> ScoreEval:
     """The score of particles x at time t with a twisting function, in double precision; at t = 0 that one alone."""
     if t == 0:
-        return ScoreEval(x, x, None, likelihood.log_prob(x).detach().double())
-    evaluation = score(x, torch.full((len(x),), t))
+        return ScoreEval(x, x, None, likelihood.log_prob(x).detach().double().cpu())
+    evaluation = score(x, torch.full((len(x),), t).to(x))
     twist = evaluation.log_twist
     twist = likelihood.log_prob(evaluation.denoised).detach() if twist is None else twist
-    return ScoreEval(evaluation.score, evaluation.denoised, evaluation.energy, twist.double())
+    return ScoreEval(evaluation.score, evaluation.denoised, evaluation.energy, twist.double().cpu())
 
 
 def _chosen(evaluation: ScoreEval, index: Tensor) -> ScoreEval:
@@ -235,8 +236,8 @@ def _move(
 ) -> tuple[Tensor, Tensor]:
     """Particles moved by the guided score, and the log of the density of the prior's own step over that of this one."""
     step, std = t**2 - t_next**2, _transition_std(t, t_next, prior_std)
-    noise = torch.randn(x.shape, generator=generator)
-    pull = here.score - prior_score(here.denoised, x, torch.full((len(x),), t))
+    noise = torch.randn(x.shape, generator=generator).to(x)
+    pull = here.score - prior_score(here.denoised, x, torch.full((len(x),), t).to(x))
     log_ratio = (noise.square() - (noise + step / std * pull).square()).flatten(1).sum(dim=1) / 2
     return x + step * here.score + std * noise, log_ratio
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from dpskit.checks import check_choice, check_integer, check_number
+from dpskit.checks import check_choice, check_integer, check_number, check_path
 from dpskit.claim import claim
 from dpskit.files import replacing
 from dpskit.pose.templates import make_templates
@@ -118,7 +118,9 @@ def train(
     >>> dpskit.load_prior(dpskit.train(config, "noise", accelerator="cpu")).name
     'noise'
     """
-    target = Path(out).expanduser().with_suffix(".safetensors")
+    if (suffix := check_path("out", out).suffix) not in ("", ".safetensors"):
+        raise ValueError(f"out must be a path without suffix, got one that ends in {suffix!r}.")
+    target = check_path("out", out).with_suffix(".safetensors")
     with claim(target, name="out") if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
         return _train(config, target.with_suffix(""), resume, accelerator, interval, time_limit, shard_size, watch)
 

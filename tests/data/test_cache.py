@@ -54,6 +54,10 @@ def test_download_once_with_a_bar(serve, capfd):
     assert "100%" in capfd.readouterr().err
 
 
+ONE_BYTE_WRONG = bytearray(gzip.compress(b"data_1ABC\n#\n"))
+ONE_BYTE_WRONG[-6] ^= 1  # of the checksum
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "word"),
     [
@@ -61,6 +65,10 @@ def test_download_once_with_a_bar(serve, capfd):
         ((503,), ConnectionError, "answered 503"),
         ((200, b"<html>Please log in</html>"), ConnectionError, "gzipped"),
         ((200, gzip.compress(b"half of it"), 1000), ConnectionError, "could not be downloaded"),
+        ((200, gzip.compress(b"data_1ABC\n#\n" * 50)[:-9]), ConnectionError, "truncated or damaged"),
+        ((200, ONE_BYTE_WRONG), ConnectionError, "truncated or damaged"),
+        ((200, gzip.compress(b"data_1ABD\n#\n")), ConnectionError, "else than the mmCIF file of 1ABC"),
+        ((200, gzip.compress(b"<html>")), ConnectionError, "else than the mmCIF file of 1ABC"),
     ],
 )
 def test_failed_downloads_leave_nothing(serve, one_sentence, answer, error, word):

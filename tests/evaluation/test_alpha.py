@@ -63,3 +63,6 @@ def test_bad_input(one_sentence):
     for bad in (-1.0, math.nan):
         with one_sentence(ValueError, "alphas", "at least 0"):
             calibrate_alpha(PRIOR.sample(4, 1, 2), DATA.simulate, sampler_of, [1.0, bad])
+    for bad in (2, -0.1, math.nan):
+        with one_sentence(ValueError, "significance", bad):
+            calibrate_alpha(PRIOR.sample(4, 1, 2), DATA.simulate, sampler_of, [1.0], significance=bad)

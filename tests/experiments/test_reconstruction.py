@@ -100,10 +100,13 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 
-@pytest.mark.parametrize(("n_views", "alpha"), [(1, 4e3), (2, 4e3), (3, 4e4), (4, 6e4), (5, 8e4)])
-def test_the_default_alpha_is_the_paper_s(n_views, alpha):
+@pytest.mark.parametrize(
+    ("n_views", "n_points", "alpha"),
+    [(1, 1024, 4e3), (2, 900, 4e3), (3, 1024, 4e4), (4, 1024, 6e4), (5, 1024, 8e4), (4, 800, 4e4), (9, 1024, 8e4)],
+)
+def test_the_default_alpha_is_the_paper_s(n_views, n_points, alpha):
     points = dpskit.load_example("ruvab").points
-    views = dpskit.Projections.observe(points, n_views, 30)
+    views = dpskit.Projections.observe(points, n_views, n_points)
     assert default_alpha(dpskit.Observations.of(views, dpskit.Frame((0, 0, 0), 1.0))) == alpha
 
 

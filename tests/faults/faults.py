@@ -8,7 +8,9 @@ import contextlib
 import os
 import random
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,7 +38,7 @@ COMMANDS = {
     "benchmark": ["benchmark", "prior", "PRIOR", "--train", "DATA", "--test", "DATA", "--n-samples", "3", "--n-points",
                   "16", "--n-steps", "10", "--emd-clouds", "2", "--record", "out/b.jsonl"],
 }  # fmt: skip
-
+DISK = 8 << 20
 
 SMALL = LatentConfig(latents=4, width=32, point_width=16, rounds=1, blocks=1, cross_width=16, head_width=16,
                      latent_head_width=16)  # fmt: skip
@@ -143,18 +145,46 @@ def kill(name, base, moment, duration):
         return killed
 
 
-def fill(name, base, size):
-    """Let no file be larger than `size` bytes, check, and go on with it; returns whether that ended it."""
-    with tempfile.TemporaryDirectory() as made:
+@contextlib.contextmanager
+def small_disk(folder):
+    """Mount a file system of `DISK` bytes at `folder`; yields whether that is allowed here (it takes root)."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
+    mounted = shutil.which("mount") and subprocess.run(mount, capture_output=True).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_up(path):
+    """Write `path` until there is no space left."""
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def fill(name, base, moment, duration, limit):
+    """Fill the disk of a run at `moment`, a share of its `duration`, check, and go on; returns whether that ended it.
+
+    Where no disk can be mounted, no file may be larger than `limit` bytes from the beginning on.
+    """
+    with tempfile.TemporaryDirectory() as made, small_disk(Path(made) / "out") as mounted:
         folder, arguments = Path(made), command(name, base)
-        status = finish(start(arguments, folder, size))
+        child = start(arguments, folder, None if mounted else limit)
+        if mounted:
+            time.sleep(moment * duration)
+            fill_up(folder / "out" / ".filler")
+        status = finish(child)
+        (folder / "out" / ".filler").unlink(missing_ok=True)
         check_whole(folder)
         assert not temporary(folder), temporary(folder)
         said = [line for line in (folder / "log").read_text().splitlines() if line.startswith("dpskit: ")]
-        assert "Traceback" not in (folder / "log").read_text(), (name, size, (folder / "log").read_text())
-        assert status == 0 or (status == 2 and said and said[-1].endswith(".")), (name, size, status, said)
+        assert "Traceback" not in (folder / "log").read_text(), (name, moment, (folder / "log").read_text())
+        assert status == 0 or (status == 2 and said and said[-1].endswith(".")), (name, moment, status, said)
         again = finish(start(resumed(name, arguments, folder), folder))
-        assert again == 0, (name, size, (folder / "log").read_text())
+        assert again == 0, (name, moment, (folder / "log").read_text())
         check_whole(folder)
         return status != 0
 
@@ -172,8 +202,8 @@ def run(names, count, number):
                 duration = time.monotonic() - started
                 sizes = [path.stat().st_size for path in Path(trial).rglob("*") if path.is_file()]
             killed = sum(kill(name, base, draw.uniform(0, 1), duration) for _ in range(count))
-            limits = [max(4096, int(draw.uniform(0, 1) * max(sizes))) for _ in range(count)]
-            found[name] = killed, sum(fill(name, base, limit) for limit in limits)
+            moments = [(draw.uniform(0, 1), max(4096, int(draw.uniform(0, 1) * max(sizes)))) for _ in range(count)]
+            found[name] = killed, sum(fill(name, base, moment, duration, limit) for moment, limit in moments)
     return found
 
 

@@ -228,6 +228,9 @@ def test_a_run_can_be_split_by_the_number_of_its_first_sample():
     *_, whole = iterate(GaussianPrior(0.0, 0.4), None, n_samples=4, **settings)
     *_, rest = iterate(GaussianPrior(0.0, 0.4), None, n_samples=2, first=2, **settings)
     assert torch.allclose(rest.x, whole.x[2:], atol=1e-5)
+    part = sample(GaussianPrior(0.0, 0.4), None, n_samples=3, first=1, batch_size=2, progress=False, **settings)
+    assert part.settings["first"] == 1
+    torch.testing.assert_close(part.points[1:], rest.x)
 
 
 def test_two_runs_that_share_a_likelihood_do_not_affect_each_other(data):

@@ -439,6 +439,8 @@ def test_the_clouds_that_go_into_a_time(data, monkeypatch):
 def test_bad_data_leaves_nothing_behind(one_sentence, tmp_path):
     with one_sentence(FileNotFoundError, "data", "none.npz"):
         train(settings(str(tmp_path / "none.npz")), tmp_path / "new" / "a")
+    with one_sentence(ValueError, "out must be a path without suffix", "'.5'"):  # or v1.4 and v1.5 would both be v1
+        train(settings(str(tmp_path / "none.npz")), tmp_path / "v1.5")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -51,6 +51,7 @@ def add(kinds: Any) -> None:
     paper.add_argument("--out", default="docs", help="folder of paper.md and of paper/, its records and pictures")
 
 
+@shared.holding("table1")
 @shared.on_cluster
 def _table1(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import OBJECTS, ROWS
@@ -62,6 +63,7 @@ def _table1(options: argparse.Namespace) -> None:
         _compare(options, "table1", key, scenario, OBJECTS[key], *kinds[OBJECTS[key]])
 
 
+@shared.holding("a4")
 @shared.on_cluster
 def _a4(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import COMPLEX, SETTINGS
@@ -93,6 +95,7 @@ def _compare(
     return found
 
 
+@shared.holding("table2")
 @shared.on_cluster
 def _table2(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper.steps import table_2
@@ -101,6 +104,7 @@ def _table2(options: argparse.Namespace) -> None:
     _add(options, "table2", [table_2(study, methods_of, shared.note_of(options))])
 
 
+@shared.holding("figure6")
 @shared.on_cluster
 def _figure6(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import STEPS
@@ -121,6 +125,7 @@ def _solver_study(options: argparse.Namespace, name: str) -> tuple[Any, str]:
     return study, next(iter(study.priors))
 
 
+@shared.holding("figure1")
 @shared.on_cluster
 def _figure1(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import CHAIR, FIGURE_1, MIXED, OBJECTS
@@ -133,6 +138,7 @@ def _figure1(options: argparse.Namespace) -> None:
     _save_figure(figure, shared.folder_of(options, "figure1") / "figure1.png")
 
 
+@shared.holding("figure2")
 @shared.on_cluster
 def _figure2(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper import COMPLEX, FIGURE_2
@@ -153,8 +159,10 @@ def _figure2(options: argparse.Namespace) -> None:
 
 def _paper(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper.collect import collect
+    from dpskit.claim import claim
 
-    print(collect(options.results, options.out))
+    with claim(options.out, folder=True) as docs:
+        print(collect(options.results, docs))
 
 
 def _add(options: argparse.Namespace, name: str, found: Sequence[TablePart]) -> list[TablePart]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dpskit.priors.protocol import Prior
 
 PLAIN = "Gaussian prior"
+Command = Callable[[argparse.Namespace], None]
 
 
 def add_shapes(kind: argparse.ArgumentParser, count: int = 24) -> None:
@@ -46,7 +47,7 @@ def add_cluster(kind: argparse.ArgumentParser) -> None:
     kind.add_argument("--scheduler", help="address of a running Dask scheduler, for many machines")
 
 
-def on_cluster(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+def on_cluster(command: Command) -> Command:
     """The command with `options.client`: None, or a client of Dask as the options say."""
 
     @wraps(command)
@@ -57,6 +58,22 @@ def on_cluster(command: Callable[[argparse.Namespace], None]) -> Callable[[argpa
             command(options)
 
     return run
+
+
+def holding(name: str) -> Callable[[Command], Command]:
+    """Let a command hold its folder of results, by default that of `name`: it is tried first, and no other run's."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(options: argparse.Namespace) -> None:
+            from dpskit.claim import claim
+
+            with claim(folder_of(options, name), folder=True):
+                command(options)
+
+        return run
+
+    return decorate
 
 
 def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
@@ -205,7 +222,7 @@ def note_of(options: argparse.Namespace) -> str:
 
 def folder_of(options: argparse.Namespace, name: str) -> Path:
     """Where results go."""
-    return Path(options.out or f"results/{name}")
+    return Path(options.out or f"results/{name}").expanduser()
 
 
 def _reach(text: str) -> float | None:

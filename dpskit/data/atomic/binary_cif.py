@@ -12,7 +12,8 @@ from dpskit.data.atomic.cif_block import CifBlock
 from dpskit.data.atomic.table import Labels
 
 TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
-MAX_ROWS = 20_000_000
+ROW_BYTES, LEAST_ROWS = 4, 100_000  # an atom takes fifteen bytes, runs of equal numbers fewer
+MAX_TEXT = 50_000_000  # distinct texts times the length of the longest
 ERRORS = (KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError, ValueError, MemoryError)
 
 
@@ -26,29 +27,33 @@ class _Category:
     def labels(self, name: str) -> Labels | None:
         if name not in self.columns:
             return None
-        values, given = self._column(name)
-        names, codes = np.unique(values, return_inverse=True)
-        texts = [_text(value) for value in names.tolist()]
-        codes = np.where(given, codes, len(texts))
-        return Labels(codes.astype(np.int32), np.array([*texts, ""], dtype=str))
+        data = self.columns[name]["data"]
+        if [step["kind"] for step in data["encoding"]] == ["StringArray"]:  # has few texts, and the number of each
+            values, codes = _texts(data["encoding"][0], data["data"], self.size)
+        else:
+            values, codes = np.unique(_decode(data, self.size), return_inverse=True)
+        codes = np.where(self._given(name), self._checked(name, codes), len(values))
+        names, distinct = np.unique([*map(_text, values.tolist()), ""], return_inverse=True)
+        return Labels(distinct[codes].astype(np.int32), names)
 
     def floats(self, name: str) -> np.ndarray | None:
         if name not in self.columns:
             return None
-        values, given = self._column(name)
+        values, given = self._checked(name, _decode(self.columns[name]["data"], self.size)), self._given(name)
         found = np.where(given, values.astype(np.float64), np.nan)
         if not np.isfinite(found).all():
             row = int((~np.isfinite(found)).argmax())
             raise ValueError(f"atom {row + 1} must have a finite number in _atom_site.{name}")
         return found
 
-    def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        column = self.columns[name]
-        values = _decode(column["data"], self.size)
-        given = np.ones(self.size, bool) if column.get("mask") is None else _decode(column["mask"], self.size) == 0
-        if len(values) != self.size or len(given) != self.size:
+    def _given(self, name: str) -> np.ndarray:
+        mask = self.columns[name].get("mask")
+        return np.ones(self.size, bool) if mask is None else self._checked(name, _decode(mask, self.size)) == 0
+
+    def _checked(self, name: str, values: np.ndarray) -> np.ndarray:
+        if len(values) != self.size:
             raise ValueError(f"column {name} must have {self.size} rows")
-        return values, given
+        return values
 
 
 def read_binary_cif(content: bytes) -> Iterator[CifBlock]:
@@ -57,22 +62,26 @@ def read_binary_cif(content: bytes) -> Iterator[CifBlock]:
 
     try:
         blocks = msgpack.unpackb(content, strict_map_key=False)["dataBlocks"]
-        found = [_block(block) for block in blocks]
+        most = max(LEAST_ROWS, len(content) // ROW_BYTES)
+        found = [_block(block, most) for block in blocks]
     except (msgpack.UnpackException, *ERRORS) as error:
         reason = str(error) if isinstance(error, ValueError) else type(error).__name__
         raise ValueError(f"its tables cannot be read ({reason})") from None
     yield from found
 
 
-def _block(block: dict[str, Any]) -> CifBlock:
+def _block(block: dict[str, Any], most: int) -> CifBlock:
+    for category in block["categories"]:
+        for column in category["columns"]:
+            [step["kind"] for step in column["data"]["encoding"]]  # KeyError or TypeError where there is none
     categories = {
         category["name"].lstrip("_"): _Category(
             int(category["rowCount"]), {column["name"]: column for column in category["columns"]}
         )
         for category in block["categories"]
     }
-    if any(not 0 <= category.size <= MAX_ROWS for category in categories.values()):
-        raise ValueError(f"a table must have at most {MAX_ROWS:,} rows")
+    if any(not 0 <= category.size <= most for category in categories.values()):
+        raise ValueError(f"a table of a file of this size must have at most {most:,} rows")
 
     def rows(category: str, names: Sequence[str]) -> list[tuple[str, ...]]:
         found = categories.get(category)
@@ -107,7 +116,7 @@ def _undo(step: dict[str, Any], values: Any, size: int) -> np.ndarray:
         return step["min"] + values * ((step["max"] - step["min"]) / (step["numSteps"] - 1))
     if kind == "RunLength":
         pairs = values.reshape(-1, 2)
-        if not 0 <= pairs[:, 1].astype(np.int64).sum() <= MAX_ROWS or (pairs[:, 1] < 0).any():
+        if not 0 <= pairs[:, 1].astype(np.int64).sum() <= max(size, LEAST_ROWS) or (pairs[:, 1] < 0).any():
             raise ValueError("a run is too long")
         return np.repeat(pairs[:, 0], pairs[:, 1])
     if kind == "Delta":
@@ -115,12 +124,26 @@ def _undo(step: dict[str, Any], values: Any, size: int) -> np.ndarray:
     if kind == "IntegerPacking":
         return _unpack(values.astype(np.int64), step["byteCount"], step["isUnsigned"])
     if kind == "StringArray":
+        texts, codes = _texts(step, values, size)
+        return texts[codes]
+    raise ValueError(f"the encoding {kind} is not known")
+
+
+def _texts(step: dict[str, Any], values: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The texts of a StringArray and the number of each row's; what is not given (-1) has the last one, ""."""
+    try:
         offsets = _decode({"data": step["offsets"], "encoding": step["offsetEncoding"]}, size)
         codes = _decode({"data": values, "encoding": step["dataEncoding"]}, size)
         pairs = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-        texts = np.array([*(step["stringData"][a:b] for a, b in pairs), ""], dtype=str)
-        return texts[codes]  # -1, no text, is the last
-    raise ValueError(f"the encoding {kind} is not known")
+        texts = [*(str(step["stringData"][a:b]) for a, b in pairs), ""]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a table is damaged ({type(error).__name__})") from None
+    if len(texts) * max(map(len, texts)) > MAX_TEXT:
+        raise ValueError("its texts are too long")
+    codes = np.where(codes < 0, len(texts) - 1, codes)
+    if len(codes) and codes.max() >= len(texts):
+        raise ValueError("a row has a text that is not there")
+    return np.array(texts, dtype=str), codes
 
 
 def _unpack(values: np.ndarray, width: int, unsigned: bool) -> np.ndarray:
