@@ -24,12 +24,12 @@ from sphinx.cmd.build import build_main
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
 import reference
+from pages import without_kernel
 from parameters import fast_values, override
 from run import execute
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "tutorials")
-PLOTLY, WIDGET = "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"
 MODES = ("--fast", "--plain")
 
 
@@ -40,7 +40,7 @@ def executed(path: Path, cache: Path, *, fast: bool) -> Any:
     key = hashlib.sha256(json.dumps([cell.source for cell in notebook.cells]).encode()).hexdigest()[:16]
     kept = cache / f"{path.stem}-{key}.ipynb"
     if not kept.exists():
-        done = execute(path, fast=fast, renderer="plotly_mimetype").notebook
+        done = execute(path, fast=fast).notebook
         cache.mkdir(parents=True, exist_ok=True)
         temporary = kept.with_suffix(".part")
         nbformat.write(done, temporary)
@@ -49,25 +49,12 @@ def executed(path: Path, cache: Path, *, fast: bool) -> Any:
 
 
 def for_page(notebook: Any) -> Any:
-    """The notebook without what needs a kernel, with plotly's figures as HTML that shares one script, and with the
-    solutions of exercises folded."""
+    """The notebook without what needs a kernel, with figures that share one script, and with the solutions folded."""
+    notebook = without_kernel(notebook, plotly=False)
     for cell in notebook.cells:
         if "solution" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-cell")
-        if cell.cell_type == "code":
-            cell.outputs = [_static(output) for output in cell.outputs if WIDGET not in output.get("data", {})]
-    notebook.metadata.pop("widgets", None)
     return notebook
-
-
-def _static(output: Any) -> Any:
-    figure = output.get("data", {}).get(PLOTLY)
-    if figure is not None:
-        from plotly.io import to_html
-
-        html = to_html(figure, include_plotlyjs=False, full_html=False, validate=False)
-        output.data = nbformat.from_dict({"text/html": html})
-    return output
 
 
 def picture(notebook: Any) -> bytes | None:

@@ -6,16 +6,14 @@ import html
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import fromstring, tostring
 
 from docutils.nodes import SkipNode
 from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
+from formulas import mathml  # of the folder notebooks, which docs/build.py has put on the path
 from sphinx.util import logging
 
 from dpskit.version import __version__
 
-XMLNS, BRACE = ' xmlns="http://www.w3.org/1998/Math/MathML"', "\u23df"
 LOGGER = logging.getLogger(__name__)
 
 project = "dpskit"
@@ -57,29 +55,24 @@ html_theme_options = {
 }
 
 
-def mathml(node: Any, *, block: bool) -> str:
-    """A formula as MathML, which browsers draw without a script."""
+def drawn(node: Any, *, block: bool) -> str:
+    """A formula as MathML; one that cannot be drawn is a warning."""
     try:
-        text = tex2mathml(node.astext(), as_block=block)
+        return mathml(node.astext(), block=block)
     except MathError as error:
         LOGGER.warning("formula %r: %s", node.astext(), error, location=node)
         return html.escape(node.astext())
-    tree = fromstring(text.replace("&ApplyFunction;", "\u2061").replace(XMLNS, ""))  # which HTML does not need
-    for script in tree.iter("msub"):
-        if script[0].tag == "munder" and script[0][1].text == BRACE:
-            script.tag = "munder"  # the label of a brace stands under it
-    return tostring(tree, encoding="unicode")
 
 
 def visit_math(self: Any, node: Any) -> None:
     """A formula in a line."""
-    self.body.append(mathml(node, block=False))
+    self.body.append(drawn(node, block=False))
     raise SkipNode
 
 
 def visit_displaymath(self: Any, node: Any) -> None:
     """A formula of its own."""
-    self.body.append(f'<div class="formula">{mathml(node, block=True)}</div>')
+    self.body.append(f'<div class="formula">{drawn(node, block=True)}</div>')
     raise SkipNode
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))
+from pages import offline_page
 from parameters import fast_values, override
 from thread_errors import RAISE, RECORD
 
@@ -64,17 +64,16 @@ def run(path: Path, folder: Path, *, fast: bool = False) -> Page:
 
     fast: with the parameters of the tests.
     """
-    done = execute(path, fast=fast, renderer="notebook")  # the page carries plotly's script, and needs no network
-    page, _ = HTMLExporter().from_notebook_node(done.notebook)
+    done = execute(path, fast=fast)
+    title = next(heading for heading in _titles(done.notebook.cells) if heading)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.with_suffix(".html").name
-    target.write_text(page)
-    title = next(heading for heading in _titles(done.notebook.cells) if heading)
+    target.write_text(offline_page(done.notebook, title))
     return Page(title, target, done.seconds, done.cpu_seconds, done.gigabytes)
 
 
-def execute(path: Path, *, fast: bool, renderer: str) -> Executed:
-    """Execute the notebook at `path`, in its own folder. renderer: how plotly shows figures."""
+def execute(path: Path, *, fast: bool) -> Executed:
+    """Execute the notebook at `path`, in its own folder."""
     notebook = nbformat.read(path, as_version=4)
     override(notebook.cells, fast_values(path) if fast else {})
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -99,7 +98,7 @@ def execute(path: Path, *, fast: bool, renderer: str) -> Executed:
     )
     client.comm_open_handlers = {}  # of output widgets, for which nbclient can wait for ever (its issue 312)
     start = time.monotonic()
-    client.execute(env=os.environ | {"PLOTLY_RENDERER": renderer})
+    client.execute(env=os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"})
     seconds = time.monotonic() - start
     bar.close()
     peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())

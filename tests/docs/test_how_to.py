@@ -9,6 +9,7 @@ import torch
 import dpskit
 
 FOLDER = Path(__file__).parents[2] / "docs" / "how-to"
+PARTS = ("own-prior", "own-likelihood", "own-guidance", "own-solver")
 PAGES = sorted(path.stem for path in FOLDER.glob("*.md") if "```python" in path.read_text())
 
 
@@ -31,11 +32,12 @@ def names():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_printed(names, page):
-    assert any(name[0].isupper() for name in names(page)), "it defines a class"
+    defined = names(page)
+    assert page not in PARTS or any(name[0].isupper() for name in defined), "it defines a class"
 
 
 def test_there_is_a_page_for_each_part_that_a_person_can_bring():
-    assert {"own-prior", "own-likelihood", "own-guidance", "own-solver"} <= set(PAGES)
+    assert set(PARTS) <= set(PAGES)
     listed = re.findall(r"^[a-z-]+$", (FOLDER / "index.md").read_text(), re.M)
     assert sorted(listed) == sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "index")
 

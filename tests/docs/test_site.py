@@ -16,6 +16,7 @@ import dpskit
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 import build  # noqa: E402
+import pages as notebook_pages  # noqa: E402
 import reference  # noqa: E402
 
 
@@ -100,8 +101,10 @@ def test_figures_share_one_script_and_widgets_are_left_out():
     cell = nbformat.v4.new_code_cell("figure", metadata={"tags": ["solution"]})
     figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4])).to_plotly_json()
     cell.outputs = [
-        nbformat.v4.new_output("display_data", data={build.PLOTLY: figure}),
-        nbformat.v4.new_output("display_data", data={build.WIDGET: {"model_id": "1"}, "text/plain": "Panel()"}),
+        nbformat.v4.new_output("display_data", data={notebook_pages.PLOTLY: figure}),
+        nbformat.v4.new_output(
+            "display_data", data={notebook_pages.WIDGET: {"model_id": "1"}, "text/plain": "Panel()"}
+        ),
         nbformat.v4.new_output("display_data", data={"image/png": "aGVsbG8="}),
     ]
     notebook = build.for_page(nbformat.v4.new_notebook(cells=[cell]))
