@@ -83,6 +83,11 @@ def picture_slider(
     start : int, optional
         The index of the value to show first; the middle one by default.
 
+    Returns
+    -------
+    PictureSlider
+        To be the last line of a cell.
+
     Raises
     ------
     ValueError
