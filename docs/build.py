@@ -97,7 +97,8 @@ def assemble(source: Path, mode: str) -> None:
             nbformat.write(notebook, source / folder / path.name)
         lines = "\n".join(Path(name).name for name in titles if name.startswith(folder))
         head = (ROOT / folder / "README.md").read_text() if folder == "tutorials" else "# Notebooks\n"
-        (source / folder / "index.md").write_text(f"{head}\n```{{toctree}}\n:maxdepth: 1\n\n{lines}\n```\n")
+        hidden = ":hidden:\n" if folder == "tutorials" else ""  # its page has a list of its own
+        (source / folder / "index.md").write_text(f"{head}\n```{{toctree}}\n{hidden}:maxdepth: 1\n\n{lines}\n```\n")
     reference.write(source / "api")
     (source / "gallery.md").write_text(gallery(titles, pictures))
 

@@ -40,12 +40,14 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 
+html_sidebars = {"*": []}  # pages without others under them need no list of them
 html_theme = "pydata_sphinx_theme"
 html_title = "dpskit"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_context = {"default_mode": "auto"}  # light or dark as the reader has it
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
