@@ -60,3 +60,9 @@ def test_a_page_loads_nothing_and_has_one_script_of_plotly():
     assert "<msup>" in page and "<title>Heat</title>" in page and "12%" not in page and "Panel()" not in page
     start, end = page.index("<details>"), page.index("</details>")
     assert "42" in page[start:end]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_every_molecule_has_a_picture_for_pages_without_a_kernel(path):
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert code.count("molecule_figure(") >= code.count("molecule_view(")
