@@ -9,6 +9,7 @@ from typing import Any
 
 from dpskit.benchmarks.paper import command as paper
 from dpskit.benchmarks.paper.options import add_cluster, on_cluster
+from dpskit.benchmarks.views import command as views
 from dpskit.commands.parser import add_command
 from dpskit.priors.networks import PRESETS
 
@@ -18,6 +19,7 @@ def add(commands: Any) -> None:
     benchmark = commands.add_parser("benchmark", help="measure, and print a table")
     kinds = benchmark.add_subparsers(required=True, metavar="what")
     paper.add(kinds)
+    views.add(kinds)
     for add_kind in (
         _add_prior,
         _add_speed,

@@ -19,8 +19,8 @@ from dpskit.likelihoods.projection import Projections
 
 MOST = 1_000  # points that an image is turned into, and that a comparison of two views counts: with more, it would find
 # the small errors of any real data
-TAIL = 5.0  # a mean of so many statistics of pairs above 1, divided by the root of their number, is no chance
-SIZE = 4.0  # standard errors by which the size of a view may differ from the others'
+TAIL = 3.2  # a mean of so many statistics of pairs above 1, divided by the root of their number, is no chance
+SIZE = 3.2  # standard errors by which the size of a view may differ from the others'
 CLEAR = 0.8  # share of the accepted disagreement that may be left once the right mistake is undone
 FLIPS = {"mirrored": (1.0, -1.0), "mirrored left to right": (-1.0, 1.0), "turned by 180 degrees": (-1.0, -1.0)}
 

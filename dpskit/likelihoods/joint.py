@@ -103,8 +103,16 @@ class Joint(Measurement):
         return Joint([part.simulate(x0, generator) for part in cast(Sequence[Measurement], self.parts)], self.weights)
 
 
-def found_rotations(likelihood: Likelihood | None, x0: Tensor) -> Tensor | None:
-    """From where each cloud (b, n, 3) is seen in each view, (b, k, 3, 3); None if all are known."""
+def views_to_orient(likelihood: Likelihood | None) -> Projections | None:
+    """The projections in it whose orientations are unknown or rough; None if there are none."""
     parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
-    unknown = [part for part in parts if isinstance(part, Projections) and (part.unknown or part.tolerance)]
-    return unknown[0].orientations(x0) if unknown else None
+    return next((part for part in parts if isinstance(part, Projections) and (part.unknown or part.rough)), None)
+
+
+def seen_from(likelihood: Likelihood, rotations: Tensor) -> Likelihood:
+    """The same data of a batch of clouds, each of which shows those projections from its own rotations (b, k, 3, 3)."""
+    views = views_to_orient(likelihood)
+    turned = views.seen_from(rotations)
+    if isinstance(likelihood, Joint):
+        return changed(likelihood, parts=tuple(turned if part is views else part for part in likelihood.parts))
+    return turned

@@ -150,6 +150,18 @@ class Projections(Measurement):
         """The numbers of the views whose orientation is unknown."""
         return [k for k, rotation in enumerate(self.rotations) if bool(rotation.isnan().any())]
 
+    @property
+    def rough(self) -> list[int]:
+        """The numbers of the views whose orientation may turn within the tolerance: the first known one does not."""
+        known = [k for k in range(len(self.points)) if k not in self.unknown]
+        return known[1:] if self.tolerance else []
+
+    def seen_from(self, rotations: Tensor, memory: Memory | None = None) -> Projections:
+        """The same data of a batch of clouds, each with orientations of its own, (b, K, 3, 3); for that batch only."""
+        pairs = zip(self.views, rotations[..., :2].unbind(dim=1), strict=True)
+        views = tuple(changed(view, matrix=matrix) for view, matrix in pairs)
+        return changed(self, rotations=rotations, tolerance=0.0, views=views, memory=memory)
+
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every view.
 
@@ -187,14 +199,13 @@ class Projections(Measurement):
         """
         x0 = check_points("x0", x0, batched=True)
         stated, unknown = self.rotations.expand(len(x0), -1, -1, -1), self.unknown
-        rough = [k for k in range(len(self.points)) if k not in unknown][1:] if self.tolerance else []
         last = None if self.memory is None else self.memory.rotations
         last = last if last is not None and len(last) == len(x0) else None
         found = stated.clone()
         if unknown:
             start = None if last is None else last[:, unknown]
             found[:, unknown] = follow_rotations(x0, [self.points[k] for k in unknown], start)
-        for k in rough:
+        for k in self.rough:
             start = (stated if last is None else last)[:, k]
             refined = refine_rotations(x0.detach().float(), self.points[k], start, FOLLOWED, n_steps=4, first=FOLLOWED)
             near = angles_between(refined, stated[:, k]) <= 2 * self.tolerance

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_seed
-from dpskit.likelihoods.joint import found_rotations
+from dpskit.likelihoods.joint import seen_from, views_to_orient
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import REMEDY, Prior
 from dpskit.sampling.guidance import DPS, Guidance, Unguided
 from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.orientations import find_orientations
 from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
 from dpskit.sampling.samples import Samples, describe
 from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
@@ -85,6 +86,7 @@ class _Run:
     times: list[float]
     shape: tuple[int, int]
     poses: Poses | None
+    orientations: Poses | None
     device: torch.device
 
     @staticmethod
@@ -119,14 +121,23 @@ class _Run:
         poses = Poses(pose) if isinstance(pose, Tensor) else None
         if isinstance(pose, str) and likelihood is not None:
             poses = find_poses(prior, likelihood, shape[0], seed)
-        return _Run(prior, likelihood, rule, solver, times, shape, poses, torch.device(device))
+        views = views_to_orient(likelihood)
+        orientations = None if views is None else find_orientations(views, seed)
+        return _Run(prior, likelihood, rule, solver, times, shape, poses, orientations, torch.device(device))
+
+    def data(self, samples: range) -> Likelihood | None:
+        """The data as the samples with these numbers see them: each from the orientations of one hypothesis."""
+        if self.orientations is None:
+            return self.likelihood
+        return seen_from(self.likelihood, self.orientations.of(samples).to(self.device))
 
     def steps(self, seed: int, samples: range) -> Iterator[Info]:
         """The steps of the samples with these numbers, in the data's frame."""
         if self.poses is None:
-            return self._steps(seed, samples, self.likelihood)
+            return self._steps(seed, samples, self.data(samples))
         rotations = self.poses.of(samples).to(self.device)
-        posed = None if self.likelihood is None else Posed(self.likelihood, rotations, self.poses.weights is not None)
+        data = self.data(samples)
+        posed = None if data is None else Posed(data, rotations, self.poses.weights is not None)
         return in_data_frame(self._steps(seed, samples, posed), rotations)
 
     def _steps(self, seed: int, samples: range, likelihood: Likelihood | None) -> Iterator[Info]:
@@ -162,7 +173,9 @@ def sample(
     prior
         Anything with `denoise`, see `Prior`.
     likelihood
-        The data: anything with `energy`, see `Likelihood`. None: samples of the prior alone.
+        The data: anything with `energy`, see `Likelihood`. None: samples of the prior alone. Of `Projections` with
+        unknown or rough orientations, hypotheses are found first (`find_orientations`); each sample takes one, as often
+        as it is probable.
     n_samples
         Number of clouds.
     n_points, dim
@@ -240,10 +253,11 @@ def sample(
     points = torch.cat([info.x for info in batches])
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
-    energy = None if likelihood is None else likelihood.energy(points).detach()
-    if likelihood is not None:
+    data = run.data(range(first, end))
+    energy = None if data is None else data.energy(points).detach()
+    if data is not None:
         start = run.times[0] * NoiseSource(seed, range(first, end), run.shape).draw(0).to(points)
-        _check_fit(energy, float(likelihood.energy(start).detach().mean()))
+        _check_fit(energy, float(data.energy(start).detach().mean()))
     settings = {
         "prior": describe(prior),
         "likelihood": describe(likelihood),
@@ -256,8 +270,12 @@ def sample(
         settings["first"] = first
     if run.poses is not None and run.poses.weights is not None:
         settings["hypotheses"] = describe(run.poses)
+    rotations = None
+    if run.orientations is not None:
+        rotations = run.orientations.of(range(first, end))
+        settings["orientations"] = describe(run.orientations.weights)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])
-    return Samples(points, energy, settings, seed, __version__, found_rotations(likelihood, points), poses)
+    return Samples(points, energy, settings, seed, __version__, rotations, poses)
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

@@ -154,7 +154,13 @@ def test_samples_hold_their_rotations(views, tmp_path):
     settings = {"n_samples": 2, "n_points": 50, "schedule": dpskit.karras_schedule(4), "progress": False}
     samples = dpskit.sample(prior, dpskit.Joint([views[1]]), **settings)
     assert samples.rotations.shape == (2, 3, 3, 3)
-    assert torch.equal(samples.rotations, views[1].orientations(samples.points))
+    assert torch.equal(samples.rotations[:, :2], views[0].rotations[:2].expand(2, -1, -1, -1))
+    seen = views[1].seen_from(samples.rotations)
+    torch.testing.assert_close(samples.energy, seen.energy(samples.points))
+    torch.testing.assert_close(
+        samples.energy[1], dpskit.Projections(seen.points, samples.rotations[1]).energy(samples.points[1:])[0]
+    )
+    assert sum(samples.settings["orientations"]) == pytest.approx(1.0, abs=1e-5)
     samples.save(tmp_path / "s.npz")
     assert torch.equal(dpskit.load_samples(tmp_path / "s.npz").rotations, samples.rotations)
     assert dpskit.sample(prior, views[0], **settings).rotations is None

@@ -1,0 +1,56 @@
+"""`dpskit benchmark views`: unknown orientations, images and warnings on structures, as tables."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpskit.commands.parser import add_command
+
+if TYPE_CHECKING:
+    from dpskit.experiments.targets import Target
+
+TABLES = ("orientations", "images", "mistakes")
+
+
+def add(kinds: Any) -> None:
+    """Add the command to the benchmark's `kinds`."""
+    views = add_command(kinds, "views", _views, "unknown orientations, images, and mistakes that are named")
+    views.add_argument("structures", nargs="+", help="structure files or PDB codes")
+    views.add_argument("--table", action="append", choices=TABLES, help="repeatable (default: all)")
+    views.add_argument("--case", action="append", help="of the orientations, repeatable (default: all)")
+    views.add_argument("--count", type=int, help="number of structures, drawn by the seed (default: all, in order)")
+    views.add_argument("--trials", type=int, default=20, help="of each mistake")
+    views.add_argument("--seed", type=int, default=0, help="of targets, data and samples")
+    views.add_argument("--out", default="results/views", help="folder of results, continued if it exists")
+
+
+def _views(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.views import images, mistakes, orientations
+    from dpskit.checks import check_choice
+
+    cases = options.case or list(orientations.CASES)
+    for case in cases:
+        check_choice("--case", case, orientations.CASES)
+    targets, out = _targets(options), Path(options.out)
+    tables = options.table or TABLES
+    if "orientations" in tables:
+        settings = orientations.OrientationSettings()
+        found = orientations.orientation_benchmark(targets, settings, out / "orientations.jsonl", cases)
+        print(orientations.orientation_table(list(found)), end="\n\n")
+    if "images" in tables:
+        print(images.image_table(list(images.image_benchmark(targets, out / "images.jsonl"))), end="\n\n")
+    if "mistakes" in tables:
+        print(mistakes.mistake_table(mistakes.mistake_benchmark(targets, options.trials, options.seed)))
+
+
+def _targets(options: argparse.Namespace) -> Sequence[Target]:
+    from dpskit.data.structures import check_structure_files
+    from dpskit.experiments.targets import complex_target, draw_sources, source_id
+
+    sources = {source_id(source): source for source in options.structures}
+    chosen = [sources[name] for name in draw_sources(list(sources), options.count, options.seed)]
+    check_structure_files(chosen)
+    return [complex_target(source, 1024, options.seed) for source in chosen]

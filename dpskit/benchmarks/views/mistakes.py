@@ -1,0 +1,107 @@
+"""How often `check_views` names a mistake that was planted, and how often it warns of none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from dpskit.data.check_views import check_views
+from dpskit.experiments.targets import Target
+from dpskit.likelihoods.projection import Projections
+from dpskit.markdown import markdown_table
+
+N_VIEWS, N_POINTS = 4, 800
+SHIFT = 25.0  # angstrom
+NOISE = 2.0  # angstrom
+
+Plant = Callable[[Projections, int, Target, Target], Projections]
+"""plant(views, k, target, another target) -> the views with a mistake, in view k if it concerns one."""
+
+
+def _with_view(views: Projections, k: int, points: Tensor) -> Projections:
+    return Projections([*views.points[:k], points, *views.points[k + 1 :]], views.rotations)
+
+
+def _mirrored(views: Projections, k: int, target: Target, other: Target) -> Projections:
+    return Projections([y * torch.tensor([1.0, -1.0]) for y in views.points], views.rotations)
+
+
+def _transposed(views: Projections, k: int, target: Target, other: Target) -> Projections:
+    return Projections(views.points, views.rotations.mT)
+
+
+def _shifted(views: Projections, k: int, target: Target, other: Target) -> Projections:
+    angle = 0.7 * target.seed
+    direction = torch.tensor([math.cos(angle), math.sin(angle)])
+    return _with_view(views, k, views.points[k] + SHIFT / target.scale * direction)
+
+
+def _one_mirrored(views: Projections, k: int, target: Target, other: Target) -> Projections:
+    return _with_view(views, k, views.points[k] * torch.tensor([1.0, -1.0]))
+
+
+def _magnified(factor: float) -> Plant:
+    return lambda views, k, target, other: _with_view(views, k, factor * views.points[k])
+
+
+def _foreign(views: Projections, k: int, target: Target, other: Target) -> Projections:
+    """View k of the other structure, in angstrom as large as it is."""
+    seen = Projections.observe(other.points, 1, len(views.points[k]), other.seed).points[0]
+    return _with_view(views, k, seen * (other.scale / target.scale))
+
+
+MISTAKES: dict[str, tuple[Plant | None, str, bool]] = {
+    "nothing wrong": (None, "", False),
+    "all transposed": (_transposed, "transposed", False),
+    "all mirrored": (_mirrored, "mirrored", False),
+    "one shifted by 25 Å": (_shifted, "shift", True),
+    "one 1.25 times as large": (_magnified(1.25), "pixel size", True),
+    "one 1.15 times as large": (_magnified(1.15), "pixel size", True),
+    "one 1.1 times as large": (_magnified(1.1), "pixel size", True),
+    "one of another structure": (_foreign, "structure", True),
+    "one mirrored": (_one_mirrored, "mirrored", True),
+}
+"""What is planted, the kind of its warning, and whether it concerns one view."""
+
+
+def observe(target: Target, trial: int, noise: float | None) -> Projections:
+    """Four views of 800 points. noise: in angstrom, and each view shows points of another fit of the structure; None:
+    all show the same points, without noise."""
+    views = Projections.observe(target.points, N_VIEWS, N_POINTS, trial)
+    if noise is None:
+        return views
+    generator, seen = torch.Generator().manual_seed(trial), []
+    for k, rotation in enumerate(views.rotations):
+        points = target.draw(k) @ rotation[:, :2]
+        chosen = points[torch.randperm(len(points), generator=generator)[:N_POINTS]]
+        seen.append(chosen + noise / target.scale * torch.randn(chosen.shape, generator=generator))
+    return Projections(seen, views.rotations)
+
+
+def mistake_benchmark(targets: Sequence[Target], n_trials: int = 20, seed: int = 0) -> dict[tuple[str, bool], int]:
+    """In how many trials the warning is right, by the mistake and whether points are drawn anew with noise.
+
+    Trial j takes the structures j and j + 1, in turn, and orientations of its own.
+    """
+    right: dict[tuple[str, bool], int] = {}
+    for anew in (False, True):
+        for name, (plant, kind, single) in MISTAKES.items():
+            right[name, anew] = 0
+            for trial in range(n_trials):
+                target, other = targets[trial % len(targets)], targets[(trial + 1) % len(targets)]
+                views, k = observe(target, seed + trial, NOISE if anew else None), trial % N_VIEWS
+                wanted = [] if plant is None else [(kind, k if single else None)]
+                views = views if plant is None else plant(views, k, target, other)
+                right[name, anew] += [(w.kind, w.view) for w in check_views(views, target.frame)] == wanted
+    return right
+
+
+def mistake_table(right: dict[tuple[str, bool], int]) -> str:
+    """A line per mistake."""
+    rows = [[name, str(right[name, False]), str(right[name, True])] for name in MISTAKES]
+    return markdown_table(
+        ["planted", "named, as the paper projects", "named, points drawn anew and noise of 2 Å"], rows
+    )
