@@ -157,7 +157,20 @@ class Projections(Measurement):
         return known[1:] if self.tolerance else []
 
     def seen_from(self, rotations: Tensor, memory: Memory | None = None) -> Projections:
-        """The same data of a batch of clouds, each with orientations of its own, (b, K, 3, 3); for that batch only."""
+        """The same data of a batch of clouds, each of which has orientations of its own.
+
+        Parameters
+        ----------
+        rotations
+            (b, K, 3, 3): the energies of what is returned take batches of b clouds, in this order.
+        memory
+            Of a run, which it goes on with.
+
+        Returns
+        -------
+        Projections
+            All orientations known.
+        """
         pairs = zip(self.views, rotations[..., :2].unbind(dim=1), strict=True)
         views = tuple(changed(view, matrix=matrix) for view, matrix in pairs)
         return changed(self, rotations=rotations, tolerance=0.0, views=views, memory=memory)
