@@ -27,6 +27,9 @@ def without_kernel(notebook: Any, *, plotly: bool) -> Any:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):  # in place of the widget
+                output.data.pop(WIDGET, None)
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
         for output in cell.outputs:
             if PLOTLY in output.get("data", {}):

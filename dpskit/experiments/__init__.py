@@ -4,7 +4,8 @@ from dpskit.evaluation.scores import Scores, score
 from dpskit.experiments.comparison import Comparison, compare
 from dpskit.experiments.experiment import Settings
 from dpskit.experiments.reconstruction import deviation, simulate
+from dpskit.experiments.reproduce import run
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.sweep import best
 
-__all__ = ["Comparison", "Scenario", "Scores", "Settings", "best", "compare", "deviation", "score", "simulate"]
+__all__ = ["Comparison", "Scenario", "Scores", "Settings", "best", "compare", "deviation", "run", "score", "simulate"]

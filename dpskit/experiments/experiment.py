@@ -31,6 +31,8 @@ from dpskit.sampling.solvers import Algorithm1, Info
 
 NO_SHAPE = "Gaussian (no shape)"
 POSES = ("upright", "unknown")
+ML_STEPS = 100
+"""Steps of maximum likelihood, with which a run is compared."""
 
 CHAIRS = Scenario("chairs", 5, 200, alpha=10_000, cutoff=0.15, reflections=True)
 """Row 1 of the paper's Tables 1 and 4."""
@@ -176,10 +178,12 @@ class Experiment:
         """
         s, fitted = self.settings, None
         if self.data is not None:
-            steps = iterate_maximum_likelihood(self.data.start(), s.n_samples, s.n_points, n_steps=100, seed=s.seed)
+            steps = iterate_maximum_likelihood(
+                self.data.start(), s.n_samples, s.n_points, n_steps=ML_STEPS, seed=s.seed
+            )
             for fit in steps:
                 if fit.step % 10 == 0:
-                    yield f"maximum likelihood, step {fit.step} of 100"
+                    yield f"maximum likelihood, step {fit.step} of {ML_STEPS}"
                 fitted = fit.x
         yield "per-point spread"
         ordered, spread = point_spread(samples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,83 +12,107 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from dpskit.experiments.experiment import Experiment
 from dpskit.plots.colours import BASELINE_COLOUR
 from dpskit.plots.figures import COLOURS, cube_scene
-from dpskit.widgets.live_figure import LiveFigure
+from dpskit.widgets.live_figure import LINE, LiveFigure
 
 MARKED = BASELINE_COLOUR  # stands out from Cividis, also for colour-blind readers
+TITLE = 30  # pixels above the scenes
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of length by its name, of which there are `scale` in a unit of the cube."""
+
+    name: str = "cube"
+    scale: float = 1.0
+
+    @staticmethod
+    def of(experiment: Experiment) -> Unit:
+        """Angstrom for a target with a physical size, else the cube's."""
+        return Unit() if experiment.target.atoms is None else Unit("Å", experiment.target.frame.scale)
+
+
+CUBE = Unit()
 
 
 class CloudView:
     """Scenes with equal axes of the same length, in one figure; colour is height unless values are given.
 
     The camera a person chose stays, and the axes shrink with the noise: they span the cube, or the clouds if these
-    reach further.
+    reach further. most: part of the window's height that it takes at most. group: of scenes that turn together.
     """
 
-    def __init__(self, titles: Sequence[str], unit: str = "cube", *, rows: int = 1, width: int, height: int) -> None:
+    def __init__(self, titles: Sequence[str], *, rows: int = 1, most: float = 0.3, group: str = "") -> None:
         count = len(titles)
         columns = -(-count // rows)
         grid = [[{"type": "scene"} if r * columns + c < count else None for c in range(columns)] for r in range(rows)]
-        frame = make_subplots(
-            rows,
-            columns,
-            specs=grid,
-            subplot_titles=list(titles),
-            horizontal_spacing=0.01,
-            vertical_spacing=0.06,
-        )
+        space = {"horizontal_spacing": 0.01, "vertical_spacing": 0.08}
+        frame = make_subplots(rows, columns, specs=grid, subplot_titles=list(titles), **space)
         for k in range(count):
             marker = {"size": 2.4, "color": [], "colorscale": COLOURS, "cmin": -1.0, "cmax": 1.0}
             frame.add_trace(_dots(marker), row=k // columns + 1, col=k % columns + 1)
         for k in range(count):
             frame.add_trace(_dots({"size": 5, "color": MARKED}), row=k // columns + 1, col=k % columns + 1)
         for k in range(count):
-            frame.update_layout({_scene(k): cube_scene(unit, 1.1)})
-        frame.update_layout(
-            width=width,
-            height=height,
-            margin={"l": 0, "r": 0, "t": 28, "b": 0},
-            template="plotly_white",
-            showlegend=False,
-            uirevision="kept",
-        )
-        for title in frame.layout.annotations:
-            title.font.size = 14
-        self.count, self.unit = count, unit
-        self.live = LiveFigure(frame)
+            frame.update_layout({_scene(k): cube_scene("cube", 1.1)})
+            frame.layout[_scene(k)].update({f"{a}axis": {"gridcolor": LINE, "zerolinecolor": LINE} for a in "xyz"})
+        frame.update_layout(margin={"l": 0, "r": 0, "t": TITLE, "b": 0}, showlegend=False)
+        frame.update_annotations(font_size=13)
+        self.count = count
+        ratio = 0.95 * rows / columns
+        self.live = LiveFigure(frame, ", ".join(titles), ratio=ratio, extra=TITLE, most=most, group=group)
 
     def show(
         self,
         clouds: Sequence[Tensor | None],
         *,
         titles: Sequence[str] | None = None,
-        colours: Sequence[Tensor | None] | None = None,
+        unit: Unit = CUBE,
         marked: Tensor | None = None,
+        values: Tensor | None = None,
+        bar: str = "",
     ) -> None:
-        """Draw `clouds` (n, 3), one per scene (None: empty); marked: further points (m, 3), drawn into the last scene.
+        """Draw `clouds` (n, 3) of the cube, one per scene (None: empty).
 
-        colours: values (n,) from -1 to 1 in place of the height, one per scene.
+        marked: further points (m, 3), drawn into the last scene. values: (n,) colours of the last scene in place of the
+        height, with a colour bar named `bar`; it ends where 95 % of the values lie, so that outliers leave the others
+        their colours.
         """
-        reach = max((reach_of(cloud) for cloud in clouds if cloud is not None), default=1.1)
-        with self.live.drawing() as figure:
+        reach = max((reach_of(cloud) for cloud in clouds if cloud is not None), default=1.1) * unit.scale
+        label = "3-D scenes: " + ", ".join(titles or [a.text for a in self.live.figure.layout.annotations])
+        with self.live.drawing(label) as figure:
             for k, cloud in enumerate(clouds):
                 trace = figure.data[k]
-                trace.x, trace.y, trace.z = columns = _columns(cloud)
-                given = None if colours is None else colours[k]
-                trace.marker.color = columns[2] if given is None else given.cpu().float().numpy()
-                trace.marker.cmin, trace.marker.cmax = (-reach / 1.1, reach / 1.1) if given is None else (-1, 1)
-                self._limits(k, reach)
+                trace.x, trace.y, trace.z = columns = _columns(cloud, unit)
+                limits = {"cmin": -reach / 1.1, "cmax": reach / 1.1, "showscale": False}
+                trace.marker.update(color=columns[2], **limits)
+                self._limits(k, reach, unit)
                 if titles is not None:
                     figure.layout.annotations[k].text = titles[k]
+            figure.layout.margin.r = 0 if values is None else 64  # room for the bar
+            if values is not None and cloud is not None:
+                trace.marker.update(_scaled(values, bar))
             extra = figure.data[2 * self.count - 1]
-            extra.x, extra.y, extra.z = _columns(marked)
+            extra.x, extra.y, extra.z = _columns(marked, unit)
 
-    def _limits(self, k: int, reach: float) -> None:
+    def _limits(self, k: int, reach: float, unit: Unit) -> None:
         scene = self.live.figure.layout[_scene(k)]
-        if scene.xaxis.range is None or scene.xaxis.range[1] != reach:
-            for axis in (scene.xaxis, scene.yaxis, scene.zaxis):
-                axis.range = (-reach, reach)
+        for name, axis in (("x", scene.xaxis), ("y", scene.yaxis), ("z", scene.zaxis)):
+            axis.range, axis.title.text = (-reach, reach), f"{name} ({unit.name})"
+
+
+def _scaled(values: Tensor, name: str) -> dict[str, Any]:
+    """A marker coloured by values, from 0 to what 95 % of them reach, with its bar."""
+    values = values.cpu().float()
+    top = float(values.quantile(0.95)) or 1.0
+    more = "≥ " if float(values.max()) > top else ""
+    ticks = {"tickvals": [0, top / 2, top], "ticktext": ["0", f"{top / 2:.2g}", f"{more}{top:.2g}"]}
+    title = {"text": name, "side": "right", "font": {"size": 11}}
+    place = {"len": 0.45, "y": 0, "yanchor": "bottom", "x": 1.0, "xanchor": "left"}
+    bar = {"thickness": 10, "tickfont": {"size": 10}, "title": title} | place | ticks
+    return {"color": values.numpy(), "cmin": 0, "cmax": top, "showscale": True, "colorbar": bar}
 
 
 def reach_of(cloud: Tensor) -> float:
@@ -96,9 +121,9 @@ def reach_of(cloud: Tensor) -> float:
     return 1.1 * 1.25 ** max(0, math.ceil(math.log(widest / 1.1, 1.25))) if widest > 1.1 else 1.1
 
 
-def _columns(cloud: Tensor | None) -> np.ndarray:
+def _columns(cloud: Tensor | None, unit: Unit) -> np.ndarray:
     """x, y and z of a cloud (n, 3)."""
-    points = np.zeros((0, 3), np.float32) if cloud is None else cloud.detach().cpu().float().numpy()
+    points = np.zeros((0, 3), np.float32) if cloud is None else unit.scale * cloud.detach().cpu().float().numpy()
     return points.T
 
 

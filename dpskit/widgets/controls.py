@@ -2,86 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets as widgets
 
+from dpskit.checks import check_choice
 from dpskit.experiments.experiment import Settings
 from dpskit.experiments.scenarios import KINDS
+from dpskit.widgets.frame import box, show
+from dpskit.widgets.presets import presets, values_of
 
-ALPHAS = (0, 100, 200, 500, 1_000, 2_000, 4_000, 5_000, 7_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000)
+DIGITS = (1, 1.5, 2, 3, 4, 5, 6, 8)
+ALPHAS = (0, *(round(digit * 10**k) for k, digit in itertools.product(range(1, 6), DIGITS)), 1_000_000)
+"""Stops of the slider, nearly even in their logarithms."""
 POINTS = (128, 256, 512, 1024)
+VIEW_POINTS = (50, 100, 150, 200, 300, 400, 500, 600, 800, 900, 1024)
+SHARES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 3 / 8: "3/8", 1 / 2: "1/2", 3 / 4: "3/4"}
 POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
-WIDE = widgets.Layout(width="268px", margin="0")
-LABEL = {"description_width": "104px"}
+LABEL = {"description_width": "66px"}
+NO_ROW = "rows of the paper …"
+
+COUNTS = {  # label, least, most, step
+    "n_views": ("projections", 1, 10, 1),
+    "coarse_points": ("coarse points", 5, 100, 5),
+    "n_steps": ("steps", 5, 100, 5),
+    "n_samples": ("samples", 1, 10, 1),
+    "seed": ("seed", 0, 50, 1),
+}
+
+
+@dataclass(frozen=True)
+class Stops:
+    """What a slider may be set to that has no even steps, and how a value is written."""
+
+    label: str
+    values: Sequence[float]
+    text: Callable[[float], str]
+
+    def options(self, values: Iterable[float]) -> list[tuple[str, float]]:
+        """The values in order, each with its text."""
+        return [(self.text(value), value) for value in sorted(values)]
+
+
+STOPS = {
+    "alpha": Stops("pull α", [float(alpha) for alpha in ALPHAS], "{:,.0f}".format),
+    "view_points": Stops("points in each", VIEW_POINTS, "{:,}".format),
+    "share": Stops("known part of the points", tuple(SHARES), lambda share: SHARES.get(share, f"{share:.0%}")),
+    "n_points": Stops("model points", POINTS, "{:,}".format),
+}
+DATA = ("target", "pose", "scenario", "n_views", "view_points", "coarse_points", "share", "n_points", "seed")
+"""The controls on which the data depend."""
+NEEDS = {"n_views": "views", "view_points": "views", "coarse_points": "coarse", "share": "subunit"}
+"""Controls that turn a part of the data, by the part in KINDS."""
 
 
 class Controls:
-    """One widget per field of `Settings` and of its scenario, in a column, with labels of one width."""
+    """One widget per field of `Settings` and of its scenario, in a column; only those that matter are shown.
 
-    def __init__(self, settings: Settings, priors: Sequence[str], targets: Sequence[str]) -> None:
+    shown: names of the controls to show (default: all, and the paper's rows).
+    """
+
+    def __init__(
+        self, settings: Settings, priors: Sequence[str], targets: Sequence[str], shown: Sequence[str] | None = None
+    ) -> None:
         self.defaults = settings
         values = self.values = _values(settings)
-        style = {"style": LABEL, "layout": WIDE, "continuous_update": False}
-        choice = {"style": LABEL, "layout": WIDE}
-        counted = {
-            "n_steps": ("steps", 5, 100, 5),
-            "n_views": ("projections", 1, 10, 1),
-            "view_points": ("points in each", 50, 1000, 50),
-            "n_samples": ("samples", 1, 10, 1),
-            "seed": ("seed", 0, 50, 1),
-        }
-        sliders = {
-            name: widgets.IntSlider(value, min(low, value), max(high, value), step, description=label, **style)
-            for name, (label, low, high, step) in counted.items()
-            for value in [values[name]]
-        }
-        alphas = [(f"{alpha:,}", float(alpha)) for alpha in sorted({*ALPHAS, values["alpha"]})]
-        points = [(f"{n:,}", n) for n in sorted({*POINTS, settings.n_points})]
+        choice = {"style": LABEL}
+        style = {"style": {"description_width": "initial"}, "continuous_update": False}
+        self.preset = widgets.Dropdown(options=[NO_ROW, *presets()], description="preset", **choice)
+        menus = {"prior": list(priors), "target": list(targets), "pose": POSE_LABELS, "scenario": list(KINDS)}
+        words = {"scenario": "measured"}
         self.widgets: dict[str, widgets.Widget] = {
-            "prior": widgets.Dropdown(options=priors, value=settings.prior, description="prior", **choice),
-            "target": widgets.Dropdown(options=targets, value=settings.target, description="target", **choice),
-            "pose": widgets.Dropdown(options=POSE_LABELS, value=settings.pose, description="pose", **choice),
-            "scenario": widgets.Dropdown(
-                options=list(KINDS), value=values["scenario"], description="measured", **choice
-            ),
-            "n_views": sliders["n_views"],
-            "view_points": sliders["view_points"],
-            "n_points": widgets.SelectionSlider(
-                options=points, value=settings.n_points, description="model points", **style
-            ),
-            "alpha": widgets.SelectionSlider(options=alphas, value=values["alpha"], description="pull α", **style),
-            "cutoff": widgets.FloatSlider(
-                values["cutoff"], min=0.0, max=1.0, step=0.05, description="noise until t =", **style
-            ),
-            "n_steps": sliders["n_steps"],
-            "n_samples": sliders["n_samples"],
-            "seed": sliders["seed"],
+            name: widgets.Dropdown(options=options, value=values[name], description=words.get(name, name), **choice)
+            for name, options in menus.items()
         }
+        for name in TOOLTIPS:
+            if name in COUNTS:
+                label, low, high, step = COUNTS[name]
+                value = values[name]
+                limits = {"min": min(low, value), "max": max(high, value), "step": step}
+                self.widgets[name] = widgets.IntSlider(value, **limits, description=label, **style)
+            elif name in STOPS:
+                stops, value = STOPS[name], values[name]
+                options = stops.options({*stops.values, value})
+                self.widgets[name] = widgets.SelectionSlider(
+                    options=options, value=value, description=stops.label, **style
+                )
+            elif name == "cutoff":
+                limits = {"min": 0.0, "max": 1.0, "step": 0.05, "readout_format": ".2f"}
+                self.widgets[name] = widgets.FloatSlider(values[name], **limits, description="noise until t =", **style)
         for name, text in TOOLTIPS.items():
             self.widgets[name].tooltip = text
         assert set(self.widgets) == set(values)
-        self._quiet = False
+        for name in shown or ():
+            check_choice("controls", name, self.widgets)
+        self.shown = tuple(self.widgets) if shown is None else tuple(shown)
+        show(self.preset, shown is None)
+        self._quiet, self._act = False, _nothing
+        self.preset.observe(self._take_row, names="value")
+        self.widgets["scenario"].observe(lambda _: self._show_relevant(), names="value")
+        self._show_relevant()
 
     @property
     def settings(self) -> Settings:
         """The current settings."""
         values = {name: widget.value for name, widget in self.widgets.items()}
+        n_points = values["n_points"]
         scenario = replace(
             self.defaults.scenario,
             n_views=values["n_views"],
             n_points=values["view_points"],
+            coarse_points=values["coarse_points"],
+            subunit_points=max(1, round(values["share"] * n_points)),
             alpha=values["alpha"],
             cutoff=values["cutoff"],
             n_steps=values["n_steps"],
-        ).of_kind(values["scenario"], values["n_points"])
+        ).of_kind(values["scenario"], n_points)
         others = {name: values[name] for name in ("prior", "target", "pose", "n_points", "n_samples", "seed")}
         return Settings(**others, scenario=scenario)
 
     def on_change(self, act: Callable[[], None]) -> None:
-        """Call `act` when the user changes a control."""
+        """Call `act` when the user changes a control, once for all that a preset sets."""
+        self._act = act
 
         def changed(_: Any) -> None:
             if not self._quiet:
@@ -92,16 +138,59 @@ class Controls:
 
     def reset(self) -> None:
         """Restore the initial settings, without calling the observers."""
-        self._quiet = True
-        try:
-            for name, widget in self.widgets.items():
-                widget.value = self.values[name]
-        finally:
-            self._quiet = False
+        with self._quietly():
+            self.preset.value = NO_ROW
+            self._set(self.values)
+
+    def take(self, settings: Settings) -> None:
+        """Set the controls to these settings, without calling the observers."""
+        with self._quietly():
+            self._set(_values(settings))
+
+    def lock_data(self, locked: bool) -> None:
+        """Hold everything on which the data depend, or release it."""
+        for widget in (self.preset, *(self.widgets[name] for name in DATA)):
+            widget.disabled = locked
 
     def box(self) -> widgets.VBox:
         """The column."""
-        return widgets.VBox(list(self.widgets.values()))
+        menus = [w for w in self.widgets.values() if isinstance(w, widgets.Dropdown)]
+        sliders = [w for w in self.widgets.values() if w not in menus]
+        return widgets.VBox([self.preset, *menus, box(sliders, "sliders")])
+
+    def _take_row(self, _: Any) -> None:
+        if self._quiet or self.preset.value == NO_ROW:
+            return
+        names = (self.widgets["prior"].options, self.widgets["target"].options)
+        with self._quietly():
+            self._set(values_of(self.preset.value, *names))
+        self._act()
+
+    def _set(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            widget = self.widgets[name]
+            if name in COUNTS:
+                widget.min, widget.max = min(widget.min, value), max(widget.max, value)
+            elif isinstance(widget, widgets.SelectionSlider) and value not in dict(widget.options).values():
+                widget.options = STOPS[name].options({*dict(widget.options).values(), value})
+            widget.value = value
+
+    def _show_relevant(self) -> None:
+        parts = KINDS[self.widgets["scenario"].value]
+        for name, widget in self.widgets.items():
+            show(widget, name in self.shown and NEEDS.get(name, "") in ("", *parts))
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        self._quiet = True
+        try:
+            yield
+        finally:
+            self._quiet = False
+
+
+def _nothing() -> None:
+    """What is called on a change before `on_change` says otherwise."""
 
 
 def _values(settings: Settings) -> dict[str, Any]:
@@ -112,8 +201,10 @@ def _values(settings: Settings) -> dict[str, Any]:
         "target": s.target,
         "pose": s.pose,
         "scenario": seen.kind,
-        "n_views": seen.n_views or seen.of_kind("projections", s.n_points).n_views,
-        "view_points": seen.n_points,
+        "n_views": seen.n_views or 5,
+        "view_points": seen.n_points or 200,
+        "coarse_points": seen.coarse_points or 30,
+        "share": (seen.subunit_points or max(1, s.n_points // 4)) / s.n_points,
         "n_points": s.n_points,
         "alpha": seen.alpha,
         "cutoff": seen.cutoff,
@@ -128,12 +219,15 @@ TOOLTIPS = {
     "target": "the object to reconstruct; complexes are turned at random, by the seed",
     "pose": "how a shape stands: as the prior knows shapes, or turned at random, so that its pose has to be found",
     "scenario": "what is observed of the target",
-    "n_views": "number of projections, from known random directions",
-    "view_points": "observed points in each projection",
-    "n_points": "points of the reconstruction",
     "alpha": "strength of the pull towards the data; 0: none. Quoted for 1,024 points",
     "cutoff": "noise is injected while t is above it; 0: to the end, 1: never",
     "n_steps": "time steps; each but the last evaluates the network twice",
+    "n_views": "number of projections, from known random directions",
+    "view_points": "observed points in each projection",
+    "coarse_points": "points of the low-resolution structure",
+    "share": "part of the object that is known point by point, in its place",
+    "n_points": "points of the reconstruction",
     "n_samples": "clouds drawn together",
     "seed": "of the target's orientation, the data and the samples",
 }
+"""What each control turns, in the order of the column."""

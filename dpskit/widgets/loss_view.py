@@ -33,8 +33,8 @@ class LossView:
         figure.update_xaxes(title_text="clouds seen", rangemode="tozero")
         figure.update_yaxes(title_text="EDM loss (1: a network that answers 0)")
         margin = {"l": 60, "r": 10, "t": 20, "b": 50}
-        figure.update_layout(width=760, height=360, template="plotly_white", margin=margin)
-        self.widget = LiveFigure(figure)
+        figure.update_layout(margin=margin)
+        self.widget = LiveFigure(figure, "losses of the training", extra=360)
 
     def show(self, progress: Progress) -> None:
         """Draw the log as it is now.

@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
-import html
+import base64
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import ipywidgets as widgets
 
 from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
-from dpskit.plots.colours import SAMPLE_COLOUR
-from dpskit.plots.figures import static_figure
+from dpskit.experiments.pace import Pace, in_words
+from dpskit.experiments.reproduce import code_of
 from dpskit.plots.score_table import score_table
 from dpskit.priors.protocol import Prior
+from dpskit.sampling.samples import Samples
 from dpskit.sampling.solvers import Info
+from dpskit.widgets.compare_view import Kept
 from dpskit.widgets.controls import Controls
-from dpskit.widgets.results_view import ResultsView
+from dpskit.widgets.frame import box, frame
+from dpskit.widgets.outputs import finished_samples, picture_of, png, write_animation
+from dpskit.widgets.pages import Pages
+from dpskit.widgets.run_bar import RunBar
 from dpskit.widgets.runner import Runner
-from dpskit.widgets.steps_view import StepsView
-from dpskit.widgets.tiles_view import TILES
 
 if TYPE_CHECKING:
     import matplotlib.figure
     from IPython.display import HTML
 
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
-FIXED = widgets.Layout(flex="0 0 auto", width="276px")  # never squeezed by the pictures
 Run = Callable[[Experiment], Iterator[Info]]
+
+_shared_pace = Pace()  # of the shipped priors, learned by all panels of a kernel
 
 
 class Panel:
     """Sliders, a live view of the run, and its results; show `panel.widget`, or leave the panel as a cell's last line.
-
-    A slider that is moved during a run starts it again with the new settings; one that is moved later waits for the run
-    button.
 
     Parameters
     ----------
     run
         Yields the `Info` of every step for an experiment (default: Algorithm 1 with DPS).
     settings
-        Where the sliders start.
+        Where the controls start.
+    controls
+        Names of those that are shown, such as "alpha", "cutoff" and "n_steps" (default: all).
     priors, targets
         Further ones by name.
+
+    Notes
+    -----
+    A slider that is moved during a run starts it again with the new settings; one that is moved later waits for the run
+    button. "Keep as A" holds a finished run and its data; the next run is compared with it.
     """
 
     def __init__(
@@ -52,18 +58,22 @@ class Panel:
         run: Run = run_experiment,
         *,
         settings: Settings | None = None,
+        controls: Sequence[str] | None = None,
         priors: Mapping[str, Prior] | None = None,
         targets: Mapping[str, Example] | None = None,
     ) -> None:
         self.run_steps, self.priors, self.targets = run, dict(priors or {}), dict(targets or {})
         names = [*self.priors, *prior_names()], [*self.targets, *target_names()]
-        self.controls = Controls(settings or Settings(), *names)
+        self.controls = Controls(settings or Settings(), *names, controls)
         self.runner = Runner(self._show, self._finish, self._fail)
         self.report: Report | None = None
-        self.steps, self.results = StepsView(), ResultsView()
+        self.kept: Kept | None = None
+        self.pace = _shared_pace if run is run_experiment and not self.priors else Pace()
         self._started, self._running_steps, self._n_steps = 0.0, False, 0
         self._assemble()
-        self._show_data(self._prepare(self.controls.settings))
+        self.steps.begin(self._prepare(self.controls.settings))
+        self.pages.still.value = f"<img alt='the data and the truth' src='data:image/png;base64,{self._still()}'>"
+        self._look()
         self.controls.on_change(self._changed)
 
     @property
@@ -85,23 +95,47 @@ class Panel:
     def stop(self, _: Any = None) -> None:
         """Stop the run after the current step; its steps can still be viewed."""
         with self.runner.lock:
-            was_running = self.runner.running
+            was_running = self.runner.running and self._running_steps
             self.runner.stop()
-            self._buttons(running=False)
+            self._ended()
             if was_running and self.history:
-                self._say(f"Stopped after step {len(self.history)} of {self._n_steps}.")
+                self.bar.say(f"Stopped after step {len(self.history)} of {self._n_steps}.")
                 self.steps.end()
 
     def reset(self, _: Any = None) -> None:
         """Stop, and restore the initial state."""
         with self.runner.lock:
             self.runner.stop()
+            self.bar.keep.value = False
             self.controls.reset()
             self.report = None
-            self.steps.clear()
-            self.results.clear()
-            self._buttons(running=False)
+            self.pages.clear()
+            self._ended()
         self._preview()
+
+    def keep(self, kept: bool = True) -> None:
+        """Hold the finished run as A, and its data for the runs that follow; or release both.
+
+        Parameters
+        ----------
+        kept : bool
+            Whether to hold.
+
+        Raises
+        ------
+        ValueError
+            Without a finished run.
+        """
+        if kept and self.report is None:
+            raise ValueError("keep needs a finished run, but there is no report yet.")
+        with self.runner.lock:
+            self.kept = Kept(self.experiment, self.report) if kept else None
+            self.controls.lock_data(kept)
+            if kept:
+                self.controls.take(self.experiment.settings)
+                self.bar.say("A is kept. Change prior, pull, noise, steps or samples: B has the same data.")
+            self.bar.keep.value = kept
+            self._ended()
 
     def wait(self, timeout: float | None = None) -> None:
         """Return when the run has ended; raises its error, if there was one.
@@ -121,21 +155,7 @@ class Panel:
         matplotlib Figure
             As `static_figure` draws it.
         """
-        experiment = self.experiment
-        cloud = experiment.noise()[0] if not self.history else self.history[-1].denoised[0]
-        observed = [] if experiment.views is None else experiment.views.points
-        predicted = experiment.predict(cloud) if self.history else []
-        clouds = {"sample 1" if self.history else "noise": cloud}
-        if self.report is not None and self.report.fitted is not None:
-            clouds["maximum likelihood"] = self.report.fitted[0]
-        clouds["truth"] = experiment.truth
-        rows = [
-            {f"observed {k + 1}": y for k, y in enumerate(observed[:TILES])},
-            {f"predicted {k + 1}": y for k, y in enumerate(predicted[:TILES])},
-            {name: experiment.upright(points) for name, points in clouds.items()},
-        ]
-        rows = [row for row in rows if row]
-        return static_figure(rows, ["cube"] * len(rows))
+        return picture_of(self.experiment, self.history, self.report)
 
     def scores(self) -> HTML:
         """The table of the last report.
@@ -160,7 +180,7 @@ class Panel:
         if self.runner.running and self._running_steps:
             self._launch(SETTLE)
         elif self.history:
-            self._say("Settings changed: press Run. The pictures still show the last run.")
+            self._look(SETTLE)
         else:
             self._preview(SETTLE)
 
@@ -170,95 +190,133 @@ class Panel:
             self.report = None
             self._started, self._running_steps = time.monotonic() + delay, True
             self._n_steps = settings.scenario.n_steps
-            self.steps.clear()
-            self.results.clear()
-            self._buttons(running=True)
-            self._say("Preparing the data …")
-            self.progress.value, self.progress.max = 0, settings.scenario.n_steps
+            self.bar.say("Preparing the data …")
+            self.bar.stop.disabled, self.bar.keep.disabled = False, True
+            self.bar.progress.value, self.bar.progress.max = 0, self._n_steps
+            self.pages.clear()
             self.runner.start(lambda: self._job(settings), delay)
 
     def _preview(self, delay: float = 0.0) -> None:
+        """Show the data of the current settings, and say how long a run will take."""
         settings = self.controls.settings
         with self.runner.lock:
             self._running_steps = False
-            self.runner.start(lambda: [self._prepare(settings)], delay)
+            self.runner.start(lambda: self._preview_job(settings), delay)
+
+    def _look(self, delay: float = 0.0) -> None:
+        """Say how long a run will take; the pictures stay."""
+        settings = self.controls.settings
+        with self.runner.lock:
+            self._running_steps = False
+            self.bar.say(self._advice(settings))
+            self.runner.start(lambda: self._calibrate(settings), delay)
 
     def _prepare(self, settings: Settings) -> Experiment:
         return Experiment.of(settings, self.priors, self.targets)
 
+    def _preview_job(self, settings: Settings) -> Iterator[Experiment | None]:
+        yield self._prepare(settings)
+        yield from self._calibrate(settings)
+
+    def _calibrate(self, settings: Settings) -> Iterator[None]:
+        if self.run_steps is run_experiment:
+            yield from self.pace.calibrate(settings, self.priors, self.targets)
+
     def _job(self, settings: Settings) -> Iterator[Experiment | Info | str | Report]:
-        experiment = self._prepare(settings)
+        start = time.monotonic()
+        experiment, info = self._prepare(settings), None
         yield experiment
-        info = None
         for info in self.run_steps(experiment):
             yield info
         if info is not None:
+            middle = time.monotonic()
+            self.pace.learn(settings, info.step + 1, middle - start)
             yield from experiment.report(info.x)
+            self.pace.learn_report(settings, time.monotonic() - middle)
 
-    def _show(self, item: Experiment | Info | str | Report) -> None:
+    def _show(self, item: Experiment | Info | str | Report | None) -> None:
         match item:
             case Experiment():
-                self._show_data(item)
+                self.steps.begin(item)
+                if not self._running_steps:
+                    self.bar.say(self._advice(item.settings))
             case Info():
                 self._show_step(item)
             case Report():
                 self.report = item
             case str():
-                self._say(f"Sampled; now {item} …")
-
-    def _show_data(self, experiment: Experiment) -> None:
-        self.steps.begin(experiment)
-        if not self._running_steps:
-            self._say("Ready. Press Run.")
+                self.bar.say(f"Sampled; now {item} …")
 
     def _show_step(self, info: Info) -> None:
         self.steps.add(info)
-        done = self.progress.value = len(self.history)
+        done = self.bar.progress.value = len(self.history)
         left = (time.monotonic() - self._started) / done * (self._n_steps - done)
-        self._say(f"Step {done} of {self._n_steps}, about {left:.0f} s left.")
+        self.bar.say(f"Step {done} of {self._n_steps}, about {left:.0f} s left.")
+
+    def _advice(self, settings: Settings) -> str:
+        seconds = self.pace.seconds(settings)
+        expected = "" if seconds is None else f" A run takes {in_words(seconds)}."
+        if self.history:
+            return f"Settings changed: press Run.{expected} The pictures still show the last run."
+        return f"Ready. Press Run.{expected}"
 
     def _finish(self) -> None:
-        if self._running_steps:
-            self._buttons(running=False)
-            if self.history:
-                self.steps.end()
-            if self.report is not None:
-                self.results.show(self.experiment, self.report)
-            self._say(f"Done in {time.monotonic() - self._started:.0f} s.")
+        if not self._running_steps:
+            self.bar.say(self._advice(self.controls.settings))
+            return
+        if self.history:
+            self.steps.end()
+        if self.report is not None:
+            self.pages.finish(self.experiment, self.report, self.kept, self._code())
+        self._ended()
+        self.bar.say(f"Done in {time.monotonic() - self._started:.0f} s.")
 
     def _fail(self, error: BaseException) -> None:
         known = isinstance(error, ValueError | TypeError | FileNotFoundError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
-        self._buttons(running=False)
+        self._ended()
         if self.history:
             self.steps.end()
-        self._say(text or type(error).__name__, failed=True)
+        self.bar.say(text or type(error).__name__, failed=True)
+
+    def _ended(self) -> None:
+        self.bar.stop.disabled = True
+        self.bar.keep.disabled = self.report is None and self.kept is None
 
     # --- Layout
 
     def _assemble(self) -> None:
-        self.progress = widgets.IntProgress(layout=widgets.Layout(width="266px"), style={"bar_color": SAMPLE_COLOUR})
-        self.status = widgets.HTML(layout=widgets.Layout(width="266px", min_height="48px"))
-        self.status.add_class("dpskit-status")
-        button = {"layout": widgets.Layout(width="86px")}
-        self.run_button = widgets.Button(description="Run", icon="play", button_style="primary", **button)
-        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True, **button)
-        self.reset_button = widgets.Button(description="Reset", icon="undo", **button)
-        self.run_button.on_click(self.start)
-        self.stop_button.on_click(self.stop)
-        self.reset_button.on_click(self.reset)
-        buttons = widgets.HBox([self.run_button, self.stop_button, self.reset_button])
-        column = [self.controls.box(), buttons, self.progress, self.status, self.steps.choices]
-        left = widgets.VBox(column, layout=FIXED)
-        self.widget = widgets.VBox([widgets.HBox([left, self.steps.pictures]), self.results.widget])
-        self.widget.add_class("dpskit-panel")
+        self.bar = RunBar()
+        self.bar.run.on_click(self.start)
+        self.bar.stop.on_click(self.stop)
+        self.bar.reset.on_click(self.reset)
+        self.bar.keep.observe(lambda change: self._toggle(change["new"]), names="value")
+        files = {
+            "samples": ("samples.npz", lambda path: self._samples().save(path)),
+            "picture": ("picture.png", lambda path: path.write_bytes(png(self.picture(), 150))),
+            "animation": ("animation.gif", lambda path: write_animation(self.experiment, self.history, path)),
+        }
+        self.pages = Pages(files)
+        self.steps = self.pages.steps
+        column = box([self.bar.widget, self.controls.box()], "controls")
+        self.widget = frame([box([column, self.pages.widget], "columns", row=True)])
 
-    def _buttons(self, *, running: bool) -> None:
-        self.stop_button.disabled = not running
+    def _toggle(self, kept: bool) -> None:
+        if kept != (self.kept is not None):
+            self.keep(kept)
 
-    def _say(self, text: str, *, failed: bool = False) -> None:
-        colour = "#B00020" if failed else "inherit"
-        self.status.value = f"<div style='line-height: 1.35; color: {colour}'>{html.escape(text)}</div>"
+    def _code(self) -> str:
+        """The line that runs the displayed experiment again; none for a run of one's own."""
+        s = self.experiment.settings
+        own = s.prior in self.priors or s.target in self.targets
+        return code_of(s, own=own) if self.run_steps is run_experiment else ""
+
+    def _samples(self) -> Samples:
+        return finished_samples(self.experiment, self.history, self.report)
+
+    def _still(self) -> str:
+        return base64.b64encode(png(self.picture(), 80)).decode()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget._repr_mimebundle_(**options)
+        bundle = self.widget._repr_mimebundle_(**options)
+        return {**bundle, "image/png": self._still()}  # for pages without a kernel

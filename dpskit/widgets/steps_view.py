@@ -9,45 +9,48 @@ from typing import Any
 import ipywidgets as widgets
 
 from dpskit.experiments.experiment import Experiment
-from dpskit.plots.colours import SAMPLE_COLOUR
 from dpskit.sampling.solvers import Info
-from dpskit.widgets.cloud_view import CloudView
-from dpskit.widgets.controls import LABEL, WIDE
+from dpskit.widgets.cloud_view import CUBE, CloudView, Unit
 from dpskit.widgets.curves_view import Curves, CurvesView
-from dpskit.widgets.tiles_view import DOTS, TilesView
+from dpskit.widgets.frame import box
+from dpskit.widgets.tiles_view import TilesView
 
 PAUSE = 0.1  # seconds between pictures, at least
 NOISY, DENOISED = "as it is, noisy", "denoised"
 
 
 class StepsView:
-    """One sample beside the truth, above the projections and the numbers of every step, in `pictures`; the sliders in
-    `choices` select the step and the sample. The step slider follows a run, and is free when it has ended."""
+    """One sample beside the truth, above the projections and the numbers of every step, in `widget`. Its sliders select
+    the step and the sample; the step slider follows a run, and is free when it has ended. The menu `kind` says which
+    cloud of a step is shown, and stands elsewhere.
 
-    def __init__(self) -> None:
+    group: of scenes that turn together.
+    """
+
+    def __init__(self, group: str = "") -> None:
         self.experiment: Experiment | None = None
         self.history: list[Info] = []
-        self.curves = Curves()
+        self.curves, self.unit = Curves(), CUBE
         self._lock, self._drawn = threading.RLock(), 0.0
         # Each its own figure, because a browser draws a figure as a whole, and most of these rarely change.
-        self.cloud, self.truth = (CloudView([title], width=295, height=275) for title in ("sample", "truth"))
-        self.observed = TilesView("observed", "#666666", titled=True)
-        self.predicted = TilesView("predicted", SAMPLE_COLOUR, titled=False)
-        self.numbers = CurvesView()
-        clouds = widgets.HBox([self.cloud.live, self.truth.live])
-        self.pictures = widgets.VBox([clouds, self.observed.live, self.predicted.live, self.numbers.live])
-        style = {"style": LABEL, "layout": WIDE, "disabled": True}
+        self.cloud, self.truth = (CloudView([title], group=group) for title in ("sample", "truth"))
+        self.tiles, self.numbers = TilesView(), CurvesView()
+        clouds = widgets.HBox([self.cloud.live, self.truth.live], layout=widgets.Layout(width="100%"))
+        style = {"style": {"description_width": "initial"}, "disabled": True}
         self.step = widgets.IntSlider(1, 1, 2, description="step", **style)
         self.sample = widgets.IntSlider(1, 1, 2, description="sample", **style)
-        self.kind = widgets.Dropdown(options=[NOISY, DENOISED], description="cloud", style=LABEL, layout=WIDE)
-        self.choices = widgets.VBox([self.step, self.sample, self.kind])
-        for choice in self.choices.children:
+        menu = {"style": {"description_width": "44px"}}
+        self.kind = widgets.Dropdown(options=[NOISY, DENOISED], description="cloud", **menu)
+        self.choices = box([self.step, self.sample], "choices", row=True)
+        self.widget = widgets.VBox([clouds, self.choices, self.tiles.live, self.numbers.live])
+        for choice in (self.step, self.sample, self.kind):
             choice.observe(self.draw, names="value")
 
     def begin(self, experiment: Experiment) -> None:
         """Show the data and the noise at the start of a run, and delete the steps of the last one."""
         with self._lock:
             self.experiment, s = experiment, experiment.settings
+            self.unit = Unit.of(experiment)
             self.clear()
             self.step.max, self.sample.max = max(2, s.scenario.n_steps), max(2, s.n_samples)
             self.sample.disabled = s.n_samples == 1
@@ -59,7 +62,7 @@ class StepsView:
     def clear(self) -> None:
         """Delete the steps; the figures stay."""
         with self._lock:
-            self.history, self.curves = [], Curves()
+            self.history, self.curves = [], Curves(self.unit)
             self.step.disabled = True
 
     def add(self, info: Info) -> None:
@@ -92,9 +95,9 @@ class StepsView:
                 cloud = (info.x if noisy else info.denoised)[k]
                 title = f"sample {k + 1} at t = {info.t:.3g}" + ("" if noisy else ", denoised")
                 predicted = experiment.predict(info.denoised[k])
-            self.cloud.show([experiment.upright(cloud)], titles=[title])
+            self.cloud.show([experiment.upright(cloud)], titles=[title], unit=self.unit)
             observed = [] if experiment.views is None else experiment.views.points
-            self.predicted.show(predicted, min(DOTS, max((len(y) for y in observed), default=DOTS)))
+            self.tiles.show(observed, predicted, self.unit)
             self.numbers.show(self.curves, experiment.settings.scenario.n_steps, self.step.value)
 
     def _draw_data(self) -> None:
@@ -102,8 +105,8 @@ class StepsView:
         others: list[Any] = [part for part in experiment.parts if part is not experiment.views]
         known = [experiment.upright(part.points) for part in others]
         title = "truth; orange: what is known in 3-D" if known else "truth"
-        self.truth.show([experiment.upright(experiment.truth)], titles=[title], marked=known[0] if known else None)
-        self.observed.show([] if experiment.views is None else experiment.views.points)
+        marked = known[0] if known else None
+        self.truth.show([experiment.upright(experiment.truth)], titles=[title], unit=self.unit, marked=marked)
 
     def _follow(self) -> None:
         if self.step.value == len(self.history):

@@ -1,49 +1,68 @@
-"""Projections side by side, such as the observed ones."""
+"""Projections side by side: the observed ones, and over them those that a cloud predicts."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from dpskit.widgets.live_figure import LiveFigure
+from dpskit.plots.colours import SAMPLE_COLOUR
+from dpskit.widgets.cloud_view import CUBE, Unit
+from dpskit.widgets.live_figure import LINE, LiveFigure
 
 TILES = 5  # projections that are shown
 DOTS = 300  # points drawn in each
-REACH = 1.75  # half the width of a tile, in the cube
+GREY = "#8a8a8a"
+LEFT, RIGHT, TOP, BOTTOM, SPACING = 2, 2, 22, 4, 0.012
 
 
 class TilesView:
-    """Up to five projections (m, 2) in a row that is called `name`; `titled` leaves room for their numbers."""
+    """Up to five projections (m, 2) in a row, each with a scale bar; observed in grey, predicted in blue."""
 
-    def __init__(self, name: str, colour: str, *, titled: bool, width: int = 590) -> None:
-        above = 22 if titled else 4
-        figure = make_subplots(1, TILES, subplot_titles=[" "] * TILES, horizontal_spacing=0.012)
+    def __init__(self) -> None:
+        figure = make_subplots(1, TILES, subplot_titles=[" "] * TILES, horizontal_spacing=SPACING)
+        for size, colour in ((3.5, GREY), (2.5, SAMPLE_COLOUR)):
+            for k in range(1, TILES + 1):
+                dots = {"mode": "markers", "marker": {"size": size, "color": colour}, "hoverinfo": "skip"}
+                figure.add_scatter(x=[], y=[], **dots, row=1, col=k)
         for k in range(1, TILES + 1):
-            dots = {"mode": "markers", "marker": {"size": 2.5, "color": colour}, "hoverinfo": "skip"}
-            figure.add_scatter(x=[], y=[], **dots, row=1, col=k)
-        box = {"showticklabels": False, "showgrid": False, "zeroline": False, "mirror": True, "linecolor": "#bbbbbb"}
-        figure.update_xaxes(range=[-REACH, REACH], **box)
-        figure.update_yaxes(range=[-REACH, REACH], **box)
-        figure.update_yaxes(title_text=name, title_standoff=4, col=1)
+            bar = {"mode": "lines+text", "line": {"color": GREY, "width": 3}, "textposition": "top left"}
+            figure.add_scatter(x=[], y=[], **bar, textfont={"size": 10}, hoverinfo="skip", row=1, col=k)
+        box = {"showticklabels": False, "showgrid": False, "zeroline": False, "mirror": True, "linecolor": LINE}
+        figure.update_xaxes(showline=True, **box)
+        figure.update_yaxes(showline=True, **box)
         figure.update_annotations(font_size=12)
-        left, right, spacing = 36, 4, 0.012
-        tile = (width - left - right) * (1 - spacing * (TILES - 1)) / TILES  # square
-        layout = {"width": width, "height": round(tile) + above + 4}
-        figure.update_layout(
-            template="plotly_white", showlegend=False, margin={"l": left, "r": right, "t": above, "b": 4}, **layout
-        )
-        self.live, self._titled = LiveFigure(figure), titled
+        figure.update_layout(showlegend=False, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM})
+        ratio = (1 - SPACING * (TILES - 1)) / TILES  # square
+        self.live = LiveFigure(figure, "projections", ratio=ratio, extra=TOP + BOTTOM)
 
-    def show(self, clouds: Sequence[Tensor], limit: int = DOTS) -> None:
-        """Draw `clouds`, of each no more than `limit` points."""
-        hidden = max(0, len(clouds) - TILES)
-        with self.live.drawing() as figure:
-            for k, (trace, title) in enumerate(zip(figure.data, figure.layout.annotations, strict=True)):
-                cloud = clouds[k][:limit].cpu() if k < len(clouds) else torch.zeros(0, 2)
-                trace.x, trace.y = cloud.float().numpy().T
-                if self._titled:
-                    more = f" ({hidden} more)" if k == TILES - 1 and hidden else ""
-                    title.text = f"projection {k + 1}{more}" if k < len(clouds) else ""
+    def show(self, observed: Sequence[Tensor], predicted: Sequence[Tensor] = (), unit: Unit = CUBE) -> None:
+        """Draw clouds (m, 2) of the cube, of each no more than DOTS points."""
+        hidden = max(0, len(observed) - TILES)
+        reach = 1.15 * max((float(y.abs().max()) for y in observed), default=1.0) * unit.scale
+        limit = min(DOTS, max((len(y) for y in observed), default=DOTS))
+        label = f"{len(observed)} observed projections" + (", over them the predicted ones" if predicted else "")
+        with self.live.drawing(label) as figure:
+            for kind, clouds in enumerate((observed, predicted)):
+                for k, trace in enumerate(figure.data[kind * TILES : (kind + 1) * TILES]):
+                    cloud = clouds[k][:limit].cpu() if k < len(clouds) else torch.zeros(0, 2)
+                    trace.x, trace.y = unit.scale * cloud.float().numpy().T
+            length = bar_length(reach)
+            for k, (bar, title) in enumerate(zip(figure.data[2 * TILES :], figure.layout.annotations, strict=True)):
+                right, low, shown = 0.92 * reach, -0.9 * reach, k < len(observed)
+                bar.x, bar.y = ((right - length, right - length / 2, right), (low,) * 3) if shown else ((), ())
+                bar.text = ("", "", f"{length:g} {unit.name}")
+                more = f" ({hidden} more)" if k == TILES - 1 and hidden else ""
+                title.text = f"projection {k + 1}{more}" if shown else ""
+            figure.update_xaxes(range=(-reach, reach))
+            figure.update_yaxes(range=(-reach, reach))
+
+
+def bar_length(reach: float) -> float:
+    """The longest of 1, 2 and 5 times a power of ten within a third of the width, 2 reach, of a tile."""
+    most = 2 * reach / 3
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(digit * power for digit in (1, 2, 5) if digit * power <= most * (1 + 1e-9))

@@ -105,13 +105,15 @@ def test_figures_share_one_script_and_widgets_are_left_out():
         nbformat.v4.new_output(
             "display_data", data={notebook_pages.WIDGET: {"model_id": "1"}, "text/plain": "Panel()"}
         ),
-        nbformat.v4.new_output("display_data", data={"image/png": "aGVsbG8="}),
+        nbformat.v4.new_output(
+            "display_data", data={notebook_pages.WIDGET: {"model_id": "2"}, "image/png": "aGVsbG8="}
+        ),
     ]
     notebook = build.for_page(nbformat.v4.new_notebook(cells=[cell]))
     plot, image = notebook.cells[0].outputs
     html = plot.data["text/html"]
     assert "plotly-graph-div" in html and len(html) < 20_000 and "cdn" not in html
-    assert "image/png" in image.data and build.picture(notebook) == b"hello"
+    assert set(image.data) == {"image/png"} and build.picture(notebook) == b"hello"
     assert "hide-cell" in notebook.cells[0].metadata.tags
 
 

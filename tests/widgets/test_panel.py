@@ -1,5 +1,7 @@
 """The panel without a browser, driven by a made-up run."""
 
+import base64
+import html
 import threading
 import time
 from dataclasses import replace
@@ -9,6 +11,7 @@ import torch
 
 from dpskit.experiments.experiment import CHAIRS, Experiment, Settings
 from dpskit.experiments.scenarios import Scenario
+from dpskit.sampling.samples import load_samples
 from dpskit.sampling.solvers import Info
 from dpskit.widgets import steps_view
 from dpskit.widgets.live_figure import LiveFigure
@@ -28,7 +31,7 @@ class FakeRun:
         s = experiment.settings
         for k in range(s.scenario.n_steps):
             if self.ticks is not None:
-                assert self.ticks.acquire(timeout=10)
+                assert self.ticks.acquire(timeout=60)
             if k == self.fails_at:
                 raise ValueError("the fake <run> has come to its end.")
             self.steps.append((s.seed, k))
@@ -37,7 +40,7 @@ class FakeRun:
 
 
 def until(condition):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -55,10 +58,10 @@ def test_a_run_goes_through_all_steps_and_ends_with_a_report():
     panel.wait(60)
     assert run.steps == [(0, k) for k in range(5)] and len(panel.history) == 5
     assert panel.steps.curves.energy == [500.0] * 5 and panel.steps.curves.residual == [1.0] * 5
-    assert panel.progress.value == panel.progress.max == 5
-    assert "Done" in panel.status.value and panel.stop_button.disabled
+    assert panel.bar.progress.value == panel.bar.progress.max == 5
+    assert "Done" in panel.bar.status.value and panel.bar.stop.disabled
     assert set(panel.report.scores) == {"posterior samples", "maximum likelihood"}
-    assert len(panel.results.widget.children) == 4
+    assert panel.pages.views.choice.options == ("steps", "results") and panel.pages.views.choice.value == "results"
 
 
 def test_stop_ends_the_run_within_a_step(ticks):
@@ -67,13 +70,13 @@ def test_stop_ends_the_run_within_a_step(ticks):
     panel.start()
     ticks.release(2)
     until(lambda: len(panel.history) == 2)
-    assert not panel.stop_button.disabled
-    panel.stop_button.click()
+    assert not panel.bar.stop.disabled
+    panel.bar.stop.click()
     ticks.release(3)
-    panel.wait(10)
+    panel.wait(60)
     assert len(run.steps) == 3, "the step that had begun, and no other"
-    assert len(panel.history) == 2 and panel.report is None and panel.stop_button.disabled
-    assert "Stopped after step 2 of 5" in panel.status.value
+    assert len(panel.history) == 2 and panel.report is None and panel.bar.stop.disabled
+    assert "Stopped after step 2 of 5" in panel.bar.status.value
     assert panel.steps.step.max == 2 and not panel.steps.step.disabled
 
 
@@ -96,17 +99,17 @@ def test_a_slider_moved_after_a_run_keeps_its_pictures():
     panel.start()
     panel.wait(60)
     panel.controls.widgets["alpha"].value = 40_000.0
-    panel.wait(10)
-    assert "press Run" in panel.status.value and len(panel.history) == 5
+    panel.wait(60)
+    assert "press Run" in panel.bar.status.value and len(panel.history) == 5
     assert panel.experiment.settings.scenario.alpha == 10_000
 
 
 def test_a_slider_moved_before_a_run_shows_its_data():
     panel = Panel(FakeRun(), settings=SMALL)
     panel.controls.widgets["n_views"].value = 4
-    panel.wait(10)
+    panel.wait(60)
     assert len(panel.experiment.views.points) == 4
-    drawn = [trace for trace in panel.steps.observed.live.figure.data if len(trace.x)]
+    drawn = [trace for trace in panel.steps.tiles.live.figure.data[:5] if len(trace.x)]
     assert len(drawn) == 4 and len(drawn[0].x) == 50
 
 
@@ -116,9 +119,9 @@ def test_errors_are_a_sentence_in_the_panel(monkeypatch, ticks):
     panel = Panel(FakeRun(fails_at=2), settings=SMALL)
     panel.start()
     with pytest.raises(ValueError, match="come to its end"):
-        panel.wait(10)
-    assert "the fake &lt;run&gt; has come to its end." in panel.status.value and len(hooked) == 1
-    assert panel.stop_button.disabled and len(panel.history) == 2
+        panel.wait(60)
+    assert "the fake &lt;run&gt; has come to its end." in panel.bar.status.value and len(hooked) == 1
+    assert panel.bar.stop.disabled and len(panel.history) == 2
 
 
 def test_reset_brings_everything_back(ticks):
@@ -127,11 +130,11 @@ def test_reset_brings_everything_back(ticks):
     panel.start()
     ticks.release(1)
     until(lambda: len(panel.history) == 1)
-    panel.reset_button.click()
+    panel.bar.reset.click()
     ticks.release(10)
-    panel.wait(10)
-    assert panel.controls.settings == SMALL and panel.history == [] and panel.results.widget.children == ()
-    assert panel.experiment.settings == SMALL and "Ready" in panel.status.value
+    panel.wait(60)
+    assert panel.controls.settings == SMALL and panel.history == [] and panel.pages.views.choice.options == ("steps",)
+    assert panel.experiment.settings == SMALL and "Ready" in panel.bar.status.value
 
 
 def drawn_cloud(panel):
@@ -180,10 +183,10 @@ def test_a_run_makes_no_figures(monkeypatch):
     """What is loaded with the panel stays; a run only changes it."""
     panel = Panel(FakeRun(), settings=SMALL)
     made = []
-    monkeypatch.setattr(LiveFigure, "__init__", lambda self, figure: made.append(figure))
+    monkeypatch.setattr(LiveFigure, "__init__", lambda self, figure, *_, **__: made.append(figure))
     panel.start()
     panel.wait(60)
-    assert made == [] and panel.results.view.live in panel.results.widget.children
+    assert made == []
 
 
 def test_the_picture_is_the_cloud_upright_with_equal_axes():
@@ -223,7 +226,8 @@ def test_a_complex_comes_with_its_molecule():
     panel = Panel(settings=Settings("complexes", "ruvab", Scenario("one view", 1, 50, n_steps=2), n_points=64))
     panel.start()
     panel.wait(60)
-    assert any("dpskit-molecule" in child._dom_classes for child in panel.results.widget.children)
+    assert any("dpskit-molecule" in child._dom_classes for child in panel.pages.molecule.children)
+    assert panel.pages.views.choice.options == ("steps", "results", "molecule")
     assert "RMSD (angstrom)" in panel.report.scores["posterior samples"].columns()
 
 
@@ -235,3 +239,59 @@ def test_further_priors_and_targets_can_be_chosen():
     panel.start()
     panel.wait(60)
     assert panel.experiment.prior is mine.prior and panel.experiment.target is mine.target
+
+
+def test_a_and_b_have_the_same_data():
+    panel = Panel(FakeRun(), settings=SMALL)
+    assert panel.bar.keep.disabled
+    with pytest.raises(ValueError, match="finished run"):
+        panel.keep()
+    panel.start()
+    panel.wait(60)
+    panel.controls.widgets["n_views"].value = 4  # moved after the run: A keeps its own data
+    panel.wait(60)
+    panel.bar.keep.value = True
+    assert panel.controls.settings == SMALL and panel.controls.widgets["n_views"].disabled
+    first = panel.experiment
+    panel.controls.widgets["alpha"].value = 100.0
+    panel.start()
+    panel.wait(60)
+    assert panel.pages.views.choice.value == "A | B"
+    for ours, theirs in zip(first.views.points, panel.experiment.views.points, strict=True):
+        assert torch.equal(ours, theirs)
+    assert "A: pull α 10,000" in panel.pages.both.table.value and "B: pull α 100" in panel.pages.both.table.value
+    assert "maximum likelihood" in panel.pages.both.table.value
+    panel.bar.keep.value = False
+    assert panel.kept is None and not panel.controls.widgets["n_views"].disabled
+
+
+def test_the_files_of_a_run_can_be_taken_away(tmp_path):
+    panel = Panel(settings=replace(SMALL, prior="Gaussian (no shape)"))
+    sent = []
+    panel.pages.download.send = lambda message, buffers=None: sent.append((message, buffers))
+    panel.pages.download._asked(None, {"name": "samples"}, [])
+    assert "no samples yet" in sent.pop()[0]["error"]
+    panel.start()
+    panel.wait(60)
+    for name in ("samples", "picture", "animation"):
+        panel.pages.download._asked(None, {"name": name}, [])
+    assert [message["file"] for message, _ in sent] == ["samples.npz", "picture.png", "animation.gif"]
+    (tmp_path / "samples.npz").write_bytes(sent[0][1][0])
+    samples = load_samples(tmp_path / "samples.npz")
+    assert torch.equal(samples.points, panel.history[-1].x)
+    assert sent[1][1][0].startswith(b"\x89PNG") and sent[2][1][0].startswith(b"GIF89a")
+    names = {}
+    exec(html.unescape(panel.pages.code.value.removeprefix("<code>").removesuffix("</code>")), names)
+    assert torch.equal(names["samples"].points, samples.points), "the line of code gives the same bits"
+
+
+def test_the_time_of_a_run_is_said_before_it_starts():
+    panel = Panel(settings=replace(SMALL, prior="Gaussian (no shape)"))
+    panel.wait(30)
+    assert "Ready. Press Run. A run takes" in panel.bar.status.value
+
+
+def test_a_page_without_a_kernel_has_a_picture():
+    bundle = Panel(FakeRun(), settings=SMALL)._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert "application/vnd.jupyter.widget-view+json" in bundle

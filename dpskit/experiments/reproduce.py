@@ -1,0 +1,61 @@
+"""The same run again: from its settings alone, and the line of code that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from dpskit.data.examples import Example
+from dpskit.experiments.experiment import Experiment, Settings, run_experiment
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.samples import Samples
+from dpskit.sampling.solvers import Info
+from dpskit.version import __version__
+
+
+def run(
+    settings: Settings,
+    priors: Mapping[str, Prior] | None = None,
+    targets: Mapping[str, Example] | None = None,
+) -> Samples:
+    """Observe the target of the settings, and draw samples, as the panel does.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the reconstruction.
+    priors, targets : mapping of str, optional
+        Further ones by name, as in `Panel`.
+
+    Returns
+    -------
+    Samples
+        Those of the panel, to the bit, on the same machine with the same number of threads.
+
+    Raises
+    ------
+    ValueError
+        For a prior or a target that is not known by its name.
+
+    Examples
+    --------
+    >>> from dpskit.experiments import Scenario, Settings, run
+    >>> run(Settings("Gaussian (no shape)", "chair", Scenario("one", 1, 50, n_steps=2), n_points=32)).points.shape
+    torch.Size([2, 32, 3])
+    """
+    experiment = Experiment.of(settings, priors, targets)
+    *_, last = run_experiment(experiment)
+    return samples_of(experiment, last)
+
+
+def samples_of(experiment: Experiment, info: Info) -> Samples:
+    """The samples of a run that has ended with `info`."""
+    energy = None if experiment.data is None else experiment.data.energy(info.x).detach()
+    settings = {"experiment": asdict(experiment.settings)}
+    return Samples(info.x, energy, settings, experiment.settings.seed, __version__, pose=info.pose)
+
+
+def code_of(settings: Settings, *, own: bool = False) -> str:
+    """The line of code that runs these settings again; `own`: with priors and targets of one's own, by name."""
+    given = ", priors=priors, targets=targets" if own else ""
+    return f"from dpskit.experiments import Scenario, Settings, run; samples = run({settings!r}{given})"
