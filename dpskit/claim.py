@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dpskit.checks import check_path
+from dpskit.files import kind_of, real_path
+
 MARGIN = 1 << 20  # bytes beside what a run is known to write
 
 
@@ -18,24 +21,24 @@ def claim(out: str | Path, size: int = 0, *, folder: bool = False, name: str = "
 
     size: bytes that will be written, for which there must be space. While it is held, a hidden file beside it (in it)
     is locked, so that a second run is refused; what the try itself made is removed in the end. Raises FileExistsError
-    for a file in place of a folder or the other way round, and OSError or its kind with one sentence for what cannot be
-    written, is full or in use; each names the argument, `name`.
+    for a file in place of a folder or the other way round, or a device, and OSError or its kind with one sentence for
+    what cannot be written, is full or in use; each names the argument, `name`.
     """
     from filelock import FileLock, Timeout
 
-    path = Path(out).expanduser()
+    path = real_path(check_path(name, out))
     home = path if folder else path.parent
     mark = home / (".lock" if folder else f".{path.name}.lock")
     lock, made = FileLock(mark, timeout=0), []
     try:
         try:
-            if path.exists() and path.is_dir() != folder:
-                wanted, got = ("folder", "file") if folder else ("file", "folder")
+            wanted, got = "folder" if folder else "file", kind_of(path)
+            if got not in ("", wanted):
                 raise FileExistsError(f"{name} must be a {wanted}, but {str(out)!r} is a {got}.")
             made = [parent for parent in (home, *home.parents) if not parent.exists()]
             home.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
             _try_space(home, size)
+            lock.acquire()
         except Timeout:
             raise BlockingIOError(f"{name} must not be in use, but another run writes to {str(out)!r}.") from None
         except OSError as error:

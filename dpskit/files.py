@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dpskit.checks import check_path
+
 NPZ_ERRORS = (OSError, KeyError, TypeError, ValueError, EOFError, RuntimeError, OverflowError, zipfile.BadZipFile,
               zlib.error, lzma.LZMAError)  # fmt: skip
 """What opening an npz file and reading its arrays raises on a truncated or foreign file."""
@@ -21,9 +23,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it is deleted.
 
     What was written is on the disk before the name changes. The temporary files of processes of this machine that were
-    killed in between are removed by the next one that writes into the folder.
+    killed in between are removed by the next one that writes into the folder. A link is followed. Raises
+    FileExistsError for a folder, and for a device, which must not be replaced by a file.
     """
-    path = Path(path).expanduser()
+    path = real_path(check_path("path", path))
+    if (kind := kind_of(path)) not in ("", "file"):
+        raise FileExistsError(f"path must be a file, but {str(path)!r} is a {kind}.")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path.parent)
     temporary = path.with_name(f".{os.getpid()}@{platform.node()}.{path.name}")
@@ -34,6 +39,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def real_path(path: Path) -> Path:
+    """What `path` leads to if it is a link: a new file would take the place of the link itself."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def kind_of(path: Path) -> str:
+    """What is there: "file", "folder", "device" (or a pipe or socket), or "" for nothing."""
+    if not path.exists():
+        return ""
+    return "folder" if path.is_dir() else "file" if path.is_file() else "device"
 
 
 def why_unreadable(error: Exception) -> str:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dpskit.claim import claim
+from dpskit.files import replacing
 
 
 @pytest.mark.parametrize("folder", [False, True])
@@ -32,13 +33,41 @@ def test_places_that_cannot_be_written(tmp_path, one_sentence):
     for folder in (True, False):
         with one_sentence(NotADirectoryError, "file/sub"), claim(tmp_path / "file" / "sub" / "a", folder=folder):
             pass
-    with one_sentence(OSError, "out", "name too long"), claim(tmp_path / ("x" * 300) / "a"):
+    with one_sentence(ValueError, "out must be a path", "255 bytes"), claim(tmp_path / ("x" * 300) / "a"):
         pass
     with one_sentence(OSError, "out must be", "/proc/none"), claim("/proc/none/a"):
         pass
     with one_sentence(OSError, "record must be", "no space left"), claim(tmp_path / "big", 1 << 60, name="record"):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_place(tmp_path, one_sentence):
+    """A device would be replaced by a file (by root, /dev/null), a pipe too; nobody has the home of no user."""
+    os.mkfifo(tmp_path / "pipe")
+    for action in (lambda path: claim(path).__enter__(), lambda path: claim(path, folder=True).__enter__()):
+        with one_sentence(FileExistsError, "out must be a", "pipe", "is a device"):
+            action(tmp_path / "pipe")
+    with one_sentence(FileExistsError, "path must be a file", "pipe"), replacing(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+    for bad, error in {"a\0b": ValueError, None: TypeError, b"a": TypeError}.items():
+        with one_sentence(error, "out must be a path"), claim(bad):
+            pass
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "a")
+    with claim(tmp_path / "link") as path, replacing(tmp_path / "link") as part:
+        assert path == tmp_path / "far" / "a"
+        part.write_text("kept")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "far" / "a").read_text() == "kept"
+
+
+def test_a_user_who_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with claim("~no-such-user/a") as path:
+        assert path.parent.is_dir()
 
 
 def test_home(tmp_path, monkeypatch):

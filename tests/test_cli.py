@@ -79,12 +79,24 @@ def test_every_option_is_explained():
             assert action.help or isinstance(action, argparse._SubParsersAction), (parser.prog, action.dest)
 
 
+def test_a_source_is_not_replaced(clouds, tmp_path, capsys):
+    before = clouds.read_bytes()
+    (tmp_path / "link.npz").symlink_to(clouds)
+    for out in (clouds, tmp_path / "link.npz"):
+        assert main(["data", str(clouds), "--out", str(out)]) == 2
+        assert "out must be another file than the source" in capsys.readouterr().err
+    assert clouds.read_bytes() == before
+    assert main(["train", str(clouds), "--out", str(tmp_path / "a"), "--clouds", "1", "--shard-size", "nan"]) == 2
+    assert "shard_size must be a finite number above 0, got nan" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["train", "missing.npz", "--out", "x", "--minutes", "1"],
         ["train", "missing.npz", "--out", "x", "--minutes", "-1"],
         ["sample", "no-such-prior", "--out", "x.npz"],
+        ["benchmark", "runtime", "--prior", "shapes", "--device", "gpu"],
         ["benchmark", "exact", "--trials", "1"],
         ["benchmark", "calibration", "--prior", "no-such-prior"],
         ["benchmark", "calibration", "--targets", "1"],

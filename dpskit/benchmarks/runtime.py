@@ -19,6 +19,7 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.networks import PRESETS, build
 from dpskit.priors.protocol import Prior
+from dpskit.sampling.trial import check_device
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def measure_runtime(
     progress: bool = True,
 ) -> Runtime:
     """Time one run of DPS on projections of the shipped chair, as section 4.4 of the paper describes it."""
+    check_device(device)
     points = load_example("chair").points
     data = Projections.observe(points, n_views, n_points)
     if isinstance(prior, DiffusionPrior):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from dpskit.commands.parser import add_command
@@ -30,6 +31,8 @@ def run(options: argparse.Namespace) -> None:
     from dpskit.data.shapes import read_clouds
 
     with claim(options.out) as out:
+        if any(out.resolve() == Path(source).expanduser().resolve() for source in options.source if "\0" not in source):
+            raise ValueError(f"out must be another file than the source {options.out!r}, which it would replace.")
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
             clouds = read_clouds(

@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     import torch
 
-    from dpskit.checks import check_integer
+    from dpskit.checks import check_integer, check_number
     from dpskit.training.checkpoint import load_checkpoint
     from dpskit.training.config import TrainConfig
     from dpskit.training.speed import clouds_in
@@ -63,6 +63,9 @@ def run(options: argparse.Namespace) -> None:
         raise FileNotFoundError(f"data must be an existing npz file, got {options.data!r}.")
     if options.threads is not None:
         torch.set_num_threads(check_integer("threads", options.threads))
+    shard_size = None
+    if options.shard_size is not None:
+        shard_size = int(check_number("shard_size", options.shard_size, above=0.0) * 2**20)
     if options.resume:
         if options.minutes is not None:
             raise ValueError("--minutes must be left out with --resume, which goes on to the clouds of its run.")
@@ -82,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
             accelerator=options.accelerator,
             interval=options.interval,
             time_limit=options.time_limit,
-            shard_size=None if options.shard_size is None else int(options.shard_size * 2**20),
+            shard_size=shard_size,
         )
     )
 

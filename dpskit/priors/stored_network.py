@@ -12,11 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dpskit.checks import check_number, shown
 from dpskit.pose.templates import Templates
 from dpskit.priors.networks import NetworkConfig, build, network_from_dict
 
 DEPTHS = ("layers", "rounds", "blocks")  # settings of which each counts modules with weights of their own
 MAX_SETTING = 1 << 20
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 TEMPLATES = {f"templates.{field.name}": field.name for field in fields(Templates)}
 """Under which keys the fields of the templates are stored beside the weights."""
 
@@ -25,9 +27,11 @@ def read_network(weights: Mapping[str, Tensor], metadata: Mapping[str, str], pat
     """The network with its `weights`, and the model card, of the file `path`.
 
     Raises ValueError that names the file: for a header without them or that is no JSON, for settings of no network,
-    and for a tensor that is missing, too many, of another shape or not finite.
+    for a card that says nonsense of how to use it, and for a tensor that is missing, too many, of another shape or kind
+    of numbers, or not finite.
     """
     settings, card = (_content(metadata, key, path) for key in ("network", "card"))
+    _check_card(card, path)
     config, expected = _described(settings, len(weights), path)
     for name, shape in expected.items():
         if name not in weights:
@@ -37,6 +41,8 @@ def read_network(weights: Mapping[str, Tensor], metadata: Mapping[str, str], pat
     for name, tensor in weights.items():
         if name not in expected:
             raise _error(path, f"has a tensor {name!r} that is none of its network")
+        if tensor.dtype not in FLOATS:
+            raise _error(path, f"has {str(tensor.dtype).removeprefix('torch.')} in the tensor {name!r}, not weights")
         if not bool(torch.isfinite(tensor).all()):
             raise _error(path, f"has NaN or infinity in the tensor {name!r}")
     network = build(config)
@@ -65,6 +71,20 @@ def _content(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, Any
     if not isinstance(content, dict):
         raise _error(path, f"has a {key} in its header that is no JSON object")
     return content
+
+
+def _check_card(card: dict[str, Any], path: Path) -> None:
+    """Raise ValueError for what `DiffusionPrior` could not use: it reads these of the card when it runs."""
+    defaults, settings = card.get("defaults", {}), card.get("settings", {})
+    if not isinstance(defaults, dict) or not isinstance(settings, dict):
+        raise _error(path, "has a card whose defaults or settings are no JSON object")
+    for name in ("alpha", "cutoff"):
+        try:
+            check_number(name, defaults.get(name, 0.0), least=0.0)
+        except ValueError as error:
+            raise _error(path, f"has a card with wrong defaults ({str(error).rstrip('.')})") from None
+    if settings.get("orientation", "upright") not in ("upright", "rotated", "reflected"):
+        raise _error(path, f"has a card with the orientation {shown(settings['orientation'])}")
 
 
 def _described(settings: dict[str, Any], count: int, path: Path) -> tuple[NetworkConfig, dict[str, tuple[int, ...]]]:
