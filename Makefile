@@ -53,7 +53,7 @@ app: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python docs/build.py site
-	@echo "Open site/index.html. Notebooks that have not changed are taken from build/executed."
+	@echo "Open site/index.html. Notebooks whose code has not changed are taken from build/executed."
 
 docs-fast: $(INSTALLED)
 	$(BIN)/python docs/build.py --fast site

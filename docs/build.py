@@ -2,9 +2,9 @@
 
 usage: python docs/build.py [--fast | --plain] FOLDER
 
-Notebooks are run in full and kept in build/executed, so that only those that have changed run again; remove that folder
-to run all of them anew, as after a change of the package. --fast runs them with the parameters of the tests, --plain
-shows them without outputs. Any warning of Sphinx is an error.
+Notebooks are run in full and kept in build/executed, so that only those whose code has changed run again; remove that
+folder to run all of them anew, as after a change of the package. --fast runs them with the parameters of the tests,
+--plain shows them without outputs. Any warning of Sphinx is an error.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ MODES = ("--fast", "--plain")
 
 
 def executed(path: Path, cache: Path, *, fast: bool) -> Any:
-    """The notebook at `path` with its outputs, from the cache if it has not changed since."""
+    """The notebook at `path` with its outputs, from the cache if its code has not changed since."""
     notebook = nbformat.read(path, as_version=4)
     override(notebook.cells, fast_values(path) if fast else {})
-    key = hashlib.sha256(json.dumps([cell.source for cell in notebook.cells]).encode()).hexdigest()[:16]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    key = hashlib.sha256(json.dumps([cell.source for cell in code]).encode()).hexdigest()[:16]
     kept = cache / f"{path.stem}-{key}.ipynb"
     if not kept.exists():
         done = execute(path, fast=fast).notebook
@@ -45,7 +46,10 @@ def executed(path: Path, cache: Path, *, fast: bool) -> Any:
         temporary = kept.with_suffix(".part")
         nbformat.write(done, temporary)
         temporary.replace(kept)
-    return nbformat.read(kept, as_version=4)
+    outputs = [cell.outputs for cell in nbformat.read(kept, as_version=4).cells if cell.cell_type == "code"]
+    for cell, found in zip(code, outputs, strict=True):
+        cell.outputs = found
+    return notebook
 
 
 def for_page(notebook: Any) -> Any:

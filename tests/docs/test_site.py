@@ -117,7 +117,7 @@ def test_figures_share_one_script_and_widgets_are_left_out():
     assert "hide-cell" in notebook.cells[0].metadata.tags
 
 
-def test_a_notebook_runs_again_only_when_it_has_changed(tmp_path):
+def test_a_notebook_runs_again_only_when_its_code_has_changed(tmp_path):
     path = tmp_path / "small.ipynb"
     cells = [nbformat.v4.new_markdown_cell("# Small"), nbformat.v4.new_code_cell("import time\nprint(time.time())")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
@@ -127,6 +127,9 @@ def test_a_notebook_runs_again_only_when_it_has_changed(tmp_path):
 
     first = printed()
     assert printed() == first
+    cells[0].source = "# Small, with other words"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    assert printed() == first and build.executed(path, tmp_path / "cache", fast=False).cells[0].source.endswith("words")
     cells[1].source += "  # changed"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     assert printed() != first
