@@ -28,7 +28,7 @@ class MoleculeView:
     adds up MRC's two.
     """
 
-    def __init__(self, width: str = "720px", height: str = "480px") -> None:
+    def __init__(self, width: str = "100%", height: str = "480px") -> None:
         import ipywidgets
         import nglview
 
@@ -36,7 +36,8 @@ class MoleculeView:
         self.view._remote_call("setSize", target="Widget", args=[width, height])
         self.layers: dict[str, list[int]] = {}
         self._toggles = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
-        self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.view])
+        self.legend = ipywidgets.HTML()
+        self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.legend, self.view])
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -66,18 +67,31 @@ class MoleculeView:
             component.center()
 
     def add_beads(
-        self, layer: str, points: Tensor, spread: Tensor | None = None, *, colour: str = "", shown: bool = True
+        self,
+        layer: str,
+        points: Tensor,
+        spread: Tensor | None = None,
+        *,
+        colour: str = "",
+        shown: bool = True,
+        radius: float = 1.6,
     ) -> None:
-        """Beads at `points` (n, 3), in angstrom, of one `colour`, or coloured by their `spread` (n,)."""
+        """Beads at `points` (n, 3), in angstrom, of one `colour`, or coloured by their `spread` (n,).
+
+        The colours end where 95 % of the spread lies, so that outliers leave the others theirs; a legend says where.
+        """
         import nglview
 
         values = [0.0] * len(points) if spread is None else spread.tolist()
         component = self._add(layer, nglview.TextStructure(_pdb_text(points, values), ext="pdb"), shown)
         if colour:
-            component.add_representation("spacefill", radius=1.2, color=colour)
+            component.add_representation("spacefill", radius=radius, color=colour)
         else:
-            scale = {"color_scale": list(SPREAD_COLOURS), "color_domain": [0, max(values) or 1.0]}
-            component.add_representation("spacefill", radius=1.2, color_scheme="bfactor", **scale)
+            top = 1.0 if spread is None else float(spread.float().quantile(0.95)) or 1.0
+            scale = {"color_scale": list(SPREAD_COLOURS), "color_domain": [0, top]}
+            component.add_representation("spacefill", radius=radius, color_scheme="bfactor", **scale)
+            if spread is not None:
+                self.legend.value = _legend(layer, top)
 
     def add_surface(self, layer: str, density: DensityMap, level: float, *, colour: str, shown: bool = True) -> None:
         """The surface on which `density` has the value `level`."""
@@ -155,8 +169,9 @@ def molecule_view(
     ordered, spread = point_spread(check_points("points", points, batched=True).cpu())
     view = MoleculeView()
     view.add_structure("atomic model", structure_path)
+    radius = max(0.7, 1.6 * len(ordered) ** (-1 / 3))  # many samples stay legible
     for cloud in ordered:
-        view.add_beads("samples, by spread", frame.to_physical(cloud.double()), spread * frame.scale)
+        view.add_beads("samples, by spread", frame.to_physical(cloud.double()), spread * frame.scale, radius=radius)
     extent = float((ordered.amax(dim=(0, 1)) - ordered.amin(dim=(0, 1))).max()) * frame.scale
     for cloud in ordered:  # no finer than a browser can turn, however far the samples scatter
         density, _ = ensemble_density(cloud[None], frame=frame, resolution=max(resolution, extent / 30))
@@ -167,6 +182,13 @@ def molecule_view(
             physical = frame.to_physical(cloud.double())
             view.add_beads("maximum likelihood", physical, colour=BASELINE_COLOUR, shown=False)
     return view
+
+
+def _legend(layer: str, top: float) -> str:
+    """A bar of the colours of `layer`, from 0 to `top` angstrom."""
+    colours = f"background: linear-gradient(90deg, {', '.join(SPREAD_COLOURS)})"
+    bar = f"width: 120px; height: 10px; display: inline-block; {colours}"
+    return f"<span>{layer}: 0 <span style='{bar}'></span> {top:.1f} Å, where 95 % of the beads lie below</span>"
 
 
 def _pdb_text(coordinates: Tensor, b_factors: list[float]) -> str:

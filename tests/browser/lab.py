@@ -206,6 +206,46 @@ def rests(page, element, image=None):
     return image
 
 
+SCROLLING = """panel => [panel, ...panel.querySelectorAll("*")].filter(element => {
+  const {overflowX, overflowY} = getComputedStyle(element), scrolls = /auto|scroll/;
+  return (element.scrollHeight > element.clientHeight + 1 && scrolls.test(overflowY))
+      || (element.scrollWidth > element.clientWidth + 1 && scrolls.test(overflowX));
+}).map(element => element.className)"""
+CUT = """panel => {
+  const {left, right} = panel.getBoundingClientRect();
+  const parts = [...panel.querySelectorAll("button, select, .noUi-target, .js-plotly-plot, .widget-label")];
+  return parts.map(part => [part, part.getBoundingClientRect()])
+    .filter(([, box]) => box.width && (box.left < left - 1 || box.right > right + 1))
+    .map(([part]) => part.className);
+}"""
+CUT_TEXTS = """panel => [...panel.querySelectorAll("button, .widget-label")]
+  .filter(part => part.clientWidth && part.scrollWidth > part.clientWidth + 1).map(part => part.textContent)"""
+
+
+def faults_of_layout(panel):
+    """What scrolls inside the panel, sticks out of it or is cut; and sliders shorter than 200 pixels."""
+    lengths = panel.evaluate("panel => [...panel.querySelectorAll('.noUi-target')].map(slider => slider.clientWidth)")
+    short = [length for length in lengths if 0 < length < 200]
+    assert any(length >= 200 for length in lengths), "there are no sliders"
+    return panel.evaluate(SCROLLING) + panel.evaluate(CUT) + panel.evaluate(CUT_TEXTS) + short
+
+
+def findings(page, selector):
+    """What axe-core finds: (impact, rule, number of elements, one of them)."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context=selector).response["violations"]
+    return [(each["impact"], each["id"], len(each["nodes"]), each["nodes"][0]["html"][:200]) for each in found]
+
+
+def eyes(panel):
+    """From where every drawn scene is seen."""
+    return panel.evaluate(
+        """panel => [...panel.querySelectorAll(".js-plotly-plot")].flatMap(plot => Object.keys(plot.layout)
+          .filter(name => /^scene/.test(name)).map(name => plot.layout[name].camera.eye))"""
+    )
+
+
 def watch(page, panel):
     """From now on note when the panel has drawn its sample, with the title; `noted` gives what there is."""
     panel.locator(".js-plotly-plot").first.evaluate(

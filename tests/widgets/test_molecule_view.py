@@ -91,6 +91,7 @@ def test_beads_are_coloured_by_the_spread_over_the_samples(ruvab):
     assert torch.allclose(torch.tensor([atom.pos.tolist() for atom in atoms]), expected, atol=2e-3)
     found_spread = torch.tensor([atom.b_iso for atom in atoms])
     assert torch.allclose(found_spread, spread * ruvab.frame.scale, atol=6e-3)
+    assert f"{float(spread.quantile(0.95)) * ruvab.frame.scale:.1f} Å" in found.legend.value
 
 
 def test_a_map_says_once_where_it_lies(ruvab, tmp_path):

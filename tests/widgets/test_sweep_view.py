@@ -28,7 +28,7 @@ def test_the_map_holds_every_outcome_and_marks_the_best(view):
         s = outcome.settings.scenario
         place = [2, 4].index(s.n_steps), [0.0, 0.5].index(s.cutoff), [100, 1000, 10_000].index(s.alpha)
         assert values[place] == outcome.cd
-    figure = view._live.figure
+    figure = view.maps[0].live.figure
     stars = [trace for trace in figure.data[2:] if len(trace.x)]
     k, row, column = np.unravel_index(values.argmin(), values.shape)
     assert len(stars) == 1 and stars[0] is figure.data[2 + k]
@@ -36,6 +36,13 @@ def test_the_map_holds_every_outcome_and_marks_the_best(view):
     assert "The best: CD x 100" in view.status.value
     view.metric.value = "energy"
     assert np.array_equal(figure.data[0].z, view.values()[0])
+    cells = figure.data[0].text
+    assert cells[1][2] == f"{view.values()[0, 1, 2]:.2f}", "numbers stand in the cells"
+    rows = view.table.value.split("<tr>")[2:]
+    assert [row.split(">")[1].split("<")[0] for row in rows] == ["CD x 100", "EMD x 100", "E x 1000"]
+    assert f">{values.min():.2f}<" in rows[0], "each metric has its best"
+    view.beside.value = "cd"
+    assert np.array_equal(view.maps[1].live.figure.data[0].z, values[0]), "A | B"
     view.picture().savefig(io.BytesIO(), format="png")
 
 
