@@ -61,7 +61,7 @@ class CloudView:
         frame.update_layout(margin={"l": 0, "r": 0, "t": TITLE, "b": 0}, showlegend=False)
         frame.update_annotations(font_size=13)
         self.count = count
-        ratio = 0.95 * rows / columns
+        ratio = 0.78 * rows / columns  # wider than high: the axes' names lie beside the cube
         self.live = LiveFigure(frame, ", ".join(titles), ratio=ratio, extra=TITLE, most=most, group=group)
 
     def show(

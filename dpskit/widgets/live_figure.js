@@ -109,7 +109,7 @@ async function render({model, el}) {
     if (el.clientWidth === 0) release();
     else if (el.clientWidth !== width) draw();
   });
-  const recoloured = new MutationObserver(draw);
+  const recoloured = new MutationObserver(() => setTimeout(draw, 300)); // the theme's colours come after its name
   el.setAttribute("role", "img");
   el.addEventListener("keydown", (event) => {
     const scene = ARROWS[event.key] && watched && scenes(plot.layout)[0];

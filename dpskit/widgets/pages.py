@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from dpskit.experiments.experiment import Experiment, Report
 from dpskit.widgets.compare_view import CompareView, Kept
 from dpskit.widgets.download import Download, Writer
-from dpskit.widgets.frame import box
+from dpskit.widgets.frame import box, show
 from dpskit.widgets.molecule_view import molecule_view
 from dpskit.widgets.results_view import ResultsView
 from dpskit.widgets.steps_view import StepsView
@@ -36,6 +36,7 @@ class Pages:
         results = widgets.VBox([self.results.widget, self.download, self.code])
         parts = {STEPS: self.steps.widget, RESULTS: results, BOTH: self.both.widget, MOLECULE: self.molecule}
         self.views = Views(parts)
+        self.views.choice.observe(lambda change: show(self.steps.kind, change["new"] == STEPS), names="value")
         top = box([self.views.choice, self.steps.kind], "top", row=True)
         self.widget = box([top, self.still, self.views.place], "pictures")
 
