@@ -16,6 +16,9 @@ from dpskit.training.config import TrainConfig
 
 STATE = "state.safetensors"
 
+Checkpoint = tuple[dict[str, Tensor], TrainConfig, dict[str, str]]
+"""Tensors, settings and metadata, as `load_checkpoint` gives them."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainState:
@@ -51,7 +54,7 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(_steps(folder))
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, str]]:
+def load_checkpoint(folder: Path) -> Checkpoint:
     """The last complete state of a run: (tensors, settings, metadata). Raises FileNotFoundError if there is none."""
     steps = _steps(folder)
     if not steps:

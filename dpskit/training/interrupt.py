@@ -24,7 +24,7 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM inside the block into a note, so that a step is never cut in two.
+    """Record the first SIGINT or SIGTERM inside the block, so that the current step finishes.
 
     A second one acts as usual. Outside the main thread, where Python allows no signal handlers, nothing changes.
     """

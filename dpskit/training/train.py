@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import atexit
 import copy
-import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,34 +18,20 @@ from torch import Tensor, nn
 
 from dpskit.checks import check_choice, check_integer, check_number, check_path
 from dpskit.claim import claim
-from dpskit.files import replacing
-from dpskit.pose.templates import make_templates
-from dpskit.priors.edm import DiffusionPrior, edm_loss
+from dpskit.priors.edm import edm_loss
 from dpskit.priors.networks import build
-from dpskit.priors.store import load_prior, save_prior
-from dpskit.records import read_records
+from dpskit.priors.store import load_prior
 from dpskit.training.augment import deform, orient
-from dpskit.training.card import model_card
-from dpskit.training.checkpoint import TrainState, has_checkpoint, load_checkpoint, restore, save_checkpoint
+from dpskit.training.checkpoint import Checkpoint, TrainState, has_checkpoint, load_checkpoint, restore
 from dpskit.training.config import Stage, TrainConfig
-from dpskit.training.data import Clouds, load_clouds, record_data
+from dpskit.training.data import Clouds, load_clouds
 from dpskit.training.ema import update_ema
 from dpskit.training.interrupt import stop_request
 from dpskit.training.optimizer import make_optimizers
+from dpskit.training.recorder import Progress, Recorder, describe_hardware
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
-
-BANDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""The noise levels at which the held-out loss is measured."""
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """What a run tells at every interval: the lines of its log so far, and the prior that it would write now."""
-
-    log: list[dict[str, Any]]
-    prior: DiffusionPrior
 
 
 def train(
@@ -118,110 +102,86 @@ def train(
     >>> dpskit.load_prior(dpskit.train(config, "noise", accelerator="cpu")).name
     'noise'
     """
-    if (suffix := check_path("out", out).suffix) not in ("", ".safetensors"):
-        raise ValueError(f"out must be a path without suffix, got one that ends in {suffix!r}.")
-    target = check_path("out", out).with_suffix(".safetensors")
-    with claim(target, name="out") if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
-        return _train(config, target.with_suffix(""), resume, accelerator, interval, time_limit, shard_size, watch)
-
-
-def _train(
-    config: TrainConfig,
-    out: Path,
-    resume: bool,
-    accelerator: str,
-    interval: float,
-    time_limit: float | None,
-    shard_size: int | None,
-    watch: Callable[[Progress], None] | None,
-) -> Path:
     from dpskit.progress import tqdm
 
+    if (suffix := check_path("out", out).suffix) not in ("", ".safetensors"):
+        raise ValueError(f"out must be a path without suffix, got one that ends in {suffix!r}.")
+    path = check_path("out", out).with_suffix(".safetensors")
     check_number("interval", interval, least=0.0)
     limit = math.inf if time_limit is None else 60 * check_number("time_limit", time_limit, above=0.0)
     shard_size = None if shard_size is None else check_integer("shard_size", shard_size)
-    checkpoint, log_path = out.with_suffix(".checkpoint"), out.with_suffix(".jsonl")
-    saved = load_checkpoint(checkpoint) if resume else None
-    if saved is not None:
+    with claim(path, name="out") if int(os.environ.get("RANK", 0)) == 0 else nullcontext():
+        saved = _saved(config, path, resume)
+        clouds, held_out = load_clouds(config.data, config.held_out, config.n_points)
+        fabric = make_fabric(accelerator)
+        _check_batches(config, fabric)
+        recorder = None
+        if fabric.is_global_zero:
+            recorder = Recorder.of(path, config, clouds, held_out, describe_hardware(fabric), shard_size, watch)
+        clouds = clouds.to(fabric.device)
+        module, state = set_up(config, fabric)
+        if saved is not None:
+            state = restore(state, saved[0], saved[2])
+        if recorder is not None:
+            recorder.begin(state, resumed=saved is not None)
+        losses: list[Tensor] = []
+        started, last, before = time.monotonic(), time.monotonic(), state.seconds
+        name, main = path.stem, recorder is not None
+        bar = tqdm(total=config.clouds, initial=state.seen, unit="cloud", desc=f"training {name}", disable=not main)
+        with bar, stop_request() as request:
+            while state.seen < config.clouds:
+                stage = config.stage(state.seen / config.clouds)
+                losses.append(_update(module, clouds, config, state, fabric))
+                now = time.monotonic()
+                seen, seconds = state.seen + stage.batch, before + now - started
+                state = replace(state, step=state.step + 1, seen=seen, seconds=seconds)
+                update_ema(state.average, state.network, stage.batch, state.seen, config.ema_share)
+                bar.update(stage.batch)
+                stop = _any(fabric, request.signal is not None or now - started >= limit)
+                if recorder is not None and (stop or now - last >= interval or state.seen >= config.clouds):
+                    bar.set_postfix(loss=f"{float(losses[-1]):.3f}", points=stage.n_points)
+                    recorder.record(state, float(torch.stack(losses).mean()))
+                    losses.clear()
+                    last = time.monotonic()
+                if stop:
+                    break
+        request.raise_if_set()
+    return path
+
+
+def _saved(config: TrainConfig, path: Path, resume: bool) -> Checkpoint | None:
+    """The checkpoint to continue from, None for a new run; raises an error for a run that cannot go on or begin."""
+    checkpoint, log = path.with_suffix(".checkpoint"), path.with_suffix(".jsonl")
+    if resume:
+        saved = load_checkpoint(checkpoint)
         _check_same(config, saved[1])
-    for path, begun in ((log_path, log_path.exists()), (checkpoint, has_checkpoint(checkpoint))):
-        if saved is None and begun:
-            raise FileExistsError(f"out must be new, or resume be set, but {str(path)!r} exists.")
-    clouds, held_out = load_clouds(config.data, config.held_out, config.n_points)
-    fabric = make_fabric(accelerator)
+        return saved
+    for old, begun in ((log, log.exists()), (checkpoint, has_checkpoint(checkpoint))):
+        if begun:
+            raise FileExistsError(f"out must be new, or resume be set, but {str(old)!r} exists.")
+    return None
+
+
+def _check_batches(config: TrainConfig, fabric: Fabric) -> None:
+    """Raise ValueError unless every process gets its part of every batch."""
     for stage in config.curriculum:
         if stage.batch % fabric.world_size:
             raise ValueError(f"batch must be a multiple of the {fabric.world_size} processes, got {stage.batch}.")
-    main, some, templates = fabric.is_global_zero, clouds.first(16), None
-    if main and config.orientation == "upright":
-        templates = make_templates(clouds.points, seed=config.seed)
-    record_of_data = record_data(config.data) if main else None
-    clouds = clouds.to(fabric.device)
-    module, state = set_up(config, fabric)
-    log: list[dict[str, Any]] = []
-    if saved is not None:
-        state = restore(state, saved[0], saved[2])
-        log = [line for line in read_records(log_path) if line["step"] <= state.step]
-    elif main:
-        save_checkpoint(checkpoint, config, state, shard_size)  # so that a run can be resumed from its beginning on
 
-    losses: list[Tensor] = []
-    started, last = time.monotonic(), time.monotonic()
-    before = state.seconds
-    bar = tqdm(total=config.clouds, initial=state.seen, unit="cloud", desc=f"training {out.name}", disable=not main)
 
-    def record() -> None:
-        line: dict[str, Any] = {"step": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 2)}
-        line["loss"] = round(float(torch.stack(losses).mean()), 4)
-        if not math.isfinite(line["loss"]):
-            raise FloatingPointError(f"The loss is not finite at step {state.step}; the last checkpoint was kept.")
-        average = copy.deepcopy(state.average).half().float()  # as it is stored
-        for name, given in (("held_out", held_out), ("seen", some)):  # the gap between them is what is memorised
-            line[name] = {f"{t:g}": round(loss, 4) for t, loss in band_losses(average, given, config).items()}
-        log.append(line)
-        losses.clear()
-        names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
-        card: dict[str, Any] = {"settings": asdict(config) | names, "hardware": hardware(fabric)}
-        card["data"] = {"count": len(record_of_data.names), "sha256": record_of_data.sha256}
-        card |= {"steps": state.step, "clouds": state.seen, "minutes": round(state.seconds / 60, 1), "curve": log}
-        with replacing(log_path) as temporary:
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in log))
-        path = out.with_suffix(".safetensors")
-        save_prior(average.state_dict(), config.network, card, path, shard_size, templates=templates)
-        with replacing(out.with_suffix(".names.txt")) as temporary:
-            temporary.write_text("\n".join(record_of_data.names) + "\n")
-        with replacing(out.with_suffix(".md")) as temporary:
-            temporary.write_text(model_card(out.name, card))
-        save_checkpoint(checkpoint, config, state, shard_size)
-        if watch is not None:
-            watch(Progress(list(log), DiffusionPrior(average, out.stem, card, templates)))
-
-    with bar, stop_request() as request:
-        while state.seen < config.clouds:
-            stage = config.stage(state.seen / config.clouds)
-            factor = schedule_factor(state.seen / config.clouds, config)
-            for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
-                group["lr"] = group["peak"] * factor
-            loss = step_loss(module, clouds, config, stage, state.step, fabric)
-            fabric.backward(loss)
-            nn.utils.clip_grad_norm_(module.parameters(), config.clip)
-            for optimizer in state.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            now = time.monotonic()
-            state = replace(state, step=state.step + 1, seen=state.seen + stage.batch, seconds=before + now - started)
-            update_ema(state.average, state.network, stage.batch, state.seen, config.ema_share)
-            losses.append(loss.detach())
-            bar.update(stage.batch)
-            stop = _any(fabric, request.signal is not None or now - started >= limit)
-            if main and (stop or now - last >= interval or state.seen >= config.clouds):
-                bar.set_postfix(loss=f"{float(losses[-1]):.3f}", points=stage.n_points)
-                record()
-                last = time.monotonic()
-            if stop:
-                break
-    request.raise_if_set()
-    return out.with_suffix(".safetensors")
+def _update(module: nn.Module, clouds: Clouds, config: TrainConfig, state: TrainState, fabric: Fabric) -> Tensor:
+    """Change the weights by one step, and return its loss."""
+    share = state.seen / config.clouds
+    factor = schedule_factor(share, config)
+    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
+        group["lr"] = group["peak"] * factor
+    loss = step_loss(module, clouds, config, config.stage(share), state.step, fabric)
+    fabric.backward(loss)
+    nn.utils.clip_grad_norm_(module.parameters(), config.clip)
+    for optimizer in state.optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    return loss.detach()
 
 
 def make_fabric(accelerator: str = "auto") -> Fabric:
@@ -293,28 +253,6 @@ def schedule_factor(share: float, config: TrainConfig) -> float:
     """What the peak learning rates are multiplied by: linear warm-up, then a cosine to zero, over the share done."""
     rise = min(1.0, (share + 1e-3) / config.warmup)
     return rise * (1 + math.cos(math.pi * min(1.0, share))) / 2
-
-
-@torch.no_grad()
-def band_losses(network: nn.Module, clouds: Clouds, config: TrainConfig) -> dict[float, float]:
-    """EDM loss on 16 of the clouds, of as many points as the run ends with, per noise level of `BANDS`.
-
-    Without deformation, under fixed draws and in float32, so that losses at any two times of any runs on the same
-    data compare.
-    """
-    device = next(network.parameters()).device
-    generator = torch.Generator().manual_seed(1)
-    x0 = clouds.draw(16, config.curriculum[-1].n_points, generator)
-    x0 = orient(x0, config.orientation, generator).to(device)
-    noise = torch.randn(x0.shape, generator=generator).to(device)
-    return {t: float(edm_loss(network, x0, x0.new_full((len(x0),), t), noise).mean()) for t in BANDS}
-
-
-def hardware(fabric: Fabric) -> str:
-    """What a run runs on, in words for its model card."""
-    if fabric.device.type == "cuda":
-        return f"{fabric.world_size} x {torch.cuda.get_device_name(fabric.device)}"
-    return f"{fabric.world_size} process(es) of {torch.get_num_threads()} CPU thread(s), {platform.machine()}"
 
 
 def _check_same(config: TrainConfig, saved: TrainConfig) -> None:

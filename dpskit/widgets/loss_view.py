@@ -12,7 +12,7 @@ from dpskit.widgets.live_figure import LiveFigure
 if TYPE_CHECKING:
     import matplotlib.figure
 
-    from dpskit.training.train import Progress
+    from dpskit.training.recorder import Progress
 
 
 LEVELS = ("0.02", "0.1", "0.5", "1")  # noise levels of which the held-out loss is drawn

@@ -1,4 +1,6 @@
+import json
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -74,3 +76,8 @@ def test_bad_settings(one_sentence, settings, words):
 def test_bad_stage(one_sentence, values, word):
     with one_sentence(ValueError, word):
         Stage(*values)
+
+
+def test_settings_survive_a_round_trip():
+    config = TrainConfig("data.npz", 56, curriculum=CURRICULUM, initial="chairs", orientation="rotated", deform=0.5)
+    assert TrainConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,11 @@ from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.shards import load_tensors
 from dpskit.training import train as module
 from dpskit.training.checkpoint import STATE, load_checkpoint, restore
-from dpskit.training.config import CURRICULUM, Stage
+from dpskit.training.config import Stage
 from dpskit.training.data import load_clouds
-from dpskit.training.ema import update_ema
+from dpskit.training.recorder import BANDS, band_losses
 from dpskit.training.speed import clouds_in, seconds_per_cloud
 from dpskit.training.train import (
-    BANDS,
-    band_losses,
     draw_times,
     make_fabric,
     schedule_factor,
@@ -480,36 +478,3 @@ def test_times_stop_at_the_ends_of_the_stage():
     stage = Stage(1.0, 8, 5000, p_mean=-3.0, p_std=3.0, t_max=1.0)
     t = draw_times(stage, TrainConfig("data.npz", 1), torch.Generator().manual_seed(2))
     assert float(t.max()) == 1.0 and float(t.min()) == pytest.approx(0.002)
-
-
-def test_held_out_losses_of_a_fresh_network_in_closed_form(data):
-    """It returns zeros, so D = c_skip x: the loss is ((1 - c_skip)^2 v + c_skip^2 t^2) / c_out^2, v the mean square."""
-    _, held_out = load_clouds(data, 4)
-    network, config = PointTransformer(SIZE), settings(data, curriculum=(Stage(1.0, 32, 8),))
-    found = band_losses(network, held_out, config)
-    assert tuple(found) == BANDS
-    v = float(held_out.points.float().square().mean())
-    for t, loss in found.items():
-        skip, out = 0.25 / (t**2 + 0.25), 0.25 * t**2 / (t**2 + 0.25)
-        expected = ((1 - skip) ** 2 * v + skip**2 * t**2) / out
-        assert loss == pytest.approx(expected, rel=4 * math.sqrt(2 / (16 * 32 * 3)))  # four standard errors
-    assert band_losses(network, held_out, config) == found  # under fixed draws
-
-
-def test_average_of_the_weights():
-    network, average = (torch.nn.Linear(1, 1, bias=False) for _ in range(2))
-    torch.nn.init.constant_(network.weight, 1.0)
-    torch.nn.init.constant_(average.weight, 0.0)
-    update_ema(average, network, batch=8, seen=1600, share=0.05)  # half-life 80 clouds: a tenth of it
-    assert average.weight.item() == pytest.approx(1 - 0.5**0.1)
-    for _ in range(9):
-        update_ema(average, network, batch=8, seen=1600, share=0.05)
-    assert average.weight.item() == pytest.approx(0.5)
-    torch.nn.init.constant_(average.weight, 0.0)
-    update_ema(average, network, batch=8, seen=8, share=0.05)  # never shorter than a batch
-    assert average.weight.item() == pytest.approx(0.5)
-
-
-def test_settings_survive_a_round_trip(data):
-    config = settings(data, curriculum=CURRICULUM, initial="chairs", orientation="rotated", deform=0.5)
-    assert TrainConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config

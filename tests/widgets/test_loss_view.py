@@ -2,7 +2,7 @@
 
 import io
 
-from dpskit.training.train import BANDS, Progress
+from dpskit.training.recorder import BANDS, Progress
 from dpskit.widgets.loss_view import LEVELS, LossView
 
 
