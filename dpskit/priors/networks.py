@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -29,8 +27,3 @@ def build(config: NetworkConfig) -> nn.Module:
 def network_from_dict(settings: dict[str, Any]) -> NetworkConfig:
     """The inverse of `dataclasses.asdict` for the settings of either network."""
     return LatentConfig(**settings) if "latents" in settings else TransformerConfig(**settings)
-
-
-def to_json(config: NetworkConfig) -> str:
-    """Settings as they are stored with the weights."""
-    return json.dumps(asdict(config))

@@ -1,16 +1,96 @@
+"""What holds for networks of every kind."""
+
+import itertools
 import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dpskit.priors.latents import LatentNetwork
-from dpskit.priors.networks import PRESETS, build, network_from_dict, to_json
+from dpskit.cloud import random_rotations
+from dpskit.priors.edm import DiffusionPrior
+from dpskit.priors.latents import LatentConfig, LatentNetwork
+from dpskit.priors.networks import PRESETS, build, network_from_dict
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
+
+LATENTS = LatentConfig(latents=5, width=32, point_width=16, rounds=2, blocks=1, cross_width=32, head_width=16,
+                       latent_head_width=16, octaves=3)  # fmt: skip
+SMALL = {"latents": LATENTS, "transformer": TransformerConfig(64, 2, 32)}
+
+
+def make(config):
+    """A network none of whose layers is zero."""
+    torch.manual_seed(0)
+    network = build(config)
+    for name, weight in network.named_parameters():
+        if "affine" in name or "output" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module", params=sorted(SMALL))
+def network(request):
+    return make(SMALL[request.param])
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_permutation_equivariance_for_any_number_of_points(network, normal, n, seed):
+    x, t = normal(2, n, 3, seed=seed), torch.tensor([0.05, 2.0])
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    out = network(x, t)
+    assert out.shape == (2, n, 3)
+    assert torch.allclose(network(x[:, order], t), out[:, order], atol=1e-4)
+
+
+def test_points_see_each_other_but_clouds_do_not(network, normal):
+    x, t = normal(2, 6, 3), torch.tensor([0.3, 0.3])
+    moved = x.clone()
+    moved[0, 5] += 1
+    difference = (network(moved, t) - network(x, t)).abs().amax(dim=2)
+    assert bool((difference[0] > 1e-5).all())
+    assert float(difference[1].max()) < 1e-6
+
+
+def test_the_noise_level_matters(network, normal):
+    x = normal(1, 6, 3)
+    outputs = [network(x, torch.tensor([t])) for t in [0.01, 0.012, 0.1, 1.0, 80.0]]
+    for a, b in itertools.pairwise(outputs):
+        assert float((a - b).abs().max()) > 1e-3
+
+
+def test_coordinates_keep_their_digits_under_autocast(network, normal):
+    """bfloat16 tells 1 from 1.008 at best; the layer that reads the coordinates stays in single precision."""
+    seen = []
+    hook = network.input.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    x = normal(1, 4, 3)
+    network(x, torch.ones(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(x, torch.ones(1))
+    hook.remove()
+    assert seen[1].dtype == torch.float32 and torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("kind", sorted(SMALL))
+def test_output_starts_at_zero(kind, normal):
+    assert torch.equal(build(SMALL[kind])(normal(2, 5, 3), torch.ones(2)), torch.zeros(2, 5, 3))
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("kind", sorted(SMALL))
+def test_an_aligned_network_is_equivariant_under_rotations_and_another_is_not(kind, aligned):
+    prior = DiffusionPrior(make(replace(SMALL[kind], aligned=aligned)))
+    tails = torch.rand(4, 100, 3, generator=torch.Generator().manual_seed(0)).square()
+    x = tails * torch.tensor([0.4, 0.7, 1.0]) - 0.2  # whose principal axes are plain
+    t, turns = torch.full((4,), 0.3), random_rotations(4, 2)
+    apart = (prior.denoise(x @ turns, t) - prior.denoise(x, t) @ turns).abs().max()
+    assert (apart < 1e-3) if aligned else (apart > 0.02)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_settings_survive_a_round_trip(preset):
-    assert network_from_dict(json.loads(to_json(PRESETS[preset]))) == PRESETS[preset]
+    assert network_from_dict(json.loads(json.dumps(asdict(PRESETS[preset])))) == PRESETS[preset]
 
 
 def test_presets():
