@@ -120,7 +120,7 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections) -> float:
     """
     before = torch.get_num_threads()
     seconds = {1: 0.0, 2: 0.0}
-    start: list[Assignment | None] = [None] * len(data.views)
+    start: Sequence[Assignment | None] = [None] * len(data.views)
     try:
         for x0 in denoised:
             pairs, solved = zip(data.views, data.rotations, start, strict=True), {}

@@ -83,7 +83,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     for name, result in _results(options, prior, data, frame):
         paths = result.save(folder, name=name, resolution=options.resolution)
         print(f"{name}: mean energy x 1,000: {1000 * float(result.samples.energy.mean()):.3f}")
-        if model is not None:
+        if model is not None and atoms is not None:
             print(f"{name}: {_score(result, model, atoms)}")
         likelihood, report = data.likelihood(frame), folder / f"{name}.html"
         residuals = (2 * likelihood.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,11 +125,11 @@ def write_observations(observations: Observations, path: str | Path) -> None:
     path = check_path("path", path)
     if path.suffix != ".toml":
         raise ValueError(f"path must end in .toml, got {path}.")
-    weights = iter(observations.weights or [None] * (len(observations.projections) + 2))
     parts = [(f"view{k}", y) for k, y in enumerate(observations.projections, start=1)]
     parts += [(name, y) for name in ("coarse", "subunit") if (y := getattr(observations, name)) is not None]
+    weights: Sequence[float | None] = observations.weights or [None] * len(parts)
     lines = ["# Lengths in angstrom. A projection holds (x R)_{:, (1, 2)}: row vectors x, z dropped."]
-    for k, (name, points) in enumerate(parts):
+    for k, ((name, points), weight) in enumerate(zip(parts, weights, strict=True)):
         file = path.with_name(f"{path.stem}_{name}.txt")
         with replacing(file) as part:
             np.savetxt(part, points.numpy(), fmt="%.4f")
@@ -137,7 +137,7 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         lines += ["", "[[projection]]" if is_view else f"[{name}]", f'points = "{file.name}"']
         if is_view:
             lines.append(f"rotation = {observations.rotations[k].tolist()}")
-        if (weight := next(weights)) is not None:
+        if weight is not None:
             lines.append(f"weight = {weight * len(parts):.8g}")
     with replacing(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -161,7 +161,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _named(where: Any) -> Iterator[None]:
-    """Begin what errors say with the place that they speak of."""
+    """Prefix error messages with their location."""
     try:
         yield
     except FileNotFoundError as error:

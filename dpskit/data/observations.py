@@ -51,7 +51,7 @@ class Observations:
     """
 
     projections: Sequence[Tensor] = ()
-    rotations: Tensor | None = None
+    rotations: Tensor | Any = None  # a tensor from here on
     coarse: Tensor | None = None
     subunit: Tensor | None = None
     weights: Sequence[float] | None = None

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dpskit.checks import check_choice
 from dpskit.experiments.cluster import run_tasks
@@ -124,4 +124,5 @@ def _outcome_of(experiment: Experiment, info: Info | None) -> Outcome:
     if info is None:
         raise ValueError(f"run must yield at least one Info, got none for {experiment.settings}.")
     means = experiment.score(info.x).means()
-    return Outcome(experiment.settings, **{field: means.get(name) for field, name in METRICS.items()})
+    values: dict[str, Any] = {field: means.get(name) for field, name in METRICS.items()}
+    return Outcome(experiment.settings, **values)

@@ -103,11 +103,14 @@ class Unit:
             temporary.write_text(json.dumps({"about": self.about, "result": asdict(result)}, indent=1))
 
     def observe(self) -> Likelihood:
-        """The data. Raises ValueError for the floor, which has none."""
-        target = self.target
-        if self.scenario is None:
-            raise ValueError("scenario must be given to observe a target, got None.")
-        return self.scenario.observe(target.points, target.seed, scale=target.scale, draw=target.draw, part=target.part)
+        """The data. Raises ValueError where nothing is observed, as of the floor."""
+        target, scenario = self.target, self.scenario
+        data = None
+        if scenario is not None:
+            data = scenario.observe(target.points, target.seed, scale=target.scale, draw=target.draw, part=target.part)
+        if data is None:
+            raise ValueError(f"scenario must observe something of a target, got {scenario}.")
+        return data
 
     def reconstruct(self) -> Samples:
         """Observe, and reconstruct; of the floor, other points of the same object."""

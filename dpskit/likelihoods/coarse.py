@@ -102,24 +102,9 @@ class CoarseGrained(Measurement):
         )
         return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced)
 
-    def energies(self, x0: Tensor) -> Tensor:
-        """The energy as the only column.
-
-        Parameters
-        ----------
-        x0 : Tensor
-            (b, n, 3).
-
-        Returns
-        -------
-        Tensor
-            (b, 1).
-        """
-        return matched_energies([self.observation], check_points("x0", x0, batched=True), self.memory)
-
     def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""
-        return self.energies(x0).squeeze(1)
+        return matched_energies([self.observation], check_points("x0", x0, batched=True), self.memory).squeeze(1)
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""

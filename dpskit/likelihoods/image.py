@@ -72,11 +72,11 @@ class ProjectionImages(Measurement):
     rotations: Tensor
     pixel_size: float
     frame: Frame
-    width: float | None = None
+    width: float | Any = None  # a number from here on
     sigma: float | Tensor | None = None
     ctf: Tensor | None = None
     shifts: Tensor | None = None
-    mask: Tensor | None = None
+    mask: Tensor | Any = None  # a tensor from here on
     scale: Tensor | None = None
     offset: Tensor | None = None
 
@@ -190,18 +190,7 @@ class ProjectionImages(Measurement):
         return drawn
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy of every image.
-
-        Parameters
-        ----------
-        x0 : Tensor
-            (b, n, 3).
-
-        Returns
-        -------
-        Tensor
-            (b, k).
-        """
+        """The energy of every image: (b, n, 3) -> (b, k)."""
         drawn = self.images(x0)
         length = (self.width / self.frame.scale) ** 2
         pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)

@@ -64,18 +64,7 @@ class Joint(Measurement):
         object.__setattr__(self, "weights", weights)
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy of every observation, unweighted.
-
-        Parameters
-        ----------
-        x0 : Tensor
-            (b, n, 3).
-
-        Returns
-        -------
-        Tensor
-            (b, |y|).
-        """
+        """The energy of every observation, unweighted: (b, n, 3) -> (b, |y|)."""
         columns = [
             part.energies(x0) if isinstance(part, Projections) else part.energy(x0).unsqueeze(1) for part in self.parts
         ]

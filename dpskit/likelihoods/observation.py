@@ -63,9 +63,11 @@ class Memory:
     assignments: Sequence[Assignment] = ()
     rotations: Tensor | None = None
 
-    def holds(self, x0: Tensor) -> bool:
-        """Whether the energies are those of `x0`, which has not been changed in place since."""
-        return self.x0 is x0 and self.version == x0._version
+    def recall(self, x0: Tensor) -> Tensor | None:
+        """The energies of `x0`, if they are those of the last call, it has not been changed in place since, and no
+        gradient is asked for."""
+        same = self.x0 is x0 and self.version == x0._version
+        return self.energies if same and not torch.is_grad_enabled() else None
 
     def starts(self, count: int, batch: int) -> Sequence[Assignment | None]:
         """One start for each of `count` observations of `batch` clouds."""
@@ -81,8 +83,8 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     gradient is asked for. Paper: eqs. (10) and (12), over 2n.
     """
     memory = memory or Memory()
-    if memory.holds(x0) and not torch.is_grad_enabled():
-        return memory.energies
+    if (known := memory.recall(x0)) is not None:
+        return known
     clouds = [view.predict(x0) for view in observations]
     starts = memory.starts(len(observations), len(x0))
     triples = list(zip(observations, clouds, starts, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ class Projections(Measurement):
     """
 
     points: Sequence[Tensor]
-    rotations: Tensor | None = None
+    rotations: Tensor | Any = None  # a tensor from here on
     sigma: float | None = None
     seed: int = 0
     balanced: bool = False
@@ -176,23 +177,12 @@ class Projections(Measurement):
         return changed(self, rotations=rotations, tolerance=0.0, views=views, memory=memory)
 
     def energies(self, x0: Tensor) -> Tensor:
-        """The energy of every view.
-
-        Parameters
-        ----------
-        x0 : Tensor
-            (b, n, 3).
-
-        Returns
-        -------
-        Tensor
-            (b, K).
-        """
+        """The energy of every view: (b, n, 3) -> (b, K)."""
         x0 = check_points("x0", x0, batched=True)
         if not self.unknown and not self.tolerance:
             return matched_energies(self.views, x0, self.memory)
-        if self.memory is not None and self.memory.holds(x0) and not torch.is_grad_enabled():
-            return self.memory.energies
+        if self.memory is not None and (known := self.memory.recall(x0)) is not None:
+            return known
         matrices = self.orientations(x0)[..., :2].unbind(dim=1)
         views = [replace(view, matrix=matrix) for view, matrix in zip(self.views, matrices, strict=True)]
         return matched_energies(views, x0, self.memory)

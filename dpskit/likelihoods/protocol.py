@@ -60,6 +60,21 @@ class Measurement(Likelihood, Protocol):
     (0.2, torch.Size([1, 3]))
     """
 
+    def energies(self, x0: Tensor) -> Tensor:
+        """The energy of every observation, such as each of several projections, for reports of the fit.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            Clouds (b, n, d).
+
+        Returns
+        -------
+        Tensor
+            (b, k), without weights. Of a single observation: the energy as the only column.
+        """
+        return self.energy(x0).unsqueeze(1)
+
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0): used by `LikelihoodScore`, `twisted_smc` and calibration.
 

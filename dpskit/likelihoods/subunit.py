@@ -88,29 +88,14 @@ class Subunit(Measurement):
         chosen = int(torch.randint(n_clusters, (1,), generator=as_generator(seed)))
         return Subunit(points[torch.from_numpy(labels == chosen)])
 
-    def energies(self, x0: Tensor) -> Tensor:
-        """The energy as the only column.
-
-        Parameters
-        ----------
-        x0 : Tensor
-            (b, n, 3).
-
-        Returns
-        -------
-        Tensor
-            (b, 1).
-        """
+    def energy(self, x0: Tensor) -> Tensor:
+        """(b, n, 3) -> (b,)."""
         x0 = check_points("x0", x0, batched=True)
         self._check_size(x0.shape[1])
         index = assign(x0, self.points).index
         taken = index >= 0
         difference = x0[taken] - self.points.to(x0)[index[taken]]
-        return half_mean_square(difference.view(len(x0), *self.points.shape)).unsqueeze(1)
-
-    def energy(self, x0: Tensor) -> Tensor:
-        """(b, n, 3) -> (b,)."""
-        return self.energies(x0).squeeze(1)
+        return half_mean_square(difference.view(len(x0), *self.points.shape))
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""

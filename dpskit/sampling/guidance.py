@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -187,7 +186,7 @@ class DPS:
         check_reach(self.reach)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        return _through_denoiser(prior, start(likelihood), _energy, partial(_paper_zeta, self.alpha), self.reach)
+        return _through_denoiser(prior, _ByEnergy(start(likelihood), self.alpha, self.reach))
 
 
 @dataclass(frozen=True)
@@ -228,25 +227,12 @@ class LikelihoodScore:
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
         if self.prior_std is not None:
             check_method("likelihood", likelihood, "with_noise(variance)")
-        data = _with_density(likelihood)
-        through = _through_denoiser(prior, data, self._misfit, _one)
-
-        def score(x: Tensor, t: Tensor) -> ScoreEval:
-            evaluation = through(x, t)
-            return replace(evaluation, log_twist=-evaluation.negative_log_likelihood)
-
-        return score
+        return _through_denoiser(prior, _ByDensity(_with_density(likelihood), self.prior_std))
 
     @property
     def uses_log_prob(self) -> bool:
         """True: the data need a noise level."""
         return True
-
-    def _misfit(self, likelihood: Measurement, denoised: Tensor, t: Tensor) -> Tensor:
-        if self.prior_std is None:
-            return _negative_log_likelihood(likelihood, denoised, t)
-        variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
-        return -likelihood.with_noise(variance).log_prob(denoised)
 
 
 @dataclass(frozen=True)
@@ -293,94 +279,99 @@ class DataSpace:
         return self.alpha is None
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        misfit: Misfit
+        pull: _Pull
         if self.alpha is None:
-            data, misfit, zeta, reach = _with_density(likelihood), _negative_log_likelihood, _one, None
+            pull = _ByDensity(_with_density(likelihood))
         else:
-            data, misfit, zeta = start(likelihood), _energy, partial(_paper_zeta, self.alpha)
-            reach = self.reach
+            pull = _ByEnergy(start(likelihood), self.alpha, self.reach)
 
         def score(x: Tensor, t: Tensor) -> ScoreEval:
             with torch.no_grad():
                 denoised = checked_denoise(prior, x, t)
             with torch.enable_grad():
                 leaf = denoised.detach().requires_grad_()
-                value = misfit(data, leaf, t)
-                (gradient,) = torch.autograd.grad(value.sum(), leaf)
+                misfit = pull.misfit(leaf, t)
+                (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
             gradient = gradient * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
-            own = prior_score(denoised, x, t)
-            return _evaluation(data, misfit, value.detach(), leaf, own, gradient, zeta, reach)
+            evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
+            return replace(evaluation, log_twist=None)  # whose gradient this is not
 
         return score
 
 
-Misfit = Callable[[Any, Tensor, Tensor], Tensor]
-"""misfit(likelihood, denoised, t) -> (b,): what a guidance differentiates."""
+class _Pull(Protocol):
+    """What a guidance differentiates, and the score that its gradient gives."""
 
-Zeta = Callable[[Tensor, int], Tensor]
-"""zeta(misfit, n_points) -> (b,): what its gradient is multiplied with."""
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        """(b,), of denoised clouds (b, n, d) at times (b,)."""
+        ...
 
-
-def _energy(likelihood: Likelihood, denoised: Tensor, t: Tensor) -> Tensor:
-    return likelihood.energy(denoised)
-
-
-def _negative_log_likelihood(likelihood: Any, denoised: Tensor, t: Tensor) -> Tensor:
-    return -likelihood.log_prob(denoised)
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        """From the misfit (b,), its gradient (b, n, d), and the prior's `own` score (b, n, d)."""
+        ...
 
 
-def _paper_zeta(alpha: float, energy: Tensor, n_points: int) -> Tensor:
-    """alpha / sqrt(E) for n points, guarded where E vanishes."""
-    return alpha * (n_points / 1024) / energy.detach().clamp_min(1e-12).sqrt()
+@dataclass(frozen=True, eq=False)
+class _ByEnergy:
+    """-zeta grad E with zeta = alpha / sqrt(E), guarded where E vanishes; the way is bounded by `reach`."""
+
+    likelihood: Likelihood
+    alpha: float
+    reach: float | None
+
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        return self.likelihood.energy(denoised)
+
+    @torch.no_grad()
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        zeta = self.alpha * (own.shape[1] / 1024) / misfit.clamp_min(1e-12).sqrt()
+        score = own - zeta[:, None, None] * gradient
+        slope = gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
+        longest = None if self.reach is None else self.reach * misfit / slope
+        return ScoreEval(score, denoised.detach(), misfit, prior_score=own, longest=longest)
 
 
-def _one(misfit: Tensor, n_points: int) -> Tensor:
-    return torch.ones_like(misfit)
+@dataclass(frozen=True, eq=False)
+class _ByDensity:
+    """grad log p(y | x0), with the noise of `LikelihoodScore(prior_std)`."""
+
+    likelihood: Measurement
+    prior_std: float | None = None
+
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        if self.prior_std is None:
+            return -self.likelihood.log_prob(denoised)
+        variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
+        return -self.likelihood.with_noise(variance).log_prob(denoised)
+
+    @torch.no_grad()
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        energy = self.likelihood.energy(denoised).detach()
+        return ScoreEval(own - gradient, denoised.detach(), energy, -misfit, misfit)
 
 
-def _with_density(likelihood: Likelihood) -> Likelihood:
+def _with_density(likelihood: Likelihood) -> Measurement:
     """The likelihood for one run; raises ValueError for one of the package's own without sigma."""
     check_method("likelihood", likelihood, "log_prob(x0)")
-    run = start(likelihood)
+    run = cast(Measurement, start(likelihood))
     if hasattr(run, "with_noise"):
         run.with_noise(0.0)
     return run
 
 
-def _through_denoiser(
-    prior: Prior, likelihood: Likelihood, misfit: Misfit, zeta: Zeta, reach: float | None = None
-) -> Score:
+def _through_denoiser(prior: Prior, pull: _Pull) -> Score:
     """Score of prior and likelihood; the gradient flows through the denoiser. Paper: eqs. (7), (9) and (18)."""
 
     def score(x: Tensor, t: Tensor) -> ScoreEval:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             denoised = checked_denoise(prior, x, t)
-            value = misfit(likelihood, denoised, t)
-            (gradient,) = torch.autograd.grad(value.sum(), x)
+            misfit = pull.misfit(denoised, t)
+            (gradient,) = torch.autograd.grad(misfit.sum(), x)
         own = prior_score(denoised.detach(), x.detach(), t)
-        return _evaluation(likelihood, misfit, value.detach(), denoised, own, gradient, zeta, reach)
+        return pull.evaluation(denoised, misfit.detach(), own, gradient)
 
     return score
-
-
-@torch.no_grad()
-def _evaluation(
-    likelihood: Likelihood,
-    misfit: Misfit,
-    value: Tensor,
-    denoised: Tensor,
-    own: Tensor,
-    gradient: Tensor,
-    zeta: Zeta,
-    reach: float | None,
-) -> ScoreEval:
-    """The evaluation of a pull of -zeta times the `gradient` of the misfit, whose `value` (b,) is the energy or not."""
-    score = own - zeta(value, own.shape[1])[:, None, None] * gradient
-    if misfit is not _energy:
-        return ScoreEval(score, denoised.detach(), likelihood.energy(denoised).detach(), None, value)
-    longest = None if reach is None else reach * value / gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
-    return ScoreEval(score, denoised.detach(), value, prior_score=own, longest=longest)
 
 
 def check_reach(reach: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,7 +78,7 @@ def check_pose(pose: Tensor | str | None, prior: Prior, likelihood: Likelihood |
 
 def find_poses(prior: Prior, likelihood: Likelihood, n_points: int, seed: int) -> Poses:
     """Up to four hypotheses: the best poses of one maximum-likelihood cloud of the data, by the prior's templates."""
-    templates: Templates = getattr(prior, "templates", None)
+    templates: Templates | Any = getattr(prior, "templates", None)
     fit = maximum_likelihood(likelihood, n_samples=1, n_points=n_points, n_steps=N_STEPS, seed=seed, progress=False)
     rotations, scores = templates.candidates(fit.points[0], N_HYPOTHESES)
     return Poses(rotations, scores.softmax(dim=0))

@@ -15,7 +15,7 @@ from dpskit.likelihoods.joint import seen_from, views_to_orient
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import REMEDY, Prior
-from dpskit.sampling.guidance import DPS, Guidance, Unguided
+from dpskit.sampling.guidance import DPS, Guidance, Score, Unguided
 from dpskit.sampling.noise import InverseTime, NoiseSource
 from dpskit.sampling.orientations import find_orientations
 from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
@@ -44,9 +44,7 @@ def iterate(
 
     Parameters
     ----------
-    first
-        Number of the first sample, so that a run can be split.
-    prior, likelihood, n_samples, n_points, dim, pose, schedule, guidance, solver, seed, device
+    prior, likelihood, n_samples, n_points, dim, pose, schedule, guidance, solver, seed, first, device
         As for `sample`.
 
     Returns
@@ -110,11 +108,10 @@ class _Run:
             solver = Algorithm1(InverseTime(0.0 if likelihood is None else getattr(prior, "cutoff", 0.0)))
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
-        rule = Unguided() if likelihood is None else guidance
         pose = check_pose(pose, prior, likelihood)
         one = likelihood if pose is None or likelihood is None else Posed(likelihood, torch.eye(3).unsqueeze(0))
-        rule(prior, one)  # what it refuses, it refuses here
-        density = getattr(rule, "uses_log_prob", False)
+        _score(guidance, prior, one)  # what it refuses, it refuses here
+        density = likelihood is not None and getattr(guidance, "uses_log_prob", False)
         shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
         if pose is not None and shape[1] != 3:
             raise ValueError(f"dim must be 3 where a pose is given, got {shape[1]}.")
@@ -123,11 +120,11 @@ class _Run:
             poses = find_poses(prior, likelihood, shape[0], seed)
         views = views_to_orient(likelihood)
         orientations = None if views is None else find_orientations(views, seed)
-        return _Run(prior, likelihood, rule, solver, times, shape, poses, orientations, torch.device(device))
+        return _Run(prior, likelihood, guidance, solver, times, shape, poses, orientations, torch.device(device))
 
     def data(self, samples: range) -> Likelihood | None:
         """The data as the samples with these numbers see them: each from the orientations of one hypothesis."""
-        if self.orientations is None:
+        if self.orientations is None or self.likelihood is None:
             return self.likelihood
         return seen_from(self.likelihood, self.orientations.of(samples).to(self.device))
 
@@ -141,7 +138,7 @@ class _Run:
         return in_data_frame(self._steps(seed, samples, posed), rotations)
 
     def _steps(self, seed: int, samples: range, likelihood: Likelihood | None) -> Iterator[Info]:
-        score = self.guidance(self.prior, likelihood)
+        score = _score(self.guidance, self.prior, likelihood)
         noise = NoiseSource(seed, samples, self.shape)
         state = State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
         for t, t_next in itertools.pairwise(self.times):
@@ -253,9 +250,9 @@ def sample(
     points = torch.cat([info.x for info in batches])
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
-    data = run.data(range(first, end))
-    energy = None if data is None else data.energy(points).detach()
+    data, energy = run.data(range(first, end)), None
     if data is not None:
+        energy = data.energy(points).detach()
         start = run.times[0] * NoiseSource(seed, range(first, end), run.shape).draw(0).to(points)
         _check_fit(energy, float(data.energy(start).detach().mean()))
     settings = {
@@ -276,6 +273,11 @@ def sample(
         settings["orientations"] = describe(run.orientations.weights)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])
     return Samples(points, energy, settings, seed, __version__, rotations, poses)
+
+
+def _score(guidance: Guidance, prior: Prior, likelihood: Likelihood | None) -> Score:
+    """That of the prior alone without a likelihood."""
+    return Unguided()(prior) if likelihood is None else guidance(prior, likelihood)
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

@@ -15,7 +15,7 @@ from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, ScoreEval, prior_score
+from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, prior_score
 from dpskit.sampling.trial import prepare
 
 FEWEST, FEWEST_SHARE = 10, 0.05
@@ -190,7 +190,7 @@ def twisted_smc(
         resampled.append(ess[-1] < threshold * n_particles)
         if resampled[-1]:
             chosen = systematic(log_weights, n_particles, generator)
-            x, here = x[chosen], _chosen(here, chosen)
+            x, here = x[chosen], here.chosen(chosen)
             log_weights = torch.full_like(log_weights, -math.log(n_particles))
         twist = here.log_twist
         x, log_ratio = _move(x, here, t, t_next, prior_std, generator)
@@ -216,23 +216,30 @@ def _check_collapse(ess: list[float], n_particles: int) -> None:
         warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-def _evaluate(score: Score, likelihood: Measurement, x: Tensor, t: float) -> ScoreEval:
+@dataclass(frozen=True, eq=False)
+class _Here:
+    """What is known of the particles at a time: scores and denoised clouds (p, n, d), and log twists (p,)."""
+
+    score: Tensor
+    denoised: Tensor
+    log_twist: Tensor
+
+    def chosen(self, index: Tensor) -> _Here:
+        return _Here(self.score[index], self.denoised[index], self.log_twist[index])
+
+
+def _evaluate(score: Score, likelihood: Measurement, x: Tensor, t: float) -> _Here:
     """The score of particles x at time t with a twisting function, in double precision; at t = 0 that one alone."""
     if t == 0:
-        return ScoreEval(x, x, None, likelihood.log_prob(x).detach().double().cpu())
+        return _Here(x, x, likelihood.log_prob(x).detach().double().cpu())
     evaluation = score(x, torch.full((len(x),), t).to(x))
     twist = evaluation.log_twist
     twist = likelihood.log_prob(evaluation.denoised).detach() if twist is None else twist
-    return ScoreEval(evaluation.score, evaluation.denoised, evaluation.energy, twist.double().cpu())
-
-
-def _chosen(evaluation: ScoreEval, index: Tensor) -> ScoreEval:
-    """The evaluation of the particles `index`."""
-    return ScoreEval(evaluation.score[index], evaluation.denoised[index], None, evaluation.log_twist[index])
+    return _Here(evaluation.score, evaluation.denoised, twist.double().cpu())
 
 
 def _move(
-    x: Tensor, here: ScoreEval, t: float, t_next: float, prior_std: float, generator: torch.Generator
+    x: Tensor, here: _Here, t: float, t_next: float, prior_std: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Particles moved by the guided score, and the log of the density of the prior's own step over that of this one."""
     step, std = t**2 - t_next**2, _transition_std(t, t_next, prior_std)

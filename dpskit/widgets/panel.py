@@ -126,10 +126,11 @@ class Panel:
         ValueError
             Without a finished run.
         """
-        if kept and self.report is None:
+        report = self.report if kept else None
+        if kept and report is None:
             raise ValueError("keep needs a finished run, but there is no report yet.")
         with self.runner.lock:
-            self.kept = Kept(self.experiment, self.report) if kept else None
+            self.kept = None if report is None else Kept(self.experiment, report)
             self.controls.lock_data(kept)
             if kept:
                 self.controls.take(self.experiment.settings)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import ipywidgets as widgets
+from torch import Tensor
 
 from dpskit.experiments.experiment import Experiment
 from dpskit.sampling.solvers import Info
@@ -28,7 +29,7 @@ class StepsView:
     """
 
     def __init__(self, group: str = "") -> None:
-        self.experiment: Experiment | None = None
+        self.experiment: Experiment | Any = None  # one from `begin` on
         self.history: list[Info] = []
         self.curves, self.unit = Curves(), CUBE
         self._lock, self._drawn = threading.RLock(), 0.0
@@ -86,7 +87,8 @@ class StepsView:
     def draw(self, _: Any = None) -> None:
         """Draw the selected step and sample; before the first step, the noise at the start."""
         with self._lock:
-            experiment, predicted = self.experiment, []
+            experiment: Experiment = self.experiment
+            predicted: list[Tensor] = []
             cloud, title = experiment.noise()[0], f"start: noise, t = {experiment.t_max:g}"
             if self.history:
                 info = self.history[min(self.step.value, len(self.history)) - 1]

@@ -59,6 +59,8 @@ def figure_2(study: Study, key: str, scenario: Scenario, note: str) -> tuple[Tab
     samples = overlay(keep_samples(unit, study.folder).points, target.points)
     found = compare(study, key, scenario, f"{note} {target.name}, in the place of the paper's complex.")
     atoms = target.posed_atoms
+    if atoms is None:
+        raise ValueError(f"targets must have atoms for figure 2, got {target.name}.")
     every = atoms[:: max(1, len(atoms) // 8192)]
     clouds = {
         f"{len(samples)} samples": samples.flatten(0, 1),

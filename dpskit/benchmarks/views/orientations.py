@@ -106,7 +106,7 @@ def try_orientations(target: Target, case: str, settings: OrientationSettings, s
     truth, other = resample(target.points, 2 * settings.n_points, 0).split(settings.n_points)
     model, floor = samples.points[0], float(rmsd_to_points(other, truth))
     result = {"structure": target.name, "case": case, "seconds": seconds, "floor": floor * target.scale}
-    if case.startswith("none"):
+    if case.startswith("none") and samples.rotations is not None:
         rotations, true = samples.rotations[0], data.rotations[0].T @ data.rotations
         hands = [rotations, MIRROR @ rotations @ MIRROR]
         errors = [orientation_errors(truth @ data.rotations[0], one[1:], true[1:], floor) for one in hands]

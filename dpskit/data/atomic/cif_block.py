@@ -58,10 +58,12 @@ def atom_table(block: CifBlock) -> tuple[AtomTable, int]:
             raise ValueError(f"it must have the column _atom_site.{names[0]}")
         return Labels.same("", size)
 
-    xyz = [atoms.floats(f"Cartn_{axis}") for axis in "xyz"]
-    for axis, column in zip("xyz", xyz, strict=True):
+    xyz = []
+    for axis in "xyz":
+        column = atoms.floats(f"Cartn_{axis}")
         if column is None:
             raise ValueError(f"it must have the column _atom_site.Cartn_{axis}")
+        xyz.append(column)
     number = label("auth_seq_id", "label_seq_id")
     insertion = label("pdbx_PDB_ins_code")
     if (insertion.names != "").any():
