@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -64,11 +64,11 @@ class SweepMap:
             axis.set_yticks(range(len(self.cutoffs)), [f"{cutoff:g}" for cutoff in self.cutoffs])
             for (row, column), value in np.ndenumerate(values[k]):
                 if np.isfinite(value):
-                    colour = "white" if image.norm(value) > 0.5 else "black"
+                    colour = "white" if np.asarray(image.norm(value)) > 0.5 else "black"
                     axis.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
             if winner is not None and self._place(winner)[0] == k:
                 _, row, column = self._place(winner)
-                style = {"color": MARKED, "markeredgecolor": "white", "markersize": 14}
+                style: dict[str, Any] = {"color": MARKED, "markeredgecolor": "white", "markersize": 14}
                 axis.plot(column + 0.3, row + 0.3, "*", **style)
         axes[0].set_ylabel("noise until t =")
         return image
