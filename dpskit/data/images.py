@@ -46,14 +46,14 @@ class Images:
 
 
 def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
-    """Read an image stack (.mrcs, .mrc, also gzipped), or the images that a STAR file lists, in its order.
+    """Read an image stack (.mrcs, .mrc, also gzipped), or the images that a STAR or .cs file lists, in its order.
 
-    The stacks that a STAR file names are sought in its folder and in those above it.
+    The stacks that such a file names are sought in its folder and in those above it.
 
     Parameters
     ----------
     path : str or Path
-        The stack or the STAR file.
+        The stack, or the STAR or .cs file.
     pixel_size : float, optional
         In angstrom. None takes the size that the STAR file states, or else the one in the header of the stack.
 
@@ -85,10 +85,12 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
     """
     path = check_path("path", path)
     stated = None if pixel_size is None else check_number("pixel_size", pixel_size, above=0.0)
-    if path.suffix == ".star":
+    if path.suffix in (".star", ".cs"):
         poses = read_poses(path)
         if not poses.images:
-            raise ValueError(f"path must list images (rlnImageName), but {str(path)!r} lists none.")
+            raise ValueError(
+                f"path must list images (rlnImageName, or blob/path of a .cs file), but {str(path)!r} lists none."
+            )
         stacks = {name: read_mrc(_find(path, name)) for name in dict.fromkeys(name for name, _ in poses.images)}
         pixels = np.stack([_image(path, name, number, stacks[name][0]) for name, number in poses.images])
         header, stated = next(iter(stacks.values()))[1], stated or poses.pixel_size

@@ -84,12 +84,12 @@ class Poses:
 
 
 def read_poses(path: str | Path) -> Poses:
-    """Read the orientations and shifts of particles from a STAR file of RELION 3.0, 3.1 or 5.
+    """Read the orientations and shifts of particles: STAR files of RELION 3.0, 3.1 or 5, .cs files of cryoSPARC.
 
     Parameters
     ----------
     path : str or Path
-        The STAR file.
+        The STAR file, or the .cs file.
 
     Returns
     -------
@@ -116,7 +116,12 @@ def read_poses(path: str | Path) -> Poses:
             [0., 1., 0.],
             [1., 0., 0.]])
     """
-    table = _Table(check_path("path", path))
+    path = check_path("path", path)
+    if path.suffix == ".cs":
+        from dpskit.data.cryosparc import read_cs
+
+        return read_cs(path)
+    table = _Table(path)
     pixel_size = _pixel_size(table)
     rotations = None
     if all(table.has(name) for name in ANGLES):
