@@ -116,17 +116,23 @@ def search_nearby(
 ) -> Tensor:
     """The same among orientations near those of the sets, by about `degrees` in one round after the other.
 
-    stated: (k, 3, 3), from which no orientation may differ by more than the `tolerance`.
+    stated: (k, 3, 3), from which no orientation may differ by more than the `tolerance`; see `misfit`.
     """
     for turn in degrees:
         for k in free:
             near = sets[:, k].unsqueeze(1) @ random_turns((len(sets), N_NEAR), turn, generator)
             near[:, 0] = sets[:, k]
-            score = axes.of_view(k, near, sets) / temperature
+            score = axes.of_view(k, near, sets)
             if stated is not None:
-                score = score.masked_fill(angles_between(near, stated[k]) > tolerance, 1e9)
-            sets = _with_view(sets, k, _drawn(near, score, generator))
+                off = angles_between(near, stated[k])
+                score = (score + misfit(off, tolerance)).masked_fill(off > tolerance, 1e9)
+            sets = _with_view(sets, k, _drawn(near, score / temperature, generator))
     return sets
+
+
+def misfit(degrees: Tensor, tolerance: float) -> Tensor:
+    """Minus the log probability of so many degrees from a stated orientation: normal, half the tolerance wide."""
+    return (degrees / (tolerance / 2)).square() / 2
 
 
 def random_turns(shape: tuple[int, ...], degrees: float, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.cloud import angles_between, random_rotations
-from dpskit.likelihoods.common_axis import CommonAxes, search_nearby, search_orientations
+from dpskit.likelihoods.common_axis import CommonAxes, misfit, search_nearby, search_orientations
 from dpskit.likelihoods.orientation import refine_rotations
 from dpskit.likelihoods.projection import Projections
 from dpskit.priors.analytic import GaussianPrior
@@ -69,7 +69,8 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
 
     Sets on whose common axes the views agree are searched for first. The best of them are tried: each with a cloud that
     DPS draws from a Gaussian prior, without noise and from the same start, while its orientations follow. A set counts
-    by the energy E of its cloud and by its common axes, log E + A^2 / 2. Then sets near the best ones are tried.
+    by the energy E of its cloud and by its common axes, log E + A^2 / 2, and by how near rough orientations are to
+    those that are stated. Then sets near the best ones are tried.
 
     Parameters
     ----------
@@ -92,7 +93,10 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
 
     def attempt(sets: Tensor) -> tuple[Tensor, Tensor]:
         found, energy = _tried(data, sets, [*unknown, *rough], seed)
-        return found, energy.log() + AXES * axes.disagreement(found)
+        loss = energy.log() + AXES * axes.disagreement(found)
+        for k in rough:
+            loss = loss + misfit(angles_between(found[:, k], data.rotations[k]), data.tolerance) / SHARPNESS
+        return found, loss
 
     sets = data.rotations.expand(N_CHAINS, -1, -1, -1).clone()
     for k in unknown:

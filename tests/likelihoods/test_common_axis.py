@@ -7,7 +7,7 @@ import torch
 import dpskit
 from dpskit.cloud import angles_between, random_rotations
 from dpskit.data.check_views import anderson_darling
-from dpskit.likelihoods.common_axis import CommonAxes, random_turns, search_nearby, search_orientations
+from dpskit.likelihoods.common_axis import CommonAxes, misfit, random_turns, search_nearby, search_orientations
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,16 @@ def test_an_unknown_orientation_is_found(data, axes):
 def test_a_nearby_search_stays_within_its_tolerance(data, axes):
     generator = torch.Generator().manual_seed(1)
     stated = data.rotations @ random_turns((4,), 8.0, generator)
-    found = search_nearby(axes, stated[None], [1, 2], [6.0] * 4, 0.25, generator, stated, 5.0)
+    found = search_nearby(axes, stated[None], [1, 2], [6.0] * 6, 0.1, generator, stated, 12.0)
     moved = angles_between(found[0], stated)
-    assert float(moved[[0, 3]].max()) < 0.1 and 0.1 < float(moved[[1, 2]].max()) <= 5.01
+    assert float(moved[[0, 3]].max()) < 0.1 and 0.1 < float(moved[[1, 2]].max()) <= 12.01
     assert float(axes.disagreement(found)[0]) < float(axes.disagreement(stated[None])[0])
+    with_misfit = [
+        float(6 * axes.disagreement(s)[0] + misfit(angles_between(s[0], stated), 12.0).sum())
+        for s in (found, stated[None])
+    ]
+    assert with_misfit[0] < with_misfit[1]
+    assert float(misfit(torch.tensor(6.0), 12.0)) == 0.5
 
 
 def test_turns_have_the_size_that_is_asked_for():
