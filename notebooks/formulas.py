@@ -10,17 +10,19 @@ from docutils.utils.math.latex2mathml import tex2mathml
 XMLNS, BRACE = ' xmlns="http://www.w3.org/1998/Math/MathML"', "\u23df"
 CODE = re.compile(r"(^```.*?^```|`+[^`\n]+`+)", flags=re.M | re.S)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\\w$])\$(?!\s)([^$]+?)(?<!\s)\$(?![\w$])", flags=re.S)
+SHORT, DIGIT = re.compile(r"(\\[dt]?frac) ?(\d)(\d)"), re.compile(r"(\\[dt]?frac) ?(\d)")
 MARKUP = str.maketrans({sign: f"&#{ord(sign)};" for sign in "*_|[]~\\"})
 
 
 def mathml(text: str, *, block: bool) -> str:
     """A formula of LaTeX as MathML. Raises docutils.utils.math.MathError for what it does not know."""
-    found = tex2mathml(text, as_block=block)
+    text = SHORT.sub(r"\1{\2}{\3}", text)  # which docutils reads as 12 over what follows
+    found = tex2mathml(DIGIT.sub(r"\1{\2}", text), as_block=block)
     tree = fromstring(found.replace("&ApplyFunction;", "\u2061").replace(XMLNS, ""))  # which HTML does not need
     for script in tree.iter("msub"):
         if script[0].tag == "munder" and script[0][1].text == BRACE:
             script.tag = "munder"  # the label of a brace stands under it
-    return tostring(tree, encoding="unicode")
+    return re.sub(r">\s+<", "><", tostring(tree, encoding="unicode"))  # on one line, as tables of Markdown need it
 
 
 def with_mathml(markdown: str) -> str:

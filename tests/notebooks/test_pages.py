@@ -33,6 +33,11 @@ def test_every_formula_of_every_notebook_can_be_drawn(path):
     assert "$" not in prose and "\\" not in prose
 
 
+@pytest.mark.parametrize("text", [r"\frac12 (x)", r"\frac1{2} (x)", r"\frac{1}{2} (x)", r"\frac 12 (x)"])
+def test_a_half_is_one_over_two(text):
+    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac>" in mathml(text, block=False)
+
+
 def test_the_label_of_a_brace_stands_under_it():
     assert mathml(r"\underbrace{a}_{b}", block=True).count("<munder>") == 2
 
