@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
-from dpskit.experiments.pace import Pace, in_words
-from dpskit.experiments.reproduce import code_of
 from dpskit.plots.score_table import score_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.samples import Samples
@@ -18,6 +16,7 @@ from dpskit.sampling.solvers import Info
 from dpskit.widgets.compare_view import Kept
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.frame import box, frame
+from dpskit.widgets.jobs import Jobs, Run
 from dpskit.widgets.outputs import finished_samples, picture_of, png, write_animation
 from dpskit.widgets.pages import Pages
 from dpskit.widgets.run_bar import RunBar
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 SETTLE = 0.3  # seconds without a further move of a slider, before the new setting is used
-Run = Callable[[Experiment], Iterator[Info]]
-
-_shared_pace = Pace()  # of the shipped priors, learned by all panels of a kernel
 
 
 class Panel:
@@ -62,16 +58,15 @@ class Panel:
         priors: Mapping[str, Prior] | None = None,
         targets: Mapping[str, Example] | None = None,
     ) -> None:
-        self.run_steps, self.priors, self.targets = run, dict(priors or {}), dict(targets or {})
-        names = [*self.priors, *prior_names()], [*self.targets, *target_names()]
+        self.jobs = Jobs(run, priors or {}, targets or {})
+        names = [*self.jobs.priors, *prior_names()], [*self.jobs.targets, *target_names()]
         self.controls = Controls(settings or Settings(), *names, controls)
         self.runner = Runner(self._show, self._finish, self._fail)
         self.report: Report | None = None
         self.kept: Kept | None = None
-        self.pace = _shared_pace if run is run_experiment and not self.priors else Pace()
         self._started, self._running_steps, self._n_steps = 0.0, False, 0
         self._assemble()
-        self.steps.begin(self._prepare(self.controls.settings))
+        self.steps.begin(self.jobs.prepare(self.controls.settings))
         self.pages.still.value = f"<img alt='the data and the truth' src='data:image/png;base64,{self._still()}'>"
         self._look()
         self.controls.on_change(self._changed)
@@ -195,14 +190,14 @@ class Panel:
             self.bar.stop.disabled, self.bar.keep.disabled = False, True
             self.bar.progress.value, self.bar.progress.max = 0, self._n_steps
             self.pages.clear()
-            self.runner.start(lambda: self._job(settings), delay)
+            self.runner.start(lambda: self.jobs.run(settings), delay)
 
     def _preview(self, delay: float = 0.0) -> None:
         """Show the data of the current settings, and say how long a run will take."""
         settings = self.controls.settings
         with self.runner.lock:
             self._running_steps = False
-            self.runner.start(lambda: self._preview_job(settings), delay)
+            self.runner.start(lambda: self.jobs.preview(settings), delay)
 
     def _look(self, delay: float = 0.0) -> None:
         """Say how long a run will take; the pictures stay."""
@@ -210,30 +205,7 @@ class Panel:
         with self.runner.lock:
             self._running_steps = False
             self.bar.say(self._advice(settings))
-            self.runner.start(lambda: self._calibrate(settings), delay)
-
-    def _prepare(self, settings: Settings) -> Experiment:
-        return Experiment.of(settings, self.priors, self.targets)
-
-    def _preview_job(self, settings: Settings) -> Iterator[Experiment | None]:
-        yield self._prepare(settings)
-        yield from self._calibrate(settings)
-
-    def _calibrate(self, settings: Settings) -> Iterator[None]:
-        if self.run_steps is run_experiment:
-            yield from self.pace.calibrate(settings, self.priors, self.targets)
-
-    def _job(self, settings: Settings) -> Iterator[Experiment | Info | str | Report]:
-        start = time.monotonic()
-        experiment, info = self._prepare(settings), None
-        yield experiment
-        for info in self.run_steps(experiment):
-            yield info
-        if info is not None:
-            middle = time.monotonic()
-            self.pace.learn(settings, info.step + 1, middle - start)
-            yield from experiment.report(info.x)
-            self.pace.learn_report(settings, time.monotonic() - middle)
+            self.runner.start(lambda: self.jobs.calibrate(settings), delay)
 
     def _show(self, item: Experiment | Info | str | Report | None) -> None:
         match item:
@@ -255,8 +227,7 @@ class Panel:
         self.bar.say(f"Step {done} of {self._n_steps}, about {left:.0f} s left.")
 
     def _advice(self, settings: Settings) -> str:
-        seconds = self.pace.seconds(settings)
-        expected = "" if seconds is None else f" A run takes {in_words(seconds)}."
+        expected = self.jobs.expected(settings)
         if self.history:
             return f"Settings changed: press Run.{expected} The pictures still show the last run."
         return f"Ready. Press Run.{expected}"
@@ -268,7 +239,7 @@ class Panel:
         if self.history:
             self.steps.end()
         if self.report is not None:
-            self.pages.finish(self.experiment, self.report, self.kept, self._code())
+            self.pages.finish(self.experiment, self.report, self.kept, self.jobs.code(self.experiment.settings))
         self._ended()
         self.bar.say(f"Done in {time.monotonic() - self._started:.0f} s.")
 
@@ -305,12 +276,6 @@ class Panel:
     def _toggle(self, kept: bool) -> None:
         if kept != (self.kept is not None):
             self.keep(kept)
-
-    def _code(self) -> str:
-        """The line that runs the displayed experiment again; none for a run of one's own."""
-        s = self.experiment.settings
-        own = s.prior in self.priors or s.target in self.targets
-        return code_of(s, own=own) if self.run_steps is run_experiment else ""
 
     def _samples(self) -> Samples:
         return finished_samples(self.experiment, self.history, self.report)
