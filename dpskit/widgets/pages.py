@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -36,7 +37,8 @@ class Pages:
         results = widgets.VBox([self.results.widget, self.download, self.code])
         parts = {STEPS: self.steps.widget, RESULTS: results, BOTH: self.both.widget, MOLECULE: self.molecule}
         self.views = Views(parts)
-        self.views.choice.observe(lambda change: show(self.steps.kind, change["new"] == STEPS), names="value")
+        self.views.choice.observe(self._turned, names="value")
+        self._shown: tuple[Experiment, Report] | None = None
         top = box([self.views.choice, self.steps.kind], "top", row=True)
         self.widget = box([top, self.still, self.views.place], "pictures")
 
@@ -53,11 +55,17 @@ class Pages:
         if kept is not None:
             self.both.show(kept, Kept(experiment, report))
             offered.append(BOTH)
-        path = experiment.target.structure_path
-        if path is not None:
+        if experiment.target.structure_path is not None:
+            offered.append(MOLECULE)
+        self._shown, self.molecule.children = (experiment, report), ()
+        self.views.offer(offered, RESULTS if kept is None else BOTH)
+
+    def _turned(self, change: dict[str, Any]) -> None:
+        """Make the molecule when it is first looked at: one that is made out of sight has no size."""
+        show(self.steps.kind, change["new"] == STEPS)
+        if change["new"] == MOLECULE and not self.molecule.children:
+            experiment, report = self._shown
             points = experiment.upright(report.samples[:MOLECULE_SAMPLES])
-            view = molecule_view(path, points, experiment.target.frame).box
+            view = molecule_view(experiment.target.structure_path, points, experiment.target.frame).box
             view.add_class("dpskit-molecule")
             self.molecule.children = (view,)
-            offered.append(MOLECULE)
-        self.views.offer(offered, RESULTS if kept is None else BOTH)

@@ -226,6 +226,7 @@ def test_a_complex_comes_with_its_molecule():
     panel = Panel(settings=Settings("complexes", "ruvab", Scenario("one view", 1, 50, n_steps=2), n_points=64))
     panel.start()
     panel.wait(60)
+    panel.pages.views.choice.value = "molecule"
     assert any("dpskit-molecule" in child._dom_classes for child in panel.pages.molecule.children)
     assert panel.pages.views.choice.options == ("steps", "results", "molecule")
     assert "RMSD (angstrom)" in panel.report.scores["posterior samples"].columns()
