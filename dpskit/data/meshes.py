@@ -190,19 +190,21 @@ def _strip(strip: Sequence[int]) -> list[Sequence[int]]:
 def _plain_header(content: bytes) -> bytes:
     """`content` with "?" for what is not ASCII in the header of a PLY file, such as a name in a comment.
 
-    Raises ValueError for another file, and for one that says more elements than it has bytes for.
+    Raises ValueError for another file, for one that says more elements than it has bytes for, and for more lists than
+    can be read in a reasonable time.
     """
     content = content.removeprefix(codecs.BOM_UTF8)
     found = re.search(rb"[\r\n]end_header", content)
     if not content.startswith(b"ply") or not found:
         raise ValueError("it must begin with a header from ply to end_header")
     head, body = content[: found.start()], content[found.start() :]
+    count = 0
     for line in decode(head).split("\n"):
         words = line.split()
-        if (
-            words[:1] == ["element"]
-            and len(words) == 3
-            and not (words[2].isdecimal() and len(words[2]) < 19 and int(words[2]) <= len(body))
-        ):
-            raise ValueError(f"it is truncated: it cannot hold {words[2][:30]} elements {words[1]}")
+        if words[:1] == ["element"] and len(words) == 3:
+            if not (words[2].isdecimal() and len(words[2]) < 19 and int(words[2]) <= len(body)):
+                raise ValueError(f"it is truncated: it cannot hold {words[2][:30]} elements {words[1]}")
+            count = int(words[2])
+        elif words[:2] == ["property", "list"] and count > MAX_ROWS:
+            raise ValueError(f"it must have at most {MAX_ROWS:,} faces, got {count:,}: save fewer, or the points alone")
     return re.sub(rb"[\x80-\xff]", b"?", head) + body

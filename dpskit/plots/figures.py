@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_points
+from dpskit.checks import check_array, check_points
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -51,7 +51,8 @@ def cloud_figure(
     unit : str
         Of the axes.
     colour : Tensor, optional
-        (n,) for all of the clouds (default: z).
+        (n,) for all of the clouds (default: z). The scale ends at its 95th percentile, so that a single outlier does
+        not make the others dark.
     label : str
         What the colour is.
 
@@ -70,12 +71,20 @@ def cloud_figure(
 
     parts = {name: check_points(name, points).cpu() for name, points in clouds.items()}
     reach = max(float(points.abs().max()) for points in parts.values())
+    shades = {name: points[:, 2] for name, points in parts.items()}
+    if colour is not None:
+        colour = check_array("colour", colour, "(n,)").detach().cpu().double()
+        if any(colour.shape != (len(points),) for points in parts.values()) or not bool(torch.isfinite(colour).all()):
+            raise ValueError(f"colour must be a finite number for each point of a cloud, got {tuple(colour.shape)}.")
+        shades = dict.fromkeys(parts, colour)
+    known = torch.cat(list(shades.values()))
+    limits = {"cmin": float(known.min()), "cmax": float(known.max() if colour is None else known.quantile(0.95))}
     figure = make_subplots(
         1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.05
     )
-    for column, points in enumerate(parts.values(), start=1):
-        values = points[:, 2] if colour is None else colour
-        marker = {"size": 2.2, "color": values.tolist(), "colorscale": COLOURS, "showscale": column == len(parts)}
+    for column, (name, points) in enumerate(parts.items(), start=1):
+        marker = {"size": 2.2, "color": shades[name].tolist(), "colorscale": COLOURS, **limits}
+        marker["showscale"] = column == len(parts)
         marker["colorbar"] = {"title": {"text": f"{label} ({unit})"}, "thickness": 12, "len": 0.7}
         x, y, z = points.T.tolist()
         figure.add_trace(

@@ -30,7 +30,7 @@ def score_table(methods: dict[str, Scores]) -> HTML:
         method: {c: mean_and_deviation(v) for c, v in scores.columns().items()} for method, scores in methods.items()
     }
     best = {c: min(row[c][0] for row in cells.values() if c in row) for c in columns}
-    cell = "padding: 3px 12px; text-align: right"
+    cell = "padding: 3px 12px; text-align: right; white-space: nowrap"
     head = "".join(f"<th style='{cell}'>{c}</th>" for c in ("", *columns))
     lines = [f"<tr>{head}</tr>"]
     for method, row in cells.items():

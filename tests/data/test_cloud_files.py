@@ -338,6 +338,7 @@ def test_ply_with_a_mixture_of_faces():
         (binary("<", (0, 1, 2)).replace(b"vertex 4", b"vertex -4"), "cannot hold -4"),
         (binary("<", (0, 1, 2)).replace(b"vertex 4", b"vertex " + b"9" * 5000), "cannot hold 9"),
         (binary("<", (0, 1, 7)), "among the 4"),
+        (binary("<", (0, 1, 2)).replace(b"face 1", b"face 1000001") + bytes(1_000_100), "at most 1,000,000 faces"),
         (b"ply\nformat nothing 1.0\n" + VERTICES.encode() + b"end_header\n" + PLACES.encode(), "format"),
     ],
 )

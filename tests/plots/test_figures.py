@@ -20,6 +20,19 @@ def test_every_cloud_is_drawn_with_equal_axes():
     assert figure.layout.scene.yaxis.title.text == "y (angstrom)"
 
 
+def test_clouds_share_one_scale_of_colours_that_an_outlier_does_not_stretch():
+    clouds = {"low": torch.zeros(100, 3), "high": torch.ones(100, 3)}
+    for trace in cloud_figure(clouds).data:
+        assert (trace.marker.cmin, trace.marker.cmax) == (0, 1)
+    spread = torch.linspace(0, 1, 100)
+    spread[7] = 1000
+    for trace in cloud_figure(clouds, colour=spread, label="spread").data:
+        assert trace.marker.cmin == 0 and 0.9 < trace.marker.cmax <= 1
+    for bad in (spread[:3], spread / 0):
+        with pytest.raises(ValueError, match="colour must be a finite number for each point"):
+            cloud_figure(clouds, colour=bad)
+
+
 def test_the_static_view_is_a_rotation_with_z_up():
     view = torch.tensor(VIEW)
     assert torch.allclose(view.T @ view, torch.eye(3), atol=1e-3)
