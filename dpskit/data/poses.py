@@ -18,6 +18,7 @@ from dpskit.checks import check_path, shown
 from dpskit.data.text import decode
 
 MAX_COLUMNS = 10_000
+CHUNK = 100_000  # particles
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 OPTICS = {
     "defocus_u": ("rlnDefocusU", None),
@@ -126,7 +127,9 @@ def read_poses(path: str | Path) -> Poses:
     rotations = None
     if all(table.has(name) for name in ANGLES):
         angles = np.stack([table.numbers(name) for name in ANGLES], axis=1)
-        rotations = torch.from_numpy(Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix()).float()
+        parts = np.array_split(angles, 1 + len(angles) // CHUNK)  # in double precision they take much memory
+        turns = [Rotation.from_euler("ZYZ", part, degrees=True).as_matrix().astype(np.float32) for part in parts]
+        rotations = torch.from_numpy(np.concatenate(turns))
     named = table.strings("rlnImageName") if table.has("rlnImageName") else []
     images = tuple((name.rpartition("@")[2], int(name.partition("@")[0] or 1)) for name in map(_numbered, named))
     return Poses(rotations, torch.from_numpy(_shifts(table, pixel_size)).float(), pixel_size, images, _optics(table))
