@@ -123,7 +123,7 @@ def prepare(
 def check_device(device: torch.device | str) -> torch.device:
     """Return the device, or raise ValueError if torch has none of this name here."""
     try:
-        return torch.zeros(0, device=device).device
+        return torch.zeros(0, device=torch.device(device)).device  # None, which is no device, fails too
     except (RuntimeError, AssertionError, TypeError, NotImplementedError, UnicodeError):
         known = ["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
         raise ValueError(f"device must be one that torch has here ({', '.join(known)}), got {shown(device)}.") from None

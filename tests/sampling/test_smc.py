@@ -153,8 +153,9 @@ def test_bad_input(one_sentence):
             twisted_smc(prior, data, **{name: value})
     with one_sentence(ValueError, "threshold", "2"):
         twisted_smc(prior, data, threshold=2.0)
-    with one_sentence(ValueError, "device", "cpu", "gpu"):
-        twisted_smc(prior, data, device="gpu")
+    for device in ("gpu", None):
+        with one_sentence(ValueError, "device", "cpu", device):
+            twisted_smc(prior, data, device=device)
     with one_sentence(ValueError, "prior_std", "above 0"):
         twisted_smc(prior, data, prior_std=0.0)
     with one_sentence(ValueError, "sigma", "None"):
