@@ -63,9 +63,12 @@ class Pages:
     def _turned(self, change: dict[str, Any]) -> None:
         """Make the molecule when it is first looked at: one that is made out of sight has no size."""
         show(self.steps.kind, change["new"] == STEPS)
-        if change["new"] == MOLECULE and not self.molecule.children:
-            experiment, report = self._shown
+        if change["new"] != MOLECULE or self._shown is None or self.molecule.children:
+            return
+        experiment, report = self._shown
+        path = experiment.target.structure_path
+        if path is not None:
             points = experiment.upright(report.samples[:MOLECULE_SAMPLES])
-            view = molecule_view(experiment.target.structure_path, points, experiment.target.frame).box
+            view = molecule_view(path, points, experiment.target.frame).box
             view.add_class("dpskit-molecule")
             self.molecule.children = (view,)
