@@ -19,7 +19,7 @@ from dpskit.widgets.presets import presets, values_of
 DIGITS = (1, 1.5, 2, 3, 4, 5, 6, 8)
 ALPHAS = (0, *(round(digit * 10**k) for k, digit in itertools.product(range(1, 6), DIGITS)), 1_000_000)
 """Stops of the slider, nearly even in their logarithms."""
-POINTS = (128, 256, 512, 1024)
+POINTS = (256, 512, 1024)
 VIEW_POINTS = (50, 100, 150, 200, 300, 400, 500, 600, 800, 900, 1024)
 SHARES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 3 / 8: "3/8", 1 / 2: "1/2", 3 / 4: "3/4"}
 POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
