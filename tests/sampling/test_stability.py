@@ -21,7 +21,7 @@ from dpskit import (
     sample,
 )
 
-N_POINTS = 64
+N_POINTS = 256  # the fewest that the panel offers
 ALPHAS, CUTOFFS, STEPS = (0.0, 1e6), (0.0, 1.0), (5, 15)
 
 
