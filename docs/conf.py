@@ -75,7 +75,7 @@ def visit_math(self: Any, node: Any) -> None:
 
 def visit_displaymath(self: Any, node: Any) -> None:
     """A formula of its own."""
-    self.body.append(f'<div class="formula">{drawn(node, block=True)}</div>')
+    self.body.append(f'<div class="formula" tabindex="0">{drawn(node, block=True)}</div>')
     raise SkipNode
 
 
