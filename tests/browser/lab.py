@@ -161,8 +161,15 @@ def red_boxes(page):
 def pixels(page, element):
     """What is seen of the element now, (h, w, 3) integers."""
     from PIL import Image
+    from playwright.sync_api import Error
 
-    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
+    for attempt in range(3):
+        try:
+            return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
+        except Error as error:  # a picture that is drawn anew at this moment becomes another element
+            if attempt == 2 or "not attached" not in str(error):
+                raise
+            page.wait_for_timeout(500)
 
 
 def ink(image):

@@ -84,8 +84,9 @@ def test_quickstart(page, address):
     page.wait_for_timeout(3000)
     assert lab.red_boxes(page) == []
     assert_inside(lab.rests(page, page.locator(MOLECULE).first), "the molecule")
-    assert page.locator(SCENE).count() == 3
-    for k, name in enumerate(("the sample", "maximum likelihood", "the truth")):
+    names = [f"{what}, {whose}" for whose in ("chair", "complex") for what in ("sample", "maximum likelihood", "truth")]
+    assert page.locator(SCENE).count() == len(names)
+    for k, name in enumerate(names):
         assert_inside(lab.rests(page, page.locator(SCENE).nth(k)), name)
     picture(page, "quickstart", 1300, 2600)
 
