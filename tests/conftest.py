@@ -45,3 +45,17 @@ def normal():
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def lopsided():
+    """lopsided(n): n points of an object without symmetry, four blobs of different sizes."""
+
+    def draw(n):
+        generator = torch.Generator().manual_seed(0)
+        place = torch.tensor([[-0.7, 0.1, 0.0], [0.3, 0.5, -0.2], [0.5, -0.4, 0.4], [0.0, 0.0, -0.6]])
+        size = torch.tensor([0.25, 0.1, 0.15, 0.1])
+        part = torch.multinomial(torch.tensor([0.4, 0.3, 0.2, 0.1]), n, replacement=True, generator=generator)
+        return place[part] + size[part, None] * torch.randn(n, 3, generator=generator)
+
+    return draw

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_number
+from dpskit.checks import check_number, check_share
 from dpskit.evaluation.calibration import (
     Coverage,
     Distance,
@@ -100,8 +100,7 @@ def calibrate_alpha(
     >>> dpskit.calibrate_alpha(truths, data.simulate, sampler_of, [0.2, 1.0], progress=False).alpha
     1.0
     """
-    if not 0 <= check_number("significance", significance) <= 1:
-        raise ValueError(f"significance must be between 0 and 1, got {significance!r}.")
+    significance = check_share("significance", significance)
     trials = {
         alpha: run_trials(truths, observe, sampler_of(alpha), seed=seed, progress=progress)
         for alpha in check_alphas(alphas)
@@ -113,8 +112,7 @@ def choose_alpha(
     trials: dict[float, Trials], *, distance: Distance | None = None, significance: float = 0.05, seed: int = 0
 ) -> AlphaCalibration:
     """`calibrate_alpha` on trials that were run already, by alpha."""
-    if not 0 <= check_number("significance", significance) <= 1:
-        raise ValueError(f"significance must be between 0 and 1, got {significance!r}.")
+    significance = check_share("significance", significance)
     alphas = tuple(check_alphas(list(trials)))
     coverages = tuple(credible_coverage(trials[alpha], distance, seed=seed) for alpha in alphas)
     pairs = [spread_against_error(trials[alpha], distance) for alpha in alphas]

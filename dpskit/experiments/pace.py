@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dpskit.data.examples import Example
@@ -55,18 +55,20 @@ class Pace:
         if _key(settings) in self.step:
             return
         one = Experiment.of(replace(settings, n_samples=1, pose="upright"), priors, targets)
-        start = time.monotonic()
-        for k, _ in enumerate(itertools.islice(run_experiment(one), 1 + TIMED)):
-            yield
-            start = time.monotonic() if k == 0 else start
-        took = (time.monotonic() - start) / TIMED
+        step = yield from _timed(run_experiment(one))
         if one.data is not None:
             fit = iterate_maximum_likelihood(one.data.start(), 1, settings.n_points, n_steps=ML_STEPS, seed=0)
-            for k, _ in enumerate(itertools.islice(fit, 1 + TIMED)):
-                yield
-                start = time.monotonic() if k == 0 else start
-            self.report[_key(settings)] = ML_STEPS * (time.monotonic() - start) / TIMED
-        self.step[_key(settings)] = took
+            self.report[_key(settings)] = ML_STEPS * (yield from _timed(fit))
+        self.step[_key(settings)] = step
+
+
+def _timed(steps: Iterable[object]) -> Generator[None, None, float]:
+    """Seconds of one of the steps; yields after each that was tried."""
+    start = time.monotonic()
+    for k, _ in enumerate(itertools.islice(steps, 1 + TIMED)):
+        yield
+        start = time.monotonic() if k == 0 else start
+    return (time.monotonic() - start) / TIMED
 
 
 def in_words(seconds: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_method, check_number, check_seed
+from dpskit.checks import check_integer, check_method, check_number, check_seed, check_share
 from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.edm import SIGMA_DATA
@@ -172,8 +172,7 @@ def twisted_smc(
     check_method("likelihood", likelihood, "log_prob(x0)")
     n_particles, seed = check_integer("n_particles", n_particles), check_seed("seed", seed)
     prior_std = check_number("prior_std", prior_std, above=0.0)
-    if not 0 <= check_number("threshold", threshold) <= 1:
-        raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}.")
+    threshold = check_share("threshold", threshold)
     score = (LikelihoodScore(prior_std) if guidance is None else guidance)(prior, likelihood)
     shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True, device=device)
     generator = as_generator(seed)

@@ -11,18 +11,6 @@ from made_structures import PEPTIDE, assembly, loop, mmcif, pdb, peptide, waters
 
 from dpskit.data.atomic import assemblies
 from dpskit.data.atomic.assemblies import operator_names
-from dpskit.data.structures import read_structure
-
-
-@pytest.fixture
-def read(tmp_path):
-    def read(text, name="made.cif", **arguments):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_structure(path, **arguments)
-
-    return read
-
 
 # ---- assemblies
 

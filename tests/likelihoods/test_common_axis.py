@@ -11,14 +11,9 @@ from dpskit.likelihoods.common_axis import CommonAxes, misfit, random_turns, sea
 
 
 @pytest.fixture(scope="module")
-def data():
+def data(lopsided):
     """Four views of an object without symmetry."""
-    generator = torch.Generator().manual_seed(0)
-    place = torch.tensor([[-0.7, 0.1, 0.0], [0.3, 0.5, -0.2], [0.5, -0.4, 0.4], [0.0, 0.0, -0.6]])
-    size = torch.tensor([0.25, 0.1, 0.15, 0.1])
-    part = torch.multinomial(torch.tensor([0.4, 0.3, 0.2, 0.1]), 600, replacement=True, generator=generator)
-    points = place[part] + size[part, None] * torch.randn(600, 3, generator=generator)
-    return dpskit.Projections.observe(points, 4, 300, seed=3)
+    return dpskit.Projections.observe(lopsided(600), 4, 300, seed=3)
 
 
 @pytest.fixture(scope="module")

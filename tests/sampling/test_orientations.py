@@ -12,14 +12,9 @@ MIRROR = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
 
 
 @pytest.fixture(scope="module")
-def known():
+def known(lopsided):
     """Four views of an object without symmetry."""
-    generator = torch.Generator().manual_seed(0)
-    place = torch.tensor([[-0.7, 0.1, 0.0], [0.3, 0.5, -0.2], [0.5, -0.4, 0.4], [0.0, 0.0, -0.6]])
-    size = torch.tensor([0.25, 0.1, 0.15, 0.1])
-    part = torch.multinomial(torch.tensor([0.4, 0.3, 0.2, 0.1]), 400, replacement=True, generator=generator)
-    points = place[part] + size[part, None] * torch.randn(400, 3, generator=generator)
-    return dpskit.Projections.observe(points, 4, 200, seed=3)
+    return dpskit.Projections.observe(lopsided(400), 4, 200, seed=3)
 
 
 @pytest.fixture(autouse=True)

@@ -47,10 +47,8 @@ def _views(options: argparse.Namespace) -> None:
 
 
 def _targets(options: argparse.Namespace) -> Sequence[Target]:
-    from dpskit.data.structures import check_structure_files
-    from dpskit.experiments.targets import complex_target, draw_sources, source_id
+    from dpskit.experiments.targets import complex_targets, draw_sources, source_id
 
     sources = {source_id(source): source for source in options.structures}
     chosen = [sources[name] for name in draw_sources(list(sources), options.count, options.seed)]
-    check_structure_files(chosen)
-    return [complex_target(source, 1024, options.seed) for source in chosen]
+    return list(complex_targets(chosen, 1024, options.seed))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from dpskit.data.check_views import check_views
+from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
@@ -70,15 +72,8 @@ MISTAKES: dict[str, tuple[Plant | None, str, bool]] = {
 def observe(target: Target, trial: int, noise: float | None) -> Projections:
     """Four views of 800 points. noise: in angstrom, and each view shows points of another fit of the structure; None:
     all show the same points, without noise."""
-    views = Projections.observe(target.points, N_VIEWS, N_POINTS, trial)
-    if noise is None:
-        return views
-    generator, seen = torch.Generator().manual_seed(trial), []
-    for k, rotation in enumerate(views.rotations):
-        points = target.draw(k) @ rotation[:, :2]
-        chosen = points[torch.randperm(len(points), generator=generator)[:N_POINTS]]
-        seen.append(chosen + noise / target.scale * torch.randn(chosen.shape, generator=generator))
-    return Projections(seen, views.rotations)
+    scenario = Scenario("views", N_VIEWS, N_POINTS, sigma=noise, anew=noise is not None)
+    return cast(Projections, scenario.observe(target.points, trial, scale=target.scale, draw=target.draw))
 
 
 def mistake_benchmark(targets: Sequence[Target], n_trials: int = 20, seed: int = 0) -> dict[tuple[str, bool], int]:
