@@ -33,11 +33,11 @@ class Clouds:
         size = None if self.size is None else self.size.to(device)
         return Clouds(self.points.to(device), self.probability.to(device), size)
 
-    def first(self, count: int) -> Clouds:
-        """The first `count` clouds, each as likely as another."""
-        size = None if self.size is None else self.size[:count]
-        points = self.points[:count]
-        return Clouds(points, torch.full((len(points),), 1 / len(points)), size)
+    def spread(self, count: int) -> Clouds:
+        """`count` clouds, or all if there are not so many, spread evenly over these, each as likely as another."""
+        rows = evenly(len(self.points), min(count, len(self.points)))
+        size = None if self.size is None else self.size[rows]
+        return Clouds(self.points[rows], torch.full((len(rows),), 1 / len(rows)), size)
 
     def draw(self, batch: int, n_points: int, generator: torch.Generator) -> Tensor:
         """A batch (batch, n_points, 3): random clouds, a fresh subset of points of each.
@@ -74,7 +74,7 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
     if len(own) < 2 * held_out:
         raise ValueError(f"data must hold at least {2 * held_out} clouds to hold out {held_out}, got {len(own)}.")
     test = torch.zeros(len(clouds), dtype=torch.bool)
-    test[own[torch.linspace(0, len(own) - 1, held_out).long()]] = True
+    test[own[evenly(len(own), held_out)]] = True
 
     def pick(mask: Tensor) -> Clouds:
         repeated = bool((size < points.shape[1]).any())
@@ -83,6 +83,11 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
         )
 
     return pick(~test), pick(test)
+
+
+def evenly(total: int, count: int) -> Tensor:
+    """`count` of the indices 0 to total - 1, evenly spread: of data in order, some of every kind."""
+    return torch.linspace(0, total - 1, count).long()
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Recorder:
     ) -> Recorder:
         """For a run on `clouds`, of which 16 are measured to see what is memorised."""
         templates = make_templates(clouds.points, seed=config.seed) if config.orientation == "upright" else None
-        data, seen = record_data(config.data), clouds.first(16)
+        data, seen = record_data(config.data), clouds.spread(16)
         return Recorder(path, config, held_out, seen, data, templates, hardware, shard_size, watch)
 
     def begin(self, state: TrainState, *, resumed: bool) -> None:
