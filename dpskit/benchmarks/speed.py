@@ -11,6 +11,7 @@ import torch
 from dpskit.checks import check_integer, check_number
 from dpskit.markdown import markdown_table
 from dpskit.priors.edm import DiffusionPrior, edm_loss
+from dpskit.priors.latents import LatentConfig
 from dpskit.priors.networks import PRESETS, NetworkConfig, build
 
 EVALUATIONS = 199  # of the network per sample: 100 steps of Algorithm 1, of which the last takes one
@@ -27,9 +28,11 @@ def forward_flops(network: NetworkConfig, n_points: int) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
+    if isinstance(network, LatentConfig):
+        network = replace(network, aligned=False)  # axes cannot be found without computing
     # Counts without computing; the plain attention, because the fused one of the CPU is not counted.
     with FakeTensorMode(), FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        build(replace(network, aligned=False))(torch.zeros(1, n_points, 3), torch.ones(1))
+        build(network)(torch.zeros(1, n_points, 3), torch.ones(1))
     return counter.get_total_flops()
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpskit.priors.aligned import along_principal_axes
+from dpskit.cloud import principal_axes
 from dpskit.priors.local_features import PER_SCALE, local_features
 
 WAVES = 32
@@ -86,7 +86,12 @@ class LatentNetwork(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         if not self.config.aligned:
             return self.in_place(x, t)
-        return along_principal_axes(x, lambda turned: self.in_place(turned, t))
+        axes = principal_axes(x)
+        with torch.autocast(x.device.type, enabled=False):  # eight bits are too few for a coordinate
+            turned = x.float() @ axes
+        out = self.in_place(turned, t)
+        with torch.autocast(x.device.type, enabled=False):
+            return out @ axes.mT
 
     def in_place(self, x: Tensor, t: Tensor) -> Tensor:
         """The network itself, as if the cloud's axes were its own."""

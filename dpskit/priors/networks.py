@@ -14,7 +14,7 @@ NetworkConfig = LatentConfig | TransformerConfig
 PRESETS: dict[str, NetworkConfig] = {
     "shapes": LatentConfig(),
     "complexes": LatentConfig(scales=(0.02, 0.04, 0.08, 0.16), aligned=True),
-    "paper": TransformerConfig(512, 24, noise="linear"),
+    "paper": TransformerConfig(512, 24),
 }
 """shapes: objects that stand upright. complexes: any orientation, and packing at a few angstrom. paper: the paper's."""
 

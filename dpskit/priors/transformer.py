@@ -9,26 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpskit.priors.aligned import along_principal_axes
-
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Size of a point transformer: feature width, number of blocks, width of one attention head.
-
-    noise: what the network is told of the noise level, "linear": c_noise = 1000 t, as in the paper (A.2), or "log":
-    c_noise = 10 ln t.
-    aligned: let the network see every cloud along its principal axes, which makes it equivariant under SO(3) (frame
-    averaging with one frame; Puny et al., arXiv 2110.03336). Derivatives take the axes as constants, which would be
-    exact if the network were equivariant by itself: for the trained chairs prior the derivative of the energy of a
-    projection is 1 % off at t = 0.05, 5 % at 0.2, 13 % at 0.5 and 27 % at 1 (root mean square, random directions).
-    """
+    """Size of a point transformer: feature width, number of blocks, width of one attention head."""
 
     width: int
     layers: int
     head_width: int = 64
-    aligned: bool = False
-    noise: str = "log"
 
     def __post_init__(self) -> None:
         if self.width % self.head_width or self.width % 2 or self.layers < 1:
@@ -39,8 +27,7 @@ class PointTransformer(nn.Module):
     """F_theta: scaled clouds (b, n, 3) and noise levels t (b,) to (b, n, 3).
 
     Pre-LN blocks of self-attention over the points and a perceptron, no positional encoding, the noise condition
-    embedded and added to every point, and an output layer that starts at zero. An aligned one works along
-    the principal axes of each cloud.
+    c_noise = 1000 t (paper: A.2) embedded and added to every point, and an output layer that starts at zero.
     """
 
     dim = 3
@@ -59,16 +46,9 @@ class PointTransformer(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        c = 1000 * t if self.config.noise == "linear" else 10 * t.log()
-        if not self.config.aligned:
-            return self.in_place(x, c)
-        return along_principal_axes(x, lambda turned: self.in_place(turned, c))
-
-    def in_place(self, x: Tensor, c: Tensor) -> Tensor:
-        """The transformer itself, as if the cloud's axes were its own."""
         with torch.autocast(x.device.type, enabled=False):
             h = self.input(x)
-        h = h + self.time(sinusoids(c, self.config.width)).unsqueeze(1)
+        h = h + self.time(sinusoids(1000 * t, self.config.width)).unsqueeze(1)
         h = self.norm_in(h)
         for block in self.blocks:
             h = block(h)

@@ -18,7 +18,7 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         "",
         f"- data: `{settings['data']}`" + _data(name, card) + f", {settings['held_out']} clouds held out",
         f"- command: `{_command(name, settings)}`",
-        f"- network: {_network(network)}" + ", along the cloud's principal axes" * network["aligned"],
+        f"- network: {_network(network)}",
         f"- started from: {settings['initial'] or 'random weights'}",
         f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes on {card['hardware']}",
         f"- orientation: {settings['orientation']}; deformation: {settings['deform']:g}; "
@@ -58,7 +58,8 @@ def _data(name: str, card: dict[str, Any]) -> str:
 
 def _network(network: dict[str, Any]) -> str:
     if "latents" in network:
-        return f"{network['latents']} latents of width {network['width']}, {network['rounds']} rounds"
+        size = f"{network['latents']} latents of width {network['width']}, {network['rounds']} rounds"
+        return size + ", along the cloud's principal axes" * network["aligned"]
     return f"point transformer, width {network['width']}, {network['layers']} layers"
 
 

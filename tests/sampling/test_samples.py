@@ -83,8 +83,6 @@ def test_describe():
             "width": 32,
             "layers": 1,
             "head_width": 16,
-            "aligned": False,
-            "noise": "log",
         },
         "name": "chairs",
     }
