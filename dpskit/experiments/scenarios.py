@@ -55,6 +55,9 @@ class Scenario:
         The paper projects the same points in every view.
     balanced
         Every observed point stands for equally many points of the model; the paper draws how many at random.
+    means
+        The points of the low-resolution structure are taken for the means of equally large groups of model points; the
+        paper draws every point of a group to them.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Scenario:
     sigma: float | None = None
     anew: bool = False
     balanced: bool = False
+    means: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_views", "coarse_points", "subunit_points"):
@@ -170,9 +174,8 @@ class Scenario:
         if self.n_views:
             parts.append(self._views(points, seed, scale, draw))
         if self.coarse_points:
-            parts.append(
-                CoarseGrained.observe(points, min(self.coarse_points, len(points)), seed, balanced=self.balanced)
-            )
+            count = min(self.coarse_points, len(points))
+            parts.append(CoarseGrained.observe(points, count, seed, balanced=self.balanced, means=self.means))
         if self.subunit_points:
             size = min(self.subunit_points, len(points))
             parts.append(Subunit.observe(points, size, seed) if part is None else Subunit(part))

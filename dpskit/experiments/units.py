@@ -75,8 +75,9 @@ class Unit:
             data = asdict(self.scenario)
             for name in ("name", "alpha", "cutoff", "n_steps"):  # of the method, where it has them
                 del data[name]
-            if not data["balanced"]:  # younger than the format: results of before are those without it
-                del data["balanced"]
+            for name in ("balanced", "means"):  # younger than the format: results of before are those without them
+                if not data[name]:
+                    del data[name]
         target = {"name": self.target.name, "points": _digest(self.target.points), "seed": self.target.seed}
         if data is not None and self.target.part is not None:
             target["part"] = _digest(self.target.part)

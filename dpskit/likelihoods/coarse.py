@@ -36,10 +36,14 @@ class CoarseGrained(Measurement):
         Of U, which brings the m points to the number of model points (see `Observation`).
     balanced
         Let U use every point equally often.
+    means
+        Take each point for the mean of a group of model points, all groups of one size. The paper draws every point of
+        the group to it, which makes clusters of them.
 
     Notes
     -----
-    E = 1/2 min_P |P U y - x|_F^2 / n. Paper: eq. (12), over 2n.
+    E = 1/2 min_P |P U y - x|_F^2 / n. Paper: eq. (12), over 2n. With `means`, x_i in it is replaced by the mean of its
+    group once P is found: what is left out is the scatter within the groups, of which the structure says nothing.
 
     Examples
     --------
@@ -53,6 +57,7 @@ class CoarseGrained(Measurement):
     sigma: float | None = None
     seed: int = 0
     balanced: bool = False
+    means: bool = False
     observation: Observation = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -60,10 +65,13 @@ class CoarseGrained(Measurement):
         object.__setattr__(self, "points", check_points("points", self.points))
         check_sigma(self.sigma)
         check_seed("seed", self.seed)
-        object.__setattr__(self, "observation", Observation(self.points, self.seed, self.balanced))
+        observed = Observation(self.points, self.seed, self.balanced or self.means, means=self.means)
+        object.__setattr__(self, "observation", observed)
 
     @staticmethod
-    def observe(points: Tensor, n_points: int = 40, seed: int = 0, *, balanced: bool = False) -> CoarseGrained:
+    def observe(
+        points: Tensor, n_points: int = 40, seed: int = 0, *, balanced: bool = False, means: bool = False
+    ) -> CoarseGrained:
         """A low-resolution structure of a cloud: the means of a Gaussian mixture with a tied covariance.
 
         Parameters
@@ -74,7 +82,7 @@ class CoarseGrained(Measurement):
             Points of the structure, at most n.
         seed : int
             Of the fit.
-        balanced : bool
+        balanced, means : bool
             As for `CoarseGrained`.
 
         Returns
@@ -100,7 +108,7 @@ class CoarseGrained(Measurement):
         mixture = GaussianMixture(n_points, covariance_type="tied", random_state=seed).fit(
             points.detach().cpu().numpy()
         )
-        return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced)
+        return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced, means=means)
 
     def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""
@@ -115,7 +123,10 @@ class CoarseGrained(Measurement):
         return changed(self, memory=Memory())
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> CoarseGrained:
-        """New data for one cloud x0 (n, 3): a random subset of it, of the same size, with noise sigma."""
-        sigma = check_given(self.sigma)
-        points = noisy(resample(check_points("x0", x0), len(self.points), generator), sigma, generator)
-        return CoarseGrained(points, sigma, self.seed, self.balanced)
+        """New data for one cloud x0 (n, 3), as many, with noise sigma: a random subset of it; with `means`, a fit."""
+        sigma, x0, count = check_given(self.sigma), check_points("x0", x0), len(self.points)
+        if self.means:
+            points = CoarseGrained.observe(x0, count, int(torch.randint(2**31, (1,), generator=generator))).points
+        else:
+            points = resample(x0, count, generator)
+        return CoarseGrained(noisy(points, sigma, generator), sigma, self.seed, self.balanced, self.means)

@@ -24,7 +24,8 @@ class Observation:
     U is a function of (seed, m, n): every observed point once, and the other n - m places redrawn at random (balanced:
     every point equally often, up to one); for m > n, n of the m points. It is kept as multiplicities, because the
     matching only needs to know how often a point occurs. matrix (d, e), or (b, d, e) for a batch: what is seen of a
-    point; None: all of it.
+    point; None: all of it. means: an observed point is the mean of the model points that are matched to it, where the
+    paper wants each of them to lie at it.
     Paper: eq. (10) and its footnote.
     """
 
@@ -32,6 +33,7 @@ class Observation:
     seed: int = 0
     balanced: bool = False
     matrix: Tensor | None = None
+    means: bool = False
 
     def predict(self, x0: Tensor) -> Tensor:
         """Predicted observation of clouds (b, n, d), without noise and correspondence: (b, n, e)."""
@@ -48,6 +50,14 @@ class Observation:
         else:
             drawn = torch.randint(m, (rest,), generator=generator)
         return every + torch.bincount(drawn, minlength=m)
+
+    def residual(self, seen: Tensor, index: Tensor) -> Tensor:
+        """What is seen of n model points (b, n, e) minus the observed points matched to them, whose numbers are index.
+
+        With `means`, each point has the mean residual of all points with the same number.
+        """
+        difference = seen - self.points.to(seen)[index]
+        return group_means(difference, index, len(self.points)) if self.means else difference
 
 
 @dataclass(eq=False)
@@ -79,8 +89,8 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     """1/2 min_P |P U y_k - x_k|_F^2 / n for K observations y_k and what they see, x_k, of clouds (b, n, d) -> (b, K).
 
     The assignments are solved without gradient, all at once; by the envelope theorem the gradient of the minimum is
-    that of the matched distances. memory: of a run; the energies of the same clouds are then not computed again when no
-    gradient is asked for. Paper: eqs. (10) and (12), over 2n.
+    that of the matched distances. Of an observation of means, it is the energy of the means under that matching.
+    memory: of a run; the energies of the same clouds are then not computed again when no gradient is asked for. Paper: eqs. (10) and (12), over 2n.
     """
     memory = memory or Memory()
     if (known := memory.recall(x0)) is not None:
@@ -90,10 +100,19 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     triples = list(zip(observations, clouds, starts, strict=True))
     calls = [(x, view.points, view.multiplicity(x.shape[1]), assignment) for view, x, assignment in triples]
     best = assign_each(calls)
-    matched = (x - view.points.to(x)[b.index] for (view, x, _), b in zip(triples, best, strict=True))
-    energies = torch.stack([half_mean_square(difference) for difference in matched], dim=1)
+    residuals = (view.residual(x, b.index) for (view, x, _), b in zip(triples, best, strict=True))
+    energies = torch.stack([half_mean_square(residual) for residual in residuals], dim=1)
     memory.x0, memory.version, memory.energies, memory.assignments = x0, x0._version, energies.detach(), best
     return energies
+
+
+def group_means(values: Tensor, index: Tensor, count: int) -> Tensor:
+    """Each row of `values` (b, n, d) replaced by the mean of the rows with the same index (b, n), of `count` many."""
+    group = index.long().unsqueeze(2)
+    sizes = torch.zeros(len(values), count, 1).to(values).scatter_add(1, group, torch.ones_like(values[..., :1]))
+    group = group.expand_as(values)
+    sums = torch.zeros(len(values), count, values.shape[2]).to(values).scatter_add(1, group, values)
+    return (sums / sizes.clamp_min(1)).gather(1, group)
 
 
 def half_mean_square(difference: Tensor) -> Tensor:

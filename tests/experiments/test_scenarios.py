@@ -36,6 +36,12 @@ def test_balanced_data_are_the_same_points_each_used_equally_often(points):
     assert data.parts[1].observation.multiplicity(60).unique().tolist() == [2]
 
 
+def test_a_coarse_structure_of_means_is_the_same_structure_of_equal_groups(points):
+    coarse = replace(ROWS["9"], means=True).observe(points, seed=3).parts[1]
+    assert coarse.means and coarse.observation.multiplicity(60).unique().tolist() == [2]
+    assert torch.equal(coarse.points, dpskit.CoarseGrained.observe(points, 30, 3).points)
+
+
 def test_views_drawn_anew_show_other_points_in_the_same_orientations(points, normal, one_sentence):
     scenario = Scenario("a", 3, 100)
     twin = scenario.redrawn(None)

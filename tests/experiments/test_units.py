@@ -114,6 +114,7 @@ def test_the_file_follows_from_all_that_a_result_depends_on():
         Unit(target, replace(SMALL, n_points=17), method, 2),
         Unit(target, replace(SMALL, anew=True), method, 2),
         Unit(target, replace(SMALL, balanced=True), method, 2),
+        Unit(target, replace(SMALL, means=True), method, 2),
         Unit(target, SMALL, method, 3),
         Unit(target, SMALL, MAXIMUM_LIKELIHOOD, 2),
         Unit(target, SMALL, posterior("Gaussian", dpskit.GaussianPrior(0.0, 0.5), SMALL), 2),

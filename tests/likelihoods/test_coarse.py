@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from likelihood_cases import DEEP, FLAT, brute_force, clouds, seeds, sizes
 
-from dpskit import CoarseGrained
+from dpskit import CoarseGrained, assign
 
 
 @given(seeds, sizes, sizes, st.booleans(), st.booleans())
@@ -26,6 +26,32 @@ def test_gradient_of_a_matched_point_by_hand():
     x = torch.tensor([[[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]]]).requires_grad_()
     CoarseGrained([[10.5, 0.0, 0.0], [0.0, 1.0, 0.0]]).energy(x).sum().backward()
     assert torch.allclose(x.grad, torch.tensor([[[0.0, -0.5, 0.0], [-0.25, 0.0, 0.0]]]))  # (x_i - y_i) / n
+
+
+@given(seeds, sizes, sizes)
+def test_the_energy_of_means_is_that_of_points_without_the_scatter_in_the_groups(seed, n, m):
+    """The squares about an observed point are those about the group's mean, and that of the mean."""
+    x, y = clouds(seed, 1, n, 3), clouds(seed + 1, m, 3)
+    points, means = CoarseGrained(y, seed=seed, balanced=True), CoarseGrained(y, seed=seed, means=True)
+    groups = assign(x, y, points.observation.multiplicity(n)).index[0]
+    scatter = sum(float((x[0][groups == k] - x[0][groups == k].mean(dim=0)).square().sum()) for k in groups.unique())
+    assert float(means.energy(x)) == pytest.approx(float(points.energy(x)) - scatter / (2 * n), abs=1e-9)
+
+
+def test_means_move_their_groups_as_one():
+    x = torch.tensor([[[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [10.0, 0.0, 1.0], [12.0, 0.0, 1.0]]]).requires_grad_()
+    energy = CoarseGrained([[11.0, 0.0, 1.0], [1.0, 0.5, 0.0]], means=True).energy(x)
+    energy.sum().backward()
+    assert float(energy.detach()) == pytest.approx(2 * 0.5**2 / 2 / 4)
+    moved = torch.tensor([[[0.0, -0.5, 0.0], [0.0, -0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]) / 4
+    assert torch.allclose(x.grad, moved)
+
+
+def test_means_simulated_from_a_cloud_fit_it(normal):
+    """Groups far apart: the fit of their means is exact, and the noise is what remains."""
+    x = torch.cat([center + 0.05 * normal(60, 3, seed=k) for k, center in enumerate(5 * torch.eye(3))])
+    data = CoarseGrained(torch.zeros(3, 3), sigma=1e-3, means=True).simulate(x, torch.Generator().manual_seed(0))
+    assert data.means and float(data.energy(x[None])) < 1e-5 < float(CoarseGrained(data.points).energy(x[None]))
 
 
 def test_observed_coarse_grained_structure(normal):

@@ -88,6 +88,11 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
         action="store_true",
         help="use every observed point equally often, where the paper draws how often",
     )
+    kind.add_argument(
+        "--means",
+        action="store_true",
+        help="take coarse points for means of groups of points, where the paper draws every point to them",
+    )
     kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
     kind.add_argument(
         "--twin",
@@ -204,8 +209,9 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
 
     changes = {"n_steps": options.n_steps, "alpha": options.alpha}
     given = {field: value for field, value in changes.items() if value is not None}
-    if getattr(options, "balanced", False):
-        given |= {"balanced": True, "name": f"{scenario.name}, balanced"}
+    for choice in ("balanced", "means"):
+        if getattr(options, choice, False):
+            given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
     return replace(scenario, **given)
 
 
