@@ -90,7 +90,8 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
 
     The assignments are solved without gradient, all at once; by the envelope theorem the gradient of the minimum is
     that of the matched distances. Of an observation of means, it is the energy of the means under that matching.
-    memory: of a run; the energies of the same clouds are then not computed again when no gradient is asked for. Paper: eqs. (10) and (12), over 2n.
+    memory: of a run; the energies of the same clouds are then not computed again when no gradient is asked for.
+    Paper: eqs. (10) and (12), over 2n.
     """
     memory = memory or Memory()
     if (known := memory.recall(x0)) is not None:
