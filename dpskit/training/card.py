@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.networks import PRESETS, network_from_dict
 
 CURVE_ROWS = 12
@@ -20,6 +21,7 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         f"- command: `{_command(name, settings)}`",
         f"- network: {_network(network)}",
         f"- started from: {settings['initial'] or 'random weights'}",
+        *(f"  - `{one['name']}` was made by `{one['command']}`" for one in reversed(card.get("ancestors", []))),
         f"- {card['steps']:,} steps, {card['clouds']:,} clouds, {card['minutes']:g} minutes on {card['hardware']}",
         f"- orientation: {settings['orientation']}; deformation: {settings['deform']:g}; "
         f"arithmetic: {settings['precision']}; seed {settings['seed']}",
@@ -48,6 +50,14 @@ def model_card(name: str, card: dict[str, Any]) -> str:
         losses = " | ".join(f"{row['held_out'][t]:.3f}" for t in levels)
         lines.append(f"| {row['minutes']:.0f} | {row['clouds']:,} | {row['loss']:.3f} | {losses} |")
     return "\n".join(lines) + "\n"
+
+
+def lineage(prior: DiffusionPrior) -> list[dict[str, str]]:
+    """The commands that made a prior, oldest first: those that it started from, and its own; by the names of then."""
+    card = prior.card
+    if "settings" not in card:
+        return []
+    return [*card.get("ancestors", []), {"name": prior.name, "command": _command(prior.name, card["settings"])}]
 
 
 def _data(name: str, card: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from dpskit.priors.edm import edm_loss
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.shards import load_tensors
 from dpskit.training import train as module
+from dpskit.training.card import lineage
 from dpskit.training.checkpoint import STATE, load_checkpoint, restore
 from dpskit.training.config import Stage
 from dpskit.training.data import load_clouds
@@ -181,6 +182,10 @@ def test_a_run_can_start_from_a_prior(one_sentence, data, trained, tmp_path):
     tuned, given = load_prior(tmp_path / "tuned.safetensors"), load_prior(initial)
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*map(parameters, (tuned, given)), strict=True))
     assert tuned.card["settings"]["initial"] == "sticks.safetensors"
+    made = lineage(given)[-1]
+    assert made["command"].startswith("dpskit train ") and tuned.card["ancestors"] == [*given.card["ancestors"], made]
+    assert lineage(tuned)[:-1] == tuned.card["ancestors"]
+    assert f"  - `sticks` was made by `{made['command']}`\n" in (tmp_path / "tuned.md").read_text()
     with one_sentence(ValueError, "initial", "width=64", "width=32"):
         train(settings(data, network=TransformerConfig(64, 1, 32), initial=initial), tmp_path / "other")
 
