@@ -6,7 +6,18 @@ import importlib
 import inspect
 from pathlib import Path
 
-SUBPACKAGES = ("experiments", "plots", "widgets")
+SUBPACKAGES = (
+    "benchmarks",
+    "data",
+    "evaluation",
+    "experiments",
+    "likelihoods",
+    "plots",
+    "priors",
+    "sampling",
+    "training",
+    "widgets",
+)
 """Whose own public names belong to the reference, beside those of dpskit itself."""
 
 TITLES = {  # in the order of the pages
@@ -19,6 +30,7 @@ TITLES = {  # in the order of the pages
     "data": "Reading data",
     "export": "Writing results",
     "training": "Training",
+    "benchmarks": "Benchmarks",
     "transport": "Assignment",
     "cloud": "Clouds and frames",
     "plots": "Figures without a kernel",

@@ -3,7 +3,7 @@
 data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a schedule = sample(); samples -> metrics.
 """
 
-from dpskit.cloud import Frame, normalise, random_rotations, resample
+from dpskit.cloud import Frame, angles_between, normalise, random_rotations, resample
 from dpskit.data.check_views import ViewWarning, check_views
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
@@ -47,16 +47,18 @@ from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
 from dpskit.priors.store import list_priors, load_prior
-from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
-from dpskit.sampling.guidance import DPS, DataSpace, Guidance, LikelihoodScore, ScoreEval, Unguided, prior_score
+from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.protocol import Guidance, Info, ScoreEval, Solver, State
+from dpskit.sampling.retrieval import nearest_training_cloud
 from dpskit.sampling.sample import iterate, sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import Particles, twisted_smc
-from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Info, Solver, State
+from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun
+from dpskit.sampling.unguided import Unguided, prior_score
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
 from dpskit.transport.assignment import Assignment, assign
@@ -105,6 +107,7 @@ __all__ = [
     "UnknownOrder",
     "ViewWarning",
     "__version__",
+    "angles_between",
     "assign",
     "calibrate_alpha",
     "chamfer_distance",
@@ -154,7 +157,6 @@ __all__ = [
     "run_trials",
     "sample",
     "simulation_based_calibration",
-    "smooth_map",
     "spread_against_error",
     "superpose",
     "train",

@@ -257,7 +257,25 @@ def rotations_by(vectors: Tensor) -> Tensor:
 
 
 def angles_between(a: Tensor, b: Tensor) -> Tensor:
-    """Degrees by which rotations a and b (..., 3, 3) differ, of both the same handedness; (...)."""
+    """The angles between rotations.
+
+    Parameters
+    ----------
+    a, b : Tensor
+        (..., 3, 3), of both the same handedness.
+
+    Returns
+    -------
+    Tensor
+        (...), in degrees from 0 to 180.
+
+    Examples
+    --------
+    >>> import dpskit, torch
+    >>> quarter = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> dpskit.angles_between(torch.eye(3), quarter)
+    tensor(90.)
+    """
     cosine = ((a * b).sum(dim=(-2, -1)) - 1) / 2
     return torch.rad2deg(cosine.clamp(-1, 1).arccos())
 

@@ -94,7 +94,15 @@ def record_trajectories(
 
     def record(likelihood: Likelihood) -> list[Tensor]:
         recorder, schedule = _Recorder(prior), karras_schedule(n_steps)
-        run = iterate(recorder, likelihood, n_samples=n_samples, n_points=n_points, schedule=schedule, seed=seed)
+        run = iterate(
+            recorder,
+            likelihood,
+            n_samples=n_samples,
+            n_points=n_points,
+            schedule=schedule,
+            seed=seed,
+            progress=False,
+        )
         recorder.denoised.clear()  # of the trial before the run
         for _ in run:
             pass

@@ -27,7 +27,7 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples, load_samples

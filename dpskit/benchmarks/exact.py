@@ -20,12 +20,13 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import DPS, DataSpace, Guidance, LikelihoodScore
+from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
+from dpskit.sampling.protocol import Guidance, Solver
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import twisted_smc
-from dpskit.sampling.solvers import Algorithm1, Solver
+from dpskit.sampling.solvers import Algorithm1
 from dpskit.sampling.trial import LARGEST_TRIAL
 
 
@@ -60,7 +61,13 @@ class Case:
 
 
 def exact_cases() -> dict[str, Case]:
-    """Five cases: one number; a cloud in projection; a mixture of clouds; i.i.d. points; unknown order."""
+    """Five cases: one number; a cloud in projection; a mixture of clouds; i.i.d. points; unknown order.
+
+    Returns
+    -------
+    dict of str to Case
+        By name.
+    """
     plane = random_rotations(1, seed=0)[0, :, :2].T
     normal = torch.randn(3, 3, 2, generator=torch.Generator().manual_seed(1))
     clouds = GaussianMixturePrior(torch.tensor([0.5, 0.3, 0.2]), 0.7 * normal, torch.tensor([0.2, 0.3, 0.2]))
@@ -171,7 +178,26 @@ def exact_benchmark(
     seed: int = 0,
     progress: bool = True,
 ) -> list[ExactResult]:
-    """Every method on every case: n_trials data sets from the prior, n_samples from each posterior."""
+    """Every method on every case.
+
+    Parameters
+    ----------
+    cases
+        Of `exact_cases`; None: all of them.
+    n_trials
+        Data sets, each of another cloud of the prior.
+    n_samples
+        From each posterior.
+    seed
+        Of the data sets and samples.
+    progress
+        Whether to show a bar.
+
+    Returns
+    -------
+    list of ExactResult
+        One for each case and method that applies to it.
+    """
     from dpskit.progress import tqdm
 
     n_trials, n_samples = check_integer("n_trials", n_trials, least=2), check_integer("n_samples", n_samples, least=2)
@@ -211,7 +237,18 @@ def compare(case: Case, method: str, trials: Trials, evaluations: float, seed: i
 
 
 def exact_table(results: Sequence[ExactResult]) -> str:
-    """Markdown, one row per case and method."""
+    """The results as a table.
+
+    Parameters
+    ----------
+    results
+        Of `exact_benchmark`.
+
+    Returns
+    -------
+    str
+        Markdown, one row per case and method.
+    """
     columns = ["case", "method", "error in mean", "in spread", "in coverage", "SBC p", "network evaluations"]
     rows = []
     for r in results:

@@ -99,15 +99,20 @@ def profile_run(
     progress: bool = True,
 ) -> RunProfile:
     """Time one run of DPS, 2 n_steps - 1 score evaluations; compilation of the assignment engine is not timed."""
-    from dpskit.progress import tqdm
-
     assign(torch.zeros(1, 2, 2), torch.zeros(2, 2))
     watch = _Stopwatch(prior, data)
-    schedule = karras_schedule(n_steps)
-    run = iterate(watch, watch, n_samples=n_samples, n_points=n_points, schedule=schedule, device=device)
+    run = iterate(
+        watch,
+        watch,
+        n_samples=n_samples,
+        n_points=n_points,
+        schedule=karras_schedule(n_steps),
+        device=device,
+        progress=progress,
+    )
     watch.reset()  # the trial before a run is not timed
     start = time.perf_counter()
-    for _ in tqdm(run, total=n_steps, desc="sampling", unit="step", disable=not progress):
+    for _ in run:
         pass
     total = time.perf_counter() - start
     return RunProfile(total, watch.network, watch.assignment, n_samples, torch.get_num_threads(), watch.denoised)

@@ -25,7 +25,15 @@ CHUNK = 8_192  # atoms that are weighed at once: 34 MB for 1,024 means
 
 @dataclass(frozen=True, eq=False)
 class CoarseGrainedStructure:
-    """points: (n, 3) float32, spanning [-1, 1]; frame: the map back to angstrom, `frame.to_physical(points)`."""
+    """Points that stand for a structure.
+
+    Parameters
+    ----------
+    points : Tensor
+        (n, 3) float32, spanning [-1, 1].
+    frame : Frame
+        The map back to angstrom, `frame.to_physical(points)`.
+    """
 
     points: Tensor
     frame: Frame

@@ -33,9 +33,22 @@ OPTICS = {
 
 @dataclass(frozen=True, eq=False)
 class Optics:
-    """The microscope's settings for k images, (k,) each, in angstrom (defocus), degrees, kilovolts and millimetres.
+    """The microscope's settings for k images, (k,) each.
 
-    defocus_angle: between the x axis and the direction of defocus_u.
+    Parameters
+    ----------
+    defocus_u, defocus_v : Tensor
+        In angstrom.
+    defocus_angle : Tensor
+        Between the x axis and the direction of defocus_u, in degrees.
+    voltage : Tensor
+        In kilovolts.
+    spherical_aberration : Tensor
+        In millimetres.
+    amplitude_contrast : Tensor
+        A share.
+    phase_shift : Tensor
+        In degrees.
     """
 
     defocus_u: Tensor
@@ -47,8 +60,21 @@ class Optics:
     phase_shift: Tensor
 
     def transfer(self, size: int, pixel_size: float) -> Tensor:
-        """The contrast transfer functions of images (k, size, size): real, (k, size, size // 2 + 1) as `rfft2` orders
-        frequencies, positive near 0 (an object that was bright stays bright). By the package torch-ctf."""
+        """The contrast transfer functions of images (k, size, size), by the package torch-ctf.
+
+        Parameters
+        ----------
+        size : int
+            Pixels of a side.
+        pixel_size : float
+            In angstrom.
+
+        Returns
+        -------
+        Tensor
+            Real, (k, size, size // 2 + 1) as `rfft2` orders frequencies, positive near 0: an object that was bright
+            stays bright.
+        """
         from torch_ctf import calculate_ctf_2d
 
         micron = 1e-4

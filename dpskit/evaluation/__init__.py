@@ -1,0 +1,5 @@
+"""Numbers from clouds."""
+
+from dpskit.evaluation.thickness import thickness
+
+__all__ = ["thickness"]

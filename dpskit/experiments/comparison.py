@@ -10,7 +10,7 @@ from dpskit.cloud import Frame
 from dpskit.evaluation.scores import Scores, score
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.sample import sample

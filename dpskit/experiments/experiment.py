@@ -22,12 +22,13 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.priors.protocol import Prior
 from dpskit.priors.store import list_priors, load_prior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.maximum_likelihood import iterate_maximum_likelihood
 from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.protocol import Info
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import Algorithm1, Info
+from dpskit.sampling.solvers import Algorithm1
 
 NO_SHAPE = "Gaussian (no shape)"
 POSES = ("upright", "unknown")
@@ -211,6 +212,7 @@ def run_experiment(experiment: Experiment) -> Iterator[Info]:
         guidance=DPS(scenario.alpha),
         solver=Algorithm1(noise),
         seed=s.seed,
+        progress=False,
     )
 
 

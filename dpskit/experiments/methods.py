@@ -18,14 +18,15 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.priors.analytic import PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.baselines import nearest_training_cloud, smooth_map
-from dpskit.sampling.guidance import DPS, DataSpace
+from dpskit.sampling.dps import DPS, DataSpace
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.protocol import Solver
+from dpskit.sampling.retrieval import nearest_training_cloud
 from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples, describe
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import Algorithm1, Solver
+from dpskit.sampling.solvers import Algorithm1
 
 if TYPE_CHECKING:
     from dpskit.training.data import Clouds
@@ -61,7 +62,7 @@ class Method:
 
 
 MAXIMUM_LIKELIHOOD = Method(ML, {"method": ML}, partial(maximum_likelihood, progress=False))
-SMOOTH_MAP = Method(SMOOTH, {"method": SMOOTH}, partial(smooth_map, progress=False))
+SMOOTH_MAP = Method(SMOOTH, {"method": SMOOTH}, partial(maximum_likelihood, smoothing=0.2, progress=False))
 THE_FLOOR = Method(FLOOR, {"method": "floor"}, None)
 
 

@@ -14,10 +14,11 @@ from torch import Tensor
 from dpskit.checks import check_choice, check_integer, check_seed
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.protocol import Solver
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.samples import Samples, describe, load_samples
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import Algorithm1, Heun, Solver
+from dpskit.sampling.solvers import Algorithm1, Heun
 from dpskit.version import __version__
 
 SOLVERS = ("algorithm1", "heun", "flow")
@@ -92,6 +93,7 @@ def draw_samples(
                 seed=settings.seed,
                 first=len(points),
                 device=device,
+                progress=False,
             )
             for info in run:
                 reached = info.x

@@ -22,7 +22,7 @@ from dpskit.export.structure import export_structure
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.poses import as_pose
 from dpskit.sampling.sample import sample

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.priors.protocol import Prior
+from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import Samples
-from dpskit.sampling.solvers import Info
 from dpskit.version import __version__
 
 

@@ -13,7 +13,7 @@ from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.experiments.scenarios import Scenario
 from dpskit.records import append_records, read_records
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -1,0 +1,5 @@
+"""Likelihoods: data and energies."""
+
+from dpskit.likelihoods.protocol import start
+
+__all__ = ["start"]

@@ -148,9 +148,22 @@ class Measurement(Likelihood, Protocol):
 
 
 def start(likelihood: Likelihood) -> Likelihood:
-    """The likelihood for one run: `likelihood.start()`, or the likelihood itself where it has no such method.
+    """The likelihood for one run, which may keep what speeds its next call up; for a guidance of one's own.
 
-    Raises TypeError for an object without `energy(x0)`.
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Anything with `energy`.
+
+    Returns
+    -------
+    Likelihood
+        `likelihood.start()`, or the likelihood itself where it has no such method.
+
+    Raises
+    ------
+    TypeError
+        For an object without `energy(x0)`.
     """
     check_method("likelihood", likelihood, "energy(x0)")
     if not hasattr(likelihood, "start"):

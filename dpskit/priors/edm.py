@@ -33,9 +33,28 @@ def denoise(network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
 
 
 def edm_loss(network: nn.Module, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    """lambda(t) |D(x0 + t noise, t) - x0|^2 per coordinate, (b,); lambda = 1 / c_out^2. Paper: eq. (22).
+    """The training loss of a denoiser, for each cloud.
 
-    A network that always returns zero has a loss of about 1 at every t, whatever the data of variance 0.25.
+    Parameters
+    ----------
+    network
+        network(x, t): the residual that `denoise` of this module makes a denoiser D of.
+    x0
+        Clouds (b, n, 3).
+    t
+        Noise levels (b,).
+    noise
+        Standard normal, (b, n, 3).
+
+    Returns
+    -------
+    Tensor
+        (b,): lambda(t) |D(x0 + t noise, t) - x0|^2 per coordinate, lambda = 1 / c_out^2.
+
+    Notes
+    -----
+    A network that always returns zero has a loss of about 1 at every t, whatever the data of variance 0.25. Paper:
+    eq. (22).
     """
     _, c_out, _ = precondition(t)
     error = denoise(network, x0 + t[:, None, None] * noise, t) - x0

@@ -25,13 +25,26 @@ WAVES = 32
 class LatentConfig:
     """Size of a latent network.
 
-    latents, width: number and features of the latents; point_width: features of a point. rounds: how often the points
-    are read into the latents and these are written back, with `blocks` transformer blocks of the latents in between.
-    cross_width: features of the attention between points and latents, in heads of head_width; latent_head_width: of a
-    head between latents. octaves: Fourier features of each coordinate, of wavelengths 4, 2, 1, ... in scaled units.
-    scales: of the local features, see `local_features`. aligned: let the network see each cloud along its principal
-    axes, which makes it equivariant under rotations (Puny et al., arXiv 2110.03336); derivatives take the axes as
-    constants.
+    Parameters
+    ----------
+    latents, width
+        Number and features of the latents.
+    point_width
+        Features of a point.
+    rounds, blocks
+        How often the points are read into the latents and these are written back, and the number of transformer blocks
+        of the latents in between.
+    cross_width, head_width
+        Features of the attention between points and latents, and of one of its heads.
+    latent_head_width
+        Features of a head of the attention between latents.
+    octaves
+        Fourier features of each coordinate, of wavelengths 4, 2, 1, ... in scaled units.
+    scales
+        Of the local features, see `local_features`.
+    aligned
+        Let the network see each cloud along its principal axes, which makes it equivariant under rotations (Puny et
+        al., arXiv 2110.03336); derivatives take the axes as constants.
     """
 
     latents: int = 64

@@ -12,7 +12,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Size of a point transformer: feature width, number of blocks, width of one attention head."""
+    """Size of a point transformer.
+
+    Parameters
+    ----------
+    width
+        Features of a point.
+    layers
+        Number of blocks.
+    head_width
+        Features of one attention head.
+    """
 
     width: int
     layers: int

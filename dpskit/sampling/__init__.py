@@ -1,0 +1,5 @@
+"""Sampling: guidance, solvers, schedules."""
+
+from dpskit.sampling.protocol import Score
+
+__all__ = ["Score"]

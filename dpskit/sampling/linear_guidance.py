@@ -11,7 +11,8 @@ from torch import Tensor
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import Prior, checked_denoise
-from dpskit.sampling.guidance import Score, ScoreEval, prior_score
+from dpskit.sampling.protocol import Score, ScoreEval
+from dpskit.sampling.unguided import prior_score
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from dpskit.likelihoods.common_axis import CommonAxes, misfit, search_nearby, se
 from dpskit.likelihoods.orientation import refine_rotations
 from dpskit.likelihoods.projection import Projections
 from dpskit.priors.analytic import GaussianPrior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.poses import Poses
+from dpskit.sampling.protocol import State
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import EulerODE, State
+from dpskit.sampling.solvers import EulerODE
 
 N_CHAINS = 48  # sets of orientations that are searched for side by side
 N_HYPOTHESES = 16  # of them that are tried with a cloud, at once

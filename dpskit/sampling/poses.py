@@ -15,7 +15,7 @@ from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.templates import Templates
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 
 N_HYPOTHESES = 4
 N_STEPS = 100  # of the maximum-likelihood cloud in which they are sought
@@ -37,7 +37,7 @@ class Poses:
     rotations: Tensor
     weights: Tensor | None = None
 
-    def of(self, samples: range) -> Tensor:
+    def of_samples(self, samples: range) -> Tensor:
         """(b, 3, 3) or (b, v, 3, 3), those of the samples with these numbers.
 
         Known ones in turn. Of hypotheses, sample j has the one in whose share of [0, 1] the golden-ratio sequence

@@ -5,52 +5,32 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_method, check_seed
-from dpskit.likelihoods.joint import seen_from, views_to_orient
-from dpskit.likelihoods.protocol import Likelihood
-from dpskit.pose.posed import Posed
-from dpskit.priors.protocol import REMEDY, Prior
-from dpskit.sampling.guidance import DPS, Guidance, Score, Unguided
-from dpskit.sampling.noise import InverseTime, NoiseSource
-from dpskit.sampling.orientations import find_orientations
-from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
-from dpskit.sampling.samples import Samples, describe
-from dpskit.sampling.solvers import Algorithm1, Info, Solver, State
-from dpskit.sampling.trial import prepare
+from dpskit.priors.protocol import REMEDY
+from dpskit.sampling.protocol import Info
+from dpskit.sampling.run import Run, called_as
+from dpskit.sampling.samples import Samples
 from dpskit.version import __version__
 
 
-def iterate(
-    prior: Prior,
-    likelihood: Likelihood | None,
-    *,
-    n_samples: int = 10,
-    n_points: int | None = None,
-    dim: int | None = None,
-    pose: Tensor | str | None = None,
-    schedule: Tensor | None = None,
-    guidance: Guidance | None = None,
-    solver: Solver | None = None,
-    seed: int = 0,
-    first: int = 0,
-    device: torch.device | str = "cpu",
-) -> Iterator[Info]:
+@called_as(Run.of)
+def iterate(run: Run) -> Iterator[Info]:
     """Run a solver over a schedule, and yield the diagnostics of every step: what `sample` is built on.
 
     Parameters
     ----------
-    prior, likelihood, n_samples, n_points, dim, pose, schedule, guidance, solver, seed, first, device
+    prior, likelihood, n_samples, n_points, dim, pose, schedule, guidance, solver, seed, batch_size, first, device
+        As for `sample`; the steps of one batch come after those of another.
+    progress
         As for `sample`.
 
     Returns
     -------
     Iterator[Info]
-        One `Info` per step; the last one holds the samples in `x`.
+        One `Info` per step; the last one of a batch holds its samples in `x`.
 
     Raises
     ------
@@ -67,102 +47,11 @@ def iterate(
     >>> len(energies), energies[-1] < energies[0]
     (40, True)
     """
-    n_samples, first = check_integer("n_samples", n_samples), check_integer("first", first, least=0)
-    seed = check_seed("seed", seed)
-    run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
-    return run.steps(seed, range(first, first + n_samples))
+    return run.steps()
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """The checked parts of a run."""
-
-    prior: Prior
-    likelihood: Likelihood | None
-    guidance: Guidance
-    solver: Solver
-    times: list[float]
-    shape: tuple[int, int]
-    poses: Poses | None
-    orientations: Poses | None
-    device: torch.device
-
-    @staticmethod
-    def of(
-        prior: Prior,
-        likelihood: Likelihood | None,
-        n_points: int | None,
-        dim: int | None,
-        pose: Tensor | str | None,
-        schedule: Tensor | None,
-        guidance: Guidance | None,
-        solver: Solver | None,
-        seed: int,
-        device: torch.device | str,
-    ) -> _Run:
-        check_method("prior", prior, "denoise(x, t)")
-        if likelihood is not None:
-            check_method("likelihood", likelihood, "energy(x0)")
-        guidance = DPS(getattr(prior, "alpha", DPS.alpha)) if guidance is None else guidance
-        if solver is None:
-            solver = Algorithm1(InverseTime(0.0 if likelihood is None else getattr(prior, "cutoff", 0.0)))
-        check_method("guidance", guidance, "__call__(prior, likelihood)")
-        check_method("solver", solver, "step(score, state, t, t_next)")
-        pose = check_pose(pose, prior, likelihood)
-        one = likelihood if pose is None or likelihood is None else Posed(likelihood, torch.eye(3).unsqueeze(0))
-        _score(guidance, prior, one)  # what it refuses, it refuses here
-        density = likelihood is not None and getattr(guidance, "uses_log_prob", False)
-        shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
-        if pose is not None and shape[1] != 3:
-            raise ValueError(f"dim must be 3 where a pose is given, got {shape[1]}.")
-        poses = Poses(pose) if isinstance(pose, Tensor) else None
-        if isinstance(pose, str) and likelihood is not None:
-            poses = find_poses(prior, likelihood, shape[0], seed)
-        views = views_to_orient(likelihood)
-        orientations = None if views is None else find_orientations(views, seed)
-        return _Run(prior, likelihood, guidance, solver, times, shape, poses, orientations, torch.device(device))
-
-    def data(self, samples: range) -> Likelihood | None:
-        """The data as the samples with these numbers see them: each from the orientations of one hypothesis."""
-        if self.orientations is None or self.likelihood is None:
-            return self.likelihood
-        return seen_from(self.likelihood, self.orientations.of(samples).to(self.device))
-
-    def steps(self, seed: int, samples: range) -> Iterator[Info]:
-        """The steps of the samples with these numbers, in the data's frame."""
-        if self.poses is None:
-            return self._steps(seed, samples, self.data(samples))
-        rotations = self.poses.of(samples).to(self.device)
-        data = self.data(samples)
-        posed = None if data is None else Posed(data, rotations, self.poses.weights is not None)
-        return in_data_frame(self._steps(seed, samples, posed), rotations)
-
-    def _steps(self, seed: int, samples: range, likelihood: Likelihood | None) -> Iterator[Info]:
-        score = _score(self.guidance, self.prior, likelihood)
-        noise = NoiseSource(seed, samples, self.shape)
-        state = State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
-        for t, t_next in itertools.pairwise(self.times):
-            state, info = self.solver.step(score, state, t, t_next)
-            yield info
-
-
-def sample(
-    prior: Prior,
-    likelihood: Likelihood | None,
-    *,
-    n_samples: int = 10,
-    n_points: int | None = None,
-    dim: int | None = None,
-    pose: Tensor | str | None = None,
-    schedule: Tensor | None = None,
-    guidance: Guidance | None = None,
-    solver: Solver | None = None,
-    seed: int = 0,
-    batch_size: int | None = None,
-    first: int = 0,
-    device: torch.device | str = "cpu",
-    progress: bool = True,
-) -> Samples:
+@called_as(Run.of)
+def sample(run: Run) -> Samples:
     """Draw approximate posterior samples, or samples of the prior.
 
     Parameters
@@ -233,51 +122,17 @@ def sample(
     >>> samples.points.shape, samples.energy.shape
     (torch.Size([2, 64, 3]), torch.Size([2]))
     """
-    from dpskit.progress import tqdm
-
-    n_samples, seed = check_integer("n_samples", n_samples), check_seed("seed", seed)
-    batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
-    end = check_integer("first", first, least=0) + n_samples
-    run = _Run.of(prior, likelihood, n_points, dim, pose, schedule, guidance, solver, seed, device)
-    firsts = range(first, end, batch_size)
-    batches: list[Info] = []
-    with tqdm(total=len(firsts) * (len(run.times) - 1), desc="sampling", unit="step", disable=not progress) as bar:
-        for begin in firsts:
-            for info in run.steps(seed, range(begin, min(begin + batch_size, end))):
-                last = info
-                bar.update()
-            batches.append(last)
+    batches = list(itertools.islice(run.steps(), run.n_steps - 1, None, run.n_steps))  # the last step of each
     points = torch.cat([info.x for info in batches])
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
-    data, energy = run.data(range(first, end)), None
+    data, energy = run.data(run.samples), None
     if data is not None:
         energy = data.energy(points).detach()
-        start = run.times[0] * NoiseSource(seed, range(first, end), run.shape).draw(0).to(points)
-        _check_fit(energy, float(data.energy(start).detach().mean()))
-    settings = {
-        "prior": describe(prior),
-        "likelihood": describe(likelihood),
-        "guidance": describe(None if likelihood is None else run.guidance),
-        "solver": describe(run.solver),
-        "schedule": run.times,
-        "pose": describe(pose),
-    }
-    if first:
-        settings["first"] = first
-    if run.poses is not None and run.poses.weights is not None:
-        settings["hypotheses"] = describe(run.poses)
-    rotations = None
-    if run.orientations is not None:
-        rotations = run.orientations.of(range(first, end))
-        settings["orientations"] = describe(run.orientations.weights)
+        _check_fit(energy, float(data.energy(run.start(run.samples).x).detach().mean()))
+    rotations = None if run.orientations is None else run.orientations.of_samples(run.samples)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])
-    return Samples(points, energy, settings, seed, __version__, rotations, poses)
-
-
-def _score(guidance: Guidance, prior: Prior, likelihood: Likelihood | None) -> Score:
-    """That of the prior alone without a likelihood."""
-    return Unguided()(prior) if likelihood is None else guidance(prior, likelihood)
+    return Samples(points, energy, run.settings(), run.seed, __version__, rotations, poses)
 
 
 def _check_fit(energy: Tensor, start: float) -> None:
@@ -290,4 +145,4 @@ def _check_fit(energy: Tensor, start: float) -> None:
             f"{worse} of {len(energy)} samples fit the data worse than the noise that a run begins with (energy up to "
             f"{float(energy.max()):.3g}, of the noise {start:.3g}), so it has probably diverged: {REMEDY} helps."
         )
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        warnings.warn(message, RuntimeWarning, stacklevel=4)

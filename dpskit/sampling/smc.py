@@ -15,8 +15,10 @@ from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import Guidance, LikelihoodScore, Score, prior_score
+from dpskit.sampling.dps import LikelihoodScore
+from dpskit.sampling.protocol import Guidance, Score
 from dpskit.sampling.trial import prepare
+from dpskit.sampling.unguided import prior_score
 
 FEWEST, FEWEST_SHARE = 10, 0.05
 """A run whose effective number of particles falls below both, in number and as a share, has collapsed."""

@@ -8,120 +8,13 @@ noise-free Euler step.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from dpskit.checks import check_method
-from dpskit.sampling.guidance import Score, ScoreEval
-from dpskit.sampling.noise import InverseTime, NoiseSource
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """State of a run between two steps.
-
-    Attributes
-    ----------
-    x : Tensor
-        The clouds (b, n, d) at the current time.
-    step : int
-        The number of steps taken.
-    noise : NoiseSource
-        Where the solver draws its normal numbers, by the number of the step.
-
-    Examples
-    --------
-    Where a run of two clouds of five points starts, at t = 80:
-
-    >>> import dpskit
-    >>> noise = dpskit.NoiseSource(seed=0, samples=range(2), shape=(5, 3))
-    >>> state = dpskit.State(80 * noise.draw(0), 0, noise)
-    """
-
-    x: Tensor
-    step: int
-    noise: NoiseSource
-
-
-@dataclass(frozen=True, eq=False)
-class Info:
-    """Diagnostics of one solver step.
-
-    Attributes
-    ----------
-    step : int
-        The number of the step, from 0.
-    t : float
-        The time it reached.
-    x : Tensor
-        The clouds (b, n, d) there; after the last step they are the samples.
-    denoised : Tensor
-        (b, n, d), from the first score evaluation of the step, at the time it started from.
-    energy : Tensor or None
-        (b,): the energy E of the denoised clouds; None without a likelihood.
-    negative_log_likelihood : Tensor or None
-        (b,): -log p(y | denoised); None unless the guidance uses it.
-    pose : Tensor or None
-        (b, 3, 3): how the clouds x stand, x = upright @ pose; None where the run has no poses.
-
-    Examples
-    --------
-    >>> import dpskit
-    >>> data = dpskit.CoarseGrained([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    >>> steps = dpskit.iterate(dpskit.GaussianPrior(0.0, 0.5), data, n_samples=3, n_points=8)
-    >>> first = next(steps)
-    >>> first.step, first.x.shape, first.energy.shape
-    (0, torch.Size([3, 8, 3]), torch.Size([3]))
-    """
-
-    step: int
-    t: float
-    x: Tensor
-    denoised: Tensor
-    energy: Tensor | None
-    negative_log_likelihood: Tensor | None = None
-    pose: Tensor | None = None
-
-
-class Solver(Protocol):
-    """A numerical method for the reverse SDE.
-
-    Examples
-    --------
-    A solver of one's own: Euler's method for the flow ODE, without the bound on the pull.
-
-    >>> import dpskit, torch
-    >>> class Euler:
-    ...     def step(self, score, state, t, t_next):
-    ...         now = score(state.x, torch.full((len(state.x),), t))
-    ...         x = state.x + t * now.score * (t - t_next)
-    ...         info = dpskit.Info(state.step, t_next, x, now.denoised, now.energy)
-    ...         return dpskit.State(x, state.step + 1, state.noise), info
-    >>> prior = dpskit.GaussianPrior(0.0, 0.5)
-    >>> dpskit.sample(prior, None, n_samples=2, n_points=5, solver=Euler(), progress=False).points.shape
-    torch.Size([2, 5, 3])
-    """
-
-    def step(self, score: Score, state: State, t: float, t_next: float) -> tuple[State, Info]:
-        """One step from t to t_next < t.
-
-        Parameters
-        ----------
-        score : Callable
-            score(x, t) -> `ScoreEval`. Its `for_step(coefficient)` is the score with the pull of the data bounded.
-        state : State
-            The clouds at time t, and the noise.
-        t, t_next : float
-            Where the step starts and ends; t_next is 0 in the last step.
-
-        Returns
-        -------
-        tuple[State, Info]
-            What the next step continues from, and the diagnostics of this one.
-        """
-        ...
+from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.protocol import Info, Score, ScoreEval, State
 
 
 @dataclass(frozen=True)

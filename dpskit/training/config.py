@@ -12,10 +12,22 @@ from dpskit.training.augment import ORIENTATIONS
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the run.
+    """A part of a training run.
 
-    until: the share of the run's clouds at which it ends. n_points per cloud, batch clouds per step (of all processes
-    together). Noise: ln t ~ N(p_mean, p_std^2), cut at t_max. Paper: A.2 has two stages of noise.
+    Parameters
+    ----------
+    until
+        The share of the run's clouds at which it ends.
+    n_points
+        Per cloud.
+    batch
+        Clouds per step, of all processes together.
+    p_mean, p_std, t_max
+        Of the noise: ln t ~ N(p_mean, p_std^2), cut at t_max.
+
+    Notes
+    -----
+    Paper: A.2 has two stages of noise.
     """
 
     until: float
@@ -58,7 +70,7 @@ class TrainConfig:
         How many clouds to draw in all. The learning rate and the curriculum follow the share that is done; `clouds_in`
         tells how many go into a time.
     network
-        Of which kind and size; `dpskit.priors.networks.PRESETS` has some.
+        Of which kind and size; `dpskit.priors.PRESETS` has some.
     initial
         A prior of the same network to start from, by shipped name or path; None: random weights.
     orientation
@@ -92,7 +104,7 @@ class TrainConfig:
     Examples
     --------
     >>> import dpskit
-    >>> from dpskit.priors.networks import PRESETS
+    >>> from dpskit.priors import PRESETS
     >>> config = dpskit.TrainConfig("clouds.npz", clouds=100_000, network=PRESETS["shapes"], orientation="rotated")
     >>> config.stage(0.9).n_points
     1024

@@ -34,7 +34,15 @@ BANDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """What a run tells at every interval: the lines of its log so far, and the prior that it would write now."""
+    """What a run tells at every interval.
+
+    Attributes
+    ----------
+    log : list of dict
+        The lines of its log so far.
+    prior : DiffusionPrior
+        The prior that it would write now.
+    """
 
     log: list[dict[str, Any]]
     prior: DiffusionPrior

@@ -94,8 +94,8 @@ def train(
     Two steps of a small network, on clouds of noise:
 
     >>> import dpskit, numpy
-    >>> from dpskit.priors.transformer import TransformerConfig
-    >>> from dpskit.training.config import Stage
+    >>> from dpskit.priors import TransformerConfig
+    >>> from dpskit.training import Stage
     >>> numpy.savez("noise.npz", points=numpy.random.default_rng(0).normal(size=(12, 32, 3)).astype("float32"))
     >>> stages = (Stage(1.0, n_points=16, batch=4),)
     >>> config = dpskit.TrainConfig("noise.npz", 8, TransformerConfig(32, 1, 32), curriculum=stages, held_out=4)

@@ -10,7 +10,7 @@ from dpskit.experiments.experiment import Experiment, Report, Settings, run_expe
 from dpskit.experiments.pace import Pace, in_words
 from dpskit.experiments.reproduce import code_of
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 
 Run = Callable[[Experiment], Iterator[Info]]
 

@@ -11,8 +11,8 @@ from dpskit.experiments.experiment import Experiment, Report
 from dpskit.experiments.reproduce import samples_of
 from dpskit.plots.animation import animation
 from dpskit.plots.figures import static_figure
+from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import Samples
-from dpskit.sampling.solvers import Info
 from dpskit.widgets.tiles_view import TILES
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Report, Settings, prior_names, run_experiment, target_names
 from dpskit.plots.score_table import score_table
 from dpskit.priors.protocol import Prior
+from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import Samples
-from dpskit.sampling.solvers import Info
 from dpskit.widgets.compare_view import Kept
 from dpskit.widgets.controls import Controls
 from dpskit.widgets.frame import box, frame

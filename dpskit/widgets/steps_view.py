@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from dpskit.experiments.experiment import Experiment
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 from dpskit.widgets.cloud_view import CUBE, CloudView, Unit
 from dpskit.widgets.curves_view import Curves, CurvesView
 from dpskit.widgets.frame import box

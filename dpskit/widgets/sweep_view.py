@@ -13,7 +13,7 @@ import numpy as np
 from dpskit.experiments.experiment import Settings
 from dpskit.experiments.sweep import METRICS, Outcome, best, grid, sweep
 from dpskit.plots.colours import SAMPLE_COLOUR
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 from dpskit.widgets.frame import frame, show
 from dpskit.widgets.runner import Runner
 from dpskit.widgets.sweep_map import SweepMap

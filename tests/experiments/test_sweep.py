@@ -11,7 +11,7 @@ from dpskit.experiments.experiment import CHAIRS, Experiment, Report, Settings, 
 from dpskit.experiments.scenarios import KINDS
 from dpskit.experiments.sweep import Outcome, best, grid, load_outcomes, sweep
 from dpskit.likelihoods.projection import project
-from dpskit.sampling.solvers import Info
+from dpskit.sampling.protocol import Info
 
 SMALL = Settings(scenario=replace(CHAIRS, n_points=50, n_views=1, n_steps=2), n_points=24)
 

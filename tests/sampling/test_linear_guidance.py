@@ -28,8 +28,8 @@ from dpskit import (
     karras_schedule,
     sample,
 )
-from dpskit.sampling.guidance import Unguided
-from dpskit.sampling.solvers import State
+from dpskit.sampling.protocol import State
+from dpskit.sampling.unguided import Unguided
 
 MIXTURE = GaussianMixturePrior([0.5, 0.5], torch.tensor([[[-1.0]], [[1.0]]]), [0.3, 0.3])
 

@@ -180,11 +180,11 @@ def test_hypotheses_are_taken_as_often_as_they_are_probable(weights, first):
     weights = weights / weights.sum()
     marks = torch.arange(len(weights)).float()[:, None, None].expand(-1, 3, 3)
     poses = Poses(marks, weights)
-    taken = poses.of(range(first, first + 100))[:, 0, 0].long()
+    taken = poses.of_samples(range(first, first + 100))[:, 0, 0].long()
     counts = torch.bincount(taken, minlength=len(weights))
     assert float((counts - 100 * weights).abs().max()) <= 4  # independent draws: 10, two deviations
-    assert int(poses.of(range(1))[0, 0, 0]) == 0
-    assert torch.equal(poses.of(range(first + 7, first + 9))[:, 0, 0].long(), taken[7:9])
+    assert int(poses.of_samples(range(1))[0, 0, 0]) == 0
+    assert torch.equal(poses.of_samples(range(first + 7, first + 9))[:, 0, 0].long(), taken[7:9])
 
 
 # --- What is told of it -----------------------------------------------------------------------------------------------

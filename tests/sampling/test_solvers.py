@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dpskit import Algorithm1, EulerMaruyama, EulerODE, GaussianPrior, Heun, InverseTime, karras_schedule, sample
-from dpskit.sampling.guidance import ScoreEval, Unguided
-from dpskit.sampling.solvers import State
+from dpskit.sampling.protocol import ScoreEval, State
+from dpskit.sampling.unguided import Unguided
 
 ODE, SDE = InverseTime(math.inf), InverseTime()  # beta = 0, beta = 1/t
 

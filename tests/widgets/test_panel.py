@@ -11,8 +11,8 @@ import torch
 
 from dpskit.experiments.experiment import CHAIRS, Experiment, Settings
 from dpskit.experiments.scenarios import Scenario
+from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import load_samples
-from dpskit.sampling.solvers import Info
 from dpskit.widgets import steps_view
 from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.panel import Panel

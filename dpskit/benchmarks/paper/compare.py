@@ -16,8 +16,8 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.experiments.units import Result, Unit, run_units
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.guidance import DPS
-from dpskit.sampling.solvers import Solver
+from dpskit.sampling.dps import DPS
+from dpskit.sampling.protocol import Solver
 
 METRICS = ("cd", "emd", "energy", "rmsd", "rmsd_atoms", "pose_error")
 

@@ -198,7 +198,7 @@ def trained_priors(options: argparse.Namespace, kind: str) -> dict[str, Prior]:
 
 def guidance_rule(options: argparse.Namespace) -> Callable[[float], Any]:
     """The guidance of an alpha."""
-    from dpskit.sampling.guidance import DPS, DataSpace
+    from dpskit.sampling.dps import DPS, DataSpace
 
     return partial({"dps": DPS, "data-space": DataSpace}[options.guidance], reach=options.reach)
 

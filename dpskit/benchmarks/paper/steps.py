@@ -8,7 +8,8 @@ from dpskit.benchmarks.paper import FIGURE_6, ROWS, STEPS
 from dpskit.benchmarks.paper.compare import Study, compare
 from dpskit.benchmarks.paper.record import TablePart
 from dpskit.sampling.noise import InverseTime
-from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun, Solver
+from dpskit.sampling.protocol import Solver
+from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun
 
 
 def table_2(study: Study, prior: str, note: str) -> TablePart:

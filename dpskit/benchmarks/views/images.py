@@ -16,7 +16,8 @@ from dpskit.likelihoods.protocol import Likelihood
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.records import append_records, read_records
-from dpskit.sampling.guidance import DPS, Guidance, LikelihoodScore
+from dpskit.sampling.dps import DPS, LikelihoodScore
+from dpskit.sampling.protocol import Guidance
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 

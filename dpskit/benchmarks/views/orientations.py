@@ -19,7 +19,7 @@ from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.records import append_records, read_records
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.transport.assignment import assign

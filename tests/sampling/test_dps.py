@@ -23,7 +23,7 @@ from dpskit import (
 )
 from dpskit.likelihoods import observation
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
-from dpskit.sampling.guidance import Unguided, prior_score
+from dpskit.sampling.unguided import Unguided, prior_score
 
 
 class Counting:

@@ -1,0 +1,174 @@
+"""Diffusion posterior sampling: with alpha as in the paper, with the likelihood's own noise, and in data space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_method, check_number
+from dpskit.likelihoods.protocol import Likelihood, start
+from dpskit.priors.edm import SIGMA_DATA
+from dpskit.priors.protocol import Prior, checked_denoise
+from dpskit.sampling.protocol import Score, ScoreEval
+from dpskit.sampling.pull import ByDensity, ByEnergy, Pull, through_denoiser, with_density
+from dpskit.sampling.unguided import prior_score
+
+
+@dataclass(frozen=True)
+class DPS:
+    """Diffusion posterior sampling: the prior's score, and the gradient of the energy of the denoised cloud.
+
+    Parameters
+    ----------
+    alpha
+        Strength of the pull, at least 0, quoted for 1,024 points. It scales with the number of points, because the
+        gradient of the energy, a mean over the points, falls with it.
+    reach
+        In one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which takes
+        E to zero if it is linear; 2 takes a quadratic E to its minimum. Where the limit is not reached, nothing
+        changes. None: the rule as printed, which at large t moves x by a length that does not depend on E, and diverges
+        with a sharp prior.
+
+    Notes
+    -----
+    score - zeta grad E(D(x, t)), with zeta = alpha / sqrt(E) for each sample. The paper's eq. (9) has sqrt(log p),
+    whose argument is negative as printed. alpha / sqrt(E) of a squared residual makes the pull independent of the noise
+    in the data: the spread of the samples is set by alpha, not by the data.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]])
+    >>> prior, rule = dpskit.GaussianPrior(0.0, 0.5), dpskit.DPS(alpha=50_000)
+    >>> samples = dpskit.sample(prior, data, n_samples=4, n_points=20, guidance=rule, progress=False)
+    >>> bool((samples.energy < 0.01).all())
+    True
+    """
+
+    alpha: float = 10_000.0
+    reach: float | None = 2.0
+
+    def __post_init__(self) -> None:
+        check_number("alpha", self.alpha, least=0.0)
+        _check_reach(self.reach)
+
+    def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        return through_denoiser(prior, ByEnergy(start(likelihood), self.alpha, self.reach))
+
+
+@dataclass(frozen=True)
+class LikelihoodScore:
+    """Diffusion posterior sampling with the likelihood's own noise: score + grad log p(y | D(x, t)), zeta = 1.
+
+    Parameters
+    ----------
+    prior_std
+        None: as in Chung et al., arXiv 2209.14687, eq. (11), and the paper's eq. (7) with zeta = 1. A number s: the
+        variance s^2 t^2 / (s^2 + t^2), which x0 has given x for a Gaussian prior of that standard deviation, is added
+        to that of the noise by the likelihood's method `with_noise`. It needs equal times in a batch.
+
+    Notes
+    -----
+    The number s follows Song et al. (Pseudoinverse-guided diffusion, ICLR 2023): exact for that prior if the rows of a
+    linear measurement are orthonormal, and for other priors and likelihoods a rough correction.
+
+    Examples
+    --------
+    The posterior of one number is N(0.8, 0.2); with the standard deviation of the prior this guidance is exact.
+
+    >>> import dpskit, torch
+    >>> data = dpskit.LinearGaussian(torch.eye(1), torch.ones(1), sigma=0.5)
+    >>> times, rule = dpskit.karras_schedule(40, t_max=10.0), dpskit.LikelihoodScore(prior_std=1.0)
+    >>> prior = dpskit.GaussianPrior(0.0, 1.0)
+    >>> samples = dpskit.sample(prior, data, n_samples=400, schedule=times, guidance=rule, progress=False)
+    >>> round(float(samples.points.mean()), 1), round(float(samples.points.var()), 1)
+    (0.8, 0.2)
+    """
+
+    prior_std: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.prior_std is not None:
+            check_number("prior_std", self.prior_std, above=0.0)
+
+    def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        if self.prior_std is not None:
+            check_method("likelihood", likelihood, "with_noise(variance)")
+        return through_denoiser(prior, ByDensity(with_density(likelihood), self.prior_std))
+
+    @property
+    def uses_log_prob(self) -> bool:
+        """True: the data need a noise level."""
+        return True
+
+
+@dataclass(frozen=True)
+class DataSpace:
+    """`LikelihoodScore`, or `DPS` when alpha is given, without backpropagation through the denoiser.
+
+    Parameters
+    ----------
+    alpha
+        Strength of the pull, as that of `DPS`; None: the likelihood's own noise.
+    std
+        Standard deviation of the Gaussian prior whose Jacobian, std^2 / (std^2 + t^2), replaces that of the denoiser.
+    reach
+        With alpha, as that of `DPS`.
+
+    Notes
+    -----
+    The gradient is taken in the space of the data, at D(x, t): exact for that prior, and a forward pass instead of a
+    forward and a backward one. As in Zhu et al. (DiffPIR), arXiv 2305.08995, with one gradient step.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]])
+    >>> prior, rule = dpskit.GaussianPrior(0.0, 0.5), dpskit.DataSpace(alpha=50_000)
+    >>> samples = dpskit.sample(prior, data, n_samples=4, n_points=20, guidance=rule, progress=False)
+    >>> bool((samples.energy < 0.01).all())
+    True
+    """
+
+    alpha: float | None = None
+    std: float = SIGMA_DATA
+    reach: float | None = 2.0
+
+    def __post_init__(self) -> None:
+        if self.alpha is not None:
+            check_number("alpha", self.alpha, least=0.0)
+        check_number("std", self.std, above=0.0)
+        _check_reach(self.reach)
+
+    @property
+    def uses_log_prob(self) -> bool:
+        """Whether the data need a noise level: without alpha."""
+        return self.alpha is None
+
+    def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
+        pull: Pull
+        if self.alpha is None:
+            pull = ByDensity(with_density(likelihood))
+        else:
+            pull = ByEnergy(start(likelihood), self.alpha, self.reach)
+
+        def score(x: Tensor, t: Tensor) -> ScoreEval:
+            with torch.no_grad():
+                denoised = checked_denoise(prior, x, t)
+            with torch.enable_grad():
+                leaf = denoised.detach().requires_grad_()
+                misfit = pull.misfit(leaf, t)
+                (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
+            gradient = gradient * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
+            evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
+            return replace(evaluation, log_twist=None)  # whose gradient this is not
+
+        return score
+
+
+def _check_reach(reach: float | None) -> None:
+    """Raise ValueError or TypeError unless `reach` is None or a number above 0."""
+    if reach is not None:
+        check_number("reach", reach, above=0.0)

@@ -1,0 +1,90 @@
+"""The pull of the data on a cloud: what a guidance differentiates, and the score that its gradient gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from dpskit.checks import check_method
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.priors.protocol import Prior, checked_denoise
+from dpskit.sampling.protocol import Score, ScoreEval
+from dpskit.sampling.unguided import prior_score
+
+
+class Pull(Protocol):
+    """What a guidance differentiates, and the score that its gradient gives."""
+
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        """(b,), of denoised clouds (b, n, d) at times (b,)."""
+        ...
+
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        """From the misfit (b,), its gradient (b, n, d), and the prior's `own` score (b, n, d)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ByEnergy:
+    """-zeta grad E with zeta = alpha / sqrt(E), guarded where E vanishes; the way is bounded by `reach`."""
+
+    likelihood: Likelihood
+    alpha: float
+    reach: float | None
+
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        return self.likelihood.energy(denoised)
+
+    @torch.no_grad()
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        zeta = self.alpha * (own.shape[1] / 1024) / misfit.clamp_min(1e-12).sqrt()
+        score = own - zeta[:, None, None] * gradient
+        slope = gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
+        longest = None if self.reach is None else self.reach * misfit / slope
+        return ScoreEval(score, denoised.detach(), misfit, prior_score=own, longest=longest)
+
+
+@dataclass(frozen=True, eq=False)
+class ByDensity:
+    """grad log p(y | x0), with the noise of `LikelihoodScore(prior_std)`."""
+
+    likelihood: Measurement
+    prior_std: float | None = None
+
+    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
+        if self.prior_std is None:
+            return -self.likelihood.log_prob(denoised)
+        variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
+        return -self.likelihood.with_noise(variance).log_prob(denoised)
+
+    @torch.no_grad()
+    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        energy = self.likelihood.energy(denoised).detach()
+        return ScoreEval(own - gradient, denoised.detach(), energy, -misfit, misfit)
+
+
+def with_density(likelihood: Likelihood) -> Measurement:
+    """The likelihood for one run; raises ValueError for one of the package's own without sigma."""
+    check_method("likelihood", likelihood, "log_prob(x0)")
+    run = cast(Measurement, start(likelihood))
+    if hasattr(run, "with_noise"):
+        run.with_noise(0.0)
+    return run
+
+
+def through_denoiser(prior: Prior, pull: Pull) -> Score:
+    """Score of prior and likelihood; the gradient flows through the denoiser. Paper: eqs. (7), (9) and (18)."""
+
+    def score(x: Tensor, t: Tensor) -> ScoreEval:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            denoised = checked_denoise(prior, x, t)
+            misfit = pull.misfit(denoised, t)
+            (gradient,) = torch.autograd.grad(misfit.sum(), x)
+        own = prior_score(denoised.detach(), x.detach(), t)
+        return pull.evaluation(denoised, misfit.detach(), own, gradient)
+
+    return score
