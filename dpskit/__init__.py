@@ -13,21 +13,17 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.poses import read_poses
 from dpskit.data.structures import read_structure
-from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points, superpose
+from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.alpha import calibrate_alpha
-from dpskit.evaluation.calibration import (
-    Trials,
-    credible_coverage,
-    expected_coverage,
-    run_trials,
-    simulation_based_calibration,
-    spread_against_error,
-)
+from dpskit.evaluation.calibration import simulation_based_calibration
+from dpskit.evaluation.credible import credible_coverage, expected_coverage, spread_against_error
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.predictive import posterior_predictive_check
 from dpskit.evaluation.sets import coverage, minimum_matching_distance, one_nna
 from dpskit.evaluation.spread import credible_radius, medoid, point_spread
 from dpskit.evaluation.statistics import coordinates
+from dpskit.evaluation.superposition import superpose
+from dpskit.evaluation.trials import Trials, run_trials
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
 from dpskit.experiments.reconstruction import Reconstruction, reconstruct, reconstruct_without_prior
@@ -51,17 +47,19 @@ from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime, NoiseSource
+from dpskit.sampling.particles import Particles
 from dpskit.sampling.protocol import Guidance, Info, ScoreEval, Solver, State
 from dpskit.sampling.retrieval import nearest_training_cloud
 from dpskit.sampling.sample import iterate, sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.smc import Particles, twisted_smc
+from dpskit.sampling.smc import twisted_smc
 from dpskit.sampling.solvers import Algorithm1, EulerMaruyama, EulerODE, Heun
 from dpskit.sampling.unguided import Unguided, prior_score
 from dpskit.training.config import TrainConfig
 from dpskit.training.train import train
-from dpskit.transport.assignment import Assignment, assign
+from dpskit.transport.assignment import assign
+from dpskit.transport.problem import Assignment
 from dpskit.version import __version__
 
 __all__ = [

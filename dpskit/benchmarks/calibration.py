@@ -14,14 +14,10 @@ from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.evaluation.alpha import AlphaCalibration, check_alphas, choose_alpha
-from dpskit.evaluation.calibration import (
-    Trials,
-    credible_coverage,
-    expected_coverage,
-    simulation_based_calibration,
-    spread_against_error,
-)
+from dpskit.evaluation.calibration import simulation_based_calibration
+from dpskit.evaluation.credible import credible_coverage, expected_coverage, spread_against_error
 from dpskit.evaluation.distances import chamfer_distance
+from dpskit.evaluation.trials import Trials
 from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing

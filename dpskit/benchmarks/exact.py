@@ -11,8 +11,9 @@ from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.cloud import random_rotations
-from dpskit.evaluation.calibration import Sampler, Trials, run_trials, simulation_based_calibration
+from dpskit.evaluation.calibration import simulation_based_calibration
 from dpskit.evaluation.statistics import coordinates
+from dpskit.evaluation.trials import Sampler, Trials, run_trials
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
 from dpskit.likelihoods.protocol import Likelihood, Measurement

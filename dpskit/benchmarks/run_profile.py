@@ -15,7 +15,8 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.transport.assignment import Assignment, assign, assign_each
+from dpskit.transport.assignment import assign, assign_each
+from dpskit.transport.problem import Assignment
 
 PAPER_SECONDS = 72.0
 """Per sample: 10 samples at once, 6 projections, 40 steps, an A100 and a Xeon Platinum 8360Y. Paper: section 4.4."""

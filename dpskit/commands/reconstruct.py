@@ -100,7 +100,7 @@ def _observations(
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
     from dpskit.data.structures import read_structure
-    from dpskit.experiments.reconstruction import simulate
+    from dpskit.experiments.known_structure import simulate
     from dpskit.export.density import check_resolution
 
     if options.source.endswith(".toml"):
@@ -146,7 +146,7 @@ def _say_subunit(data: Observations, n_points: int) -> None:
 
 def _score(result: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> str:
     """The deviation in words, or why there is none: the samples are saved, whatever happens here."""
-    from dpskit.experiments.reconstruction import deviation
+    from dpskit.experiments.known_structure import deviation
 
     try:
         return str(deviation(result, model, atoms))

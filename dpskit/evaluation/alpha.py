@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_number, check_share
-from dpskit.evaluation.calibration import (
-    Coverage,
-    Distance,
-    Sampler,
-    Trials,
-    credible_coverage,
-    run_trials,
-    spread_against_error,
-)
+from dpskit.evaluation.credible import Coverage, Distance, credible_coverage, spread_against_error
+from dpskit.evaluation.trials import Sampler, Trials, run_trials
 from dpskit.likelihoods.protocol import Likelihood
 
 

@@ -3,7 +3,7 @@
 from dpskit.evaluation.scores import Scores, score
 from dpskit.experiments.comparison import Comparison, compare
 from dpskit.experiments.experiment import Settings
-from dpskit.experiments.reconstruction import deviation, simulate
+from dpskit.experiments.known_structure import deviation, simulate
 from dpskit.experiments.reproduce import run
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.sweep import best

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_number
-from dpskit.transport.assignment import Assignment, assign_each
+from dpskit.transport.assignment import assign_each
+from dpskit.transport.problem import Assignment
 
 T = TypeVar("T", bound=Any)
 

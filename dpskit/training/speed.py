@@ -11,7 +11,8 @@ import torch
 from dpskit.checks import check_number
 from dpskit.training.config import TrainConfig
 from dpskit.training.data import load_clouds
-from dpskit.training.train import make_fabric, set_up, step_loss
+from dpskit.training.step import step_loss
+from dpskit.training.train import make_fabric, set_up
 
 
 def seconds_per_cloud(config: TrainConfig, accelerator: str = "auto", seconds: float = 10.0) -> list[float]:

@@ -10,7 +10,7 @@ from dpskit.benchmarks.exact import (
     exact_samplers,
     exact_table,
 )
-from dpskit.evaluation.calibration import Trials
+from dpskit.evaluation.trials import Trials
 
 CASES = exact_cases()
 

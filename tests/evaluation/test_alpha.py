@@ -7,8 +7,9 @@ import torch
 
 from dpskit import DPS, GaussianPrior, LinearGaussian, karras_schedule, sample
 from dpskit.evaluation.alpha import calibrate_alpha
-from dpskit.evaluation.calibration import run_trials, simulation_based_calibration
+from dpskit.evaluation.calibration import simulation_based_calibration
 from dpskit.evaluation.statistics import coordinates
+from dpskit.evaluation.trials import run_trials
 
 PRIOR = GaussianPrior(torch.zeros(1, 2), 1.0)
 DATA = LinearGaussian(torch.eye(2), torch.zeros(2), 0.5)

@@ -11,21 +11,17 @@ from dpskit import (
     LikelihoodScore,
     LinearGaussian,
     UnknownOrder,
-    chamfer_distance,
     karras_schedule,
     sample,
 )
-from dpskit.evaluation.calibration import (
-    Trials,
+from dpskit.evaluation.calibration import simulation_based_calibration
+from dpskit.evaluation.credible import (
     credible_coverage,
-    euclidean,
     expected_coverage,
-    pairwise_distances,
-    run_trials,
-    simulation_based_calibration,
     spread_against_error,
 )
 from dpskit.evaluation.statistics import CLOUD_STATISTICS, coordinates
+from dpskit.evaluation.trials import Trials, run_trials
 
 PRIOR = GaussianPrior(torch.zeros(2, 2), 1.0)
 DATA = LinearGaussian(torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]]), torch.zeros(3), 0.5)
@@ -138,58 +134,3 @@ def test_the_best_permutation_is_no_substitute_for_the_sum():
     summed = simulation_based_calibration(Trials(trials.truths, trials.samples[:, :20]), statistics)
     assert summed.p_value > 0.05
     assert simulation_based_calibration(Trials(trials.truths, torch.stack(best)), statistics).p_value < 0.01
-
-
-def test_pairwise_distances_and_spread_by_hand():
-    truths = torch.tensor([[[0.0]], [[1.0]]])
-    samples = torch.tensor([[[[1.0]], [[3.0]]], [[[1.0]], [[1.0]]]])
-    trials = Trials(truths, samples)
-    expected = torch.tensor([[[0.0, 1, 3], [1, 0, 2], [3, 2, 0]], [[0, 0, 0], [0, 0, 0], [0, 0, 0]]])
-    assert torch.equal(pairwise_distances(trials), expected)
-    spread, error = spread_against_error(trials)
-    assert spread.tolist() == [2.0, 0.0] and error.tolist() == [2.0, 0.0]
-
-
-def test_clouds_without_order_are_judged_by_chamfer_distance(normal):
-    """Exchangeable clouds whose points were shuffled pass; shrunk ones do not."""
-    clouds = normal(150, 8, 6, 3)
-    right = Trials(clouds[:, 0], clouds[:, 1:])
-    assert expected_coverage(right, chamfer_distance).p_value > 0.05
-    assert credible_coverage(right, chamfer_distance).p_value > 0.05
-    wrong = Trials(clouds[:, 0], 0.6 * clouds[:, 1:])
-    assert credible_coverage(wrong, chamfer_distance).p_value < 0.01
-    assert simulation_based_calibration(wrong).p_value < 0.01
-    assert simulation_based_calibration(right).p_value > 0.05
-
-
-def test_coverage_of_levels():
-    coverage = credible_coverage(RIGHT, levels=torch.tensor([0.5, 0.9]))
-    assert coverage.coverage.tolist() == [coverage.at(0.5), coverage.at(0.9)]
-    assert torch.equal(coverage.pit, credible_coverage(RIGHT).pit)
-    assert coverage.error == pytest.approx((abs(coverage.at(0.5) - 0.5) + abs(coverage.at(0.9) - 0.9)) / 2)
-
-
-def test_bad_input(one_sentence, normal):
-    with one_sentence(ValueError, "samples", "(k, s, n, d)", "(3, 4, 2, 2)"):
-        Trials(normal(2, 2, 2), normal(3, 4, 2, 2))
-    with one_sentence(ValueError, "samples", "s >= 2"):
-        Trials(normal(3, 2, 2), normal(3, 1, 2, 2))
-    with one_sentence(ValueError, "references", "(400, 2, 2)", "(2, 2)"):
-        expected_coverage(RIGHT, references=torch.zeros(2, 2))
-    assert euclidean(torch.zeros(1, 2, 2), torch.ones(1, 2, 2)).item() == 2
-
-
-def test_a_diverged_sampler_is_named_and_no_miscalibration(one_sentence, normal):
-    truths, samples = normal(3, 5, 3), normal(3, 4, 5, 3)
-    samples[1, 2, 3, 0] = float("nan")
-    with one_sentence(ValueError, "samples must be finite", "trial 1"):
-        Trials(truths, samples)
-    with one_sentence(ValueError, "sampler must return finite clouds", "trial 0"):
-        run_trials(truths, lambda x, g: x, lambda data, seed: samples[1], progress=False)
-
-
-@pytest.mark.parametrize("levels", [[2.0, 0.5], [-1.0], [float("nan")], [], "half"])
-def test_levels_are_shares(one_sentence, normal, levels):
-    trials = Trials(normal(3, 5, 3), normal(3, 4, 5, 3, seed=1))
-    with one_sentence((ValueError, TypeError), "levels"):
-        expected_coverage(trials, levels=levels)

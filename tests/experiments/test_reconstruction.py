@@ -10,17 +10,10 @@ import torch
 import dpskit
 from dpskit.cli import main
 from dpskit.cloud import angles_between
-from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
-from dpskit.experiments.reconstruction import (
-    Reconstruction,
-    default_alpha,
-    deviation,
-    reconstruct,
-    reconstruct_without_prior,
-    simulate,
-)
+from dpskit.experiments.known_structure import deviation
+from dpskit.experiments.reconstruction import default_alpha, reconstruct, reconstruct_without_prior
 from dpskit.pose.templates import Templates, make_templates
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -28,25 +21,6 @@ from dpskit.priors.transformer import PointTransformer, TransformerConfig
 PRIOR = dpskit.GaussianPrior(0.0, 0.4)
 EXACT = "donot_use_mm_for_euclid_dist"
 RUVAB = dpskit.load_example("ruvab").structure_path
-
-
-@pytest.fixture(scope="module")
-def seen():
-    """Structure, observations and points of RuvAB: two projections, a coarse structure and the chains of two RuvB."""
-    structure = read_structure(RUVAB)
-    model = coarse_grain(structure.atoms, n_points=64)
-    subunit = structure.chain_points(model.frame.to_physical(model.points), ["A", "B"])
-    return structure, simulate(model, n_views=2, n_points=40, coarse_points=10, subunit=subunit), model
-
-
-def test_simulated_observations_are_of_the_structure(seen):
-    structure, data, model = seen
-    truth = model.frame.to_physical(model.points)
-    assert [y.shape for y in data.projections] == [(40, 2)] * 2 and data.coarse.shape == (10, 3)
-    torch.testing.assert_close(data.subunit, structure.chain_points(truth, ["A", "B"]), atol=1e-3, rtol=0)
-    assert 0 < len(data.subunit) < 64
-    for y, rotation in zip(data.projections, data.rotations, strict=True):
-        assert float(torch.cdist(y, truth @ rotation[:, :2], compute_mode=EXACT).amin(dim=1).max()) < 1e-2
 
 
 def test_the_object_is_turned_before_and_back_afterwards(seen):
@@ -58,15 +32,6 @@ def test_the_object_is_turned_before_and_back_afterwards(seen):
     found = reconstruct_without_prior(data, frame=model.frame, n_samples=2, n_points=64, seed=3, progress=False)
     torch.testing.assert_close(plain.energy(found.samples.points), found.samples.energy, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(found.coordinates, model.frame.to_physical(found.samples.points))
-
-
-def test_the_true_points_have_no_deviation(seen):
-    structure, _, model = seen
-    samples = dpskit.Samples(1.2 * model.points[None] + 0.1, None, {}, 0, "0")
-    found = deviation(Reconstruction(samples, model.frame), model, structure.atoms)
-    assert found.to_points[0] < 0.2
-    assert found.to_atoms[0] == pytest.approx(found.floor, rel=1e-2)
-    assert "RMSD" in str(found) and f"floor {found.floor:.2f}" in str(found)
 
 
 def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp_path):

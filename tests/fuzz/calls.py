@@ -4,7 +4,7 @@ import torch
 
 import dpskit
 from dpskit.data.packed import NamedCloud, pack_clouds
-from dpskit.evaluation.calibration import Trials
+from dpskit.evaluation.trials import Trials
 from dpskit.training.config import TrainConfig
 
 X = torch.randn(2, 12, 3, generator=torch.Generator().manual_seed(0))

@@ -1,5 +1,4 @@
 import math
-import re
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,6 @@ from dpskit import (
     Projections,
     Subunit,
     random_rotations,
-    sample,
 )
 from dpskit.likelihoods import observation
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -75,15 +73,6 @@ def test_one_call_of_the_denoiser_for_every_score(guidance):
     for calls in range(1, 4):
         score(x, t)
         assert prior.calls == calls
-
-
-@given(st.floats(-2, 2), st.floats(0.1, 2), st.floats(0.05, 5), st.integers(0, 100))
-def test_unguided_score_of_a_gaussian(normal, mean, std, t, seed):
-    x, times = normal(2, 4, 3, seed=seed), torch.tensor([t, 2 * t])
-    found = Unguided()(GaussianPrior(mean, std))(x, times)
-    assert torch.allclose(found.score, (mean - x) / (std**2 + times[:, None, None] ** 2), rtol=1e-3, atol=1e-3 / t)
-    assert found.energy is None
-    assert torch.allclose(found.denoised, x + times[:, None, None] ** 2 * found.score, atol=1e-5)
 
 
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS.keys())
@@ -281,21 +270,3 @@ def test_likelihood_score_needs_sigma_before_the_run(one_sentence, normal):
             LikelihoodScore()(prior, data)
     LikelihoodScore()(prior, Joint([low]))
     assert prior.calls == 0
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda x, t: x[:, :, :2], "of the shape of x, (2, 8, 3), got one of shape (2, 8, 2)"),
-        (lambda x, t: x.detach().numpy(), "got ndarray"),
-        (lambda x, t: x.detach(), "must be differentiable"),
-    ],
-)
-def test_what_a_prior_of_one_s_own_returns_is_checked(answer, message):
-    class Mine:
-        def denoise(self, x, t):
-            return answer(x, t)
-
-    data = CoarseGrained(torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
-    with pytest.raises(ValueError, match=re.escape(message)):
-        sample(Mine(), data, n_samples=2, n_points=8, progress=False)

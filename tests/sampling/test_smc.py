@@ -4,8 +4,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dpskit import (
     DPS,
@@ -21,29 +19,6 @@ from dpskit import (
     karras_schedule,
     twisted_smc,
 )
-from dpskit.sampling.smc import effective_number, systematic
-
-
-@given(seed=st.integers(0, 1000), count=st.integers(1, 50))
-def test_systematic_resampling_rounds_the_expected_numbers(normal, seed, count):
-    log_weights = torch.log_softmax(2 * normal(9, seed=seed).double(), 0)
-    chosen = systematic(log_weights, count, torch.Generator().manual_seed(seed))
-    number = torch.bincount(chosen, minlength=9)
-    expected = count * log_weights.exp()
-    assert int(number.sum()) == count
-    assert bool((number >= (expected - 1e-6).floor()).all() and (number <= (expected + 1e-6).ceil()).all())
-
-
-def test_systematic_resampling_is_unbiased():
-    log_weights, generator = torch.tensor([0.1, 0.25, 0.65]).log(), torch.Generator().manual_seed(0)
-    number = sum(torch.bincount(systematic(log_weights, 3, generator), minlength=3) for _ in range(4000)) / 12_000
-    assert torch.allclose(number, torch.tensor([0.1, 0.25, 0.65]), atol=0.01)
-
-
-def test_effective_number():
-    assert effective_number(torch.full((8,), -math.log(8))) == pytest.approx(8)
-    assert effective_number(torch.tensor([0.0, -math.inf])) == pytest.approx(1)
-    assert effective_number(torch.tensor([0.5, 0.25, 0.25]).log()) == pytest.approx(1 / 0.375)
 
 
 def runs(prior, data, count, n_particles, n_steps, t_max, shape, **settings):

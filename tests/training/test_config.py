@@ -6,7 +6,6 @@ import pytest
 
 from dpskit import TrainConfig
 from dpskit.training.config import CURRICULUM, Stage
-from dpskit.training.train import schedule_factor
 
 
 def test_the_stage_follows_the_share_of_the_budget():
@@ -18,20 +17,6 @@ def test_the_stage_follows_the_share_of_the_budget():
 def test_the_shipped_curriculum_ends_at_full_density():
     assert CURRICULUM[-1].until == 1.0
     assert [stage.n_points for stage in CURRICULUM] == [512, 1024]
-
-
-def test_the_learning_rates_follow_a_warm_up_and_a_cosine():
-    config = TrainConfig("data.npz", 1, warmup=0.1)
-    for share in (0.0, 0.03, 0.099, 0.1, 0.5, 0.75, 1.0):
-        warm = min(1.0, (share + 0.001) / 0.1)
-        expected = warm * (1 + math.cos(math.pi * share)) / 2
-        assert schedule_factor(share, config) == pytest.approx(expected, rel=1e-12)
-    assert schedule_factor(0.0, config) == pytest.approx(0.01)
-    assert schedule_factor(0.5, config) == pytest.approx(0.5)
-    assert schedule_factor(1.0, config) == schedule_factor(1.2, config) == 0
-    rising = [schedule_factor(share / 1000, config) for share in range(0, 90)]
-    falling = [schedule_factor(share / 1000, config) for share in range(100, 1001)]
-    assert rising == sorted(rising) and falling == sorted(falling, reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -17,20 +17,15 @@ from dpskit.pose.templates import make_templates
 from dpskit.priors.edm import edm_loss
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.shards import load_tensors
-from dpskit.training import train as module
+from dpskit.training import step as module
 from dpskit.training.card import lineage
 from dpskit.training.checkpoint import STATE, load_checkpoint, restore
 from dpskit.training.config import Stage
 from dpskit.training.data import load_clouds
 from dpskit.training.recorder import BANDS, band_losses
 from dpskit.training.speed import clouds_in, seconds_per_cloud
-from dpskit.training.train import (
-    draw_times,
-    make_fabric,
-    schedule_factor,
-    set_up,
-    step_loss,
-)
+from dpskit.training.step import schedule_factor, step_loss
+from dpskit.training.train import make_fabric, set_up
 
 SIZE = TransformerConfig(32, 1, 32)
 
@@ -375,7 +370,8 @@ from dpskit import TrainConfig
 from dpskit.priors.transformer import TransformerConfig
 from dpskit.training.config import Stage
 from dpskit.training.data import load_clouds
-from dpskit.training.train import make_fabric, set_up, step_loss
+from dpskit.training.step import step_loss
+from dpskit.training.train import make_fabric, set_up
 
 def main():
     torch.set_num_threads(1)
@@ -445,41 +441,3 @@ def test_bad_data_leaves_nothing_behind(one_sentence, tmp_path):
     with one_sentence(ValueError, "out must be a path without suffix", "'.5'"):  # or v1.4 and v1.5 would both be v1
         train(settings(str(tmp_path / "none.npz")), tmp_path / "v1.5")
     assert list(tmp_path.iterdir()) == []
-
-
-# --- Parts ------------------------------------------------------------------------------------------------------------
-
-
-def test_times_are_log_normal():
-    stage = Stage(1.0, 8, 20_000, p_mean=-1.5, p_std=0.7)
-    config = TrainConfig("data.npz", 1, uniform_share=0.0)
-    log_t = draw_times(stage, config, torch.Generator().manual_seed(0)).double().log()
-    assert abs(float(log_t.mean()) + 1.5) < 4 * 0.7 / math.sqrt(20_000)
-    assert abs(float(log_t.std()) / 0.7 - 1) < 4 / math.sqrt(40_000)
-    normal = torch.special.ndtr((log_t + 1.5) / 0.7).sort().values
-    ranks = (torch.arange(20_000) + 0.5) / 20_000
-    assert float((normal - ranks).abs().max()) < 1.95 / math.sqrt(20_000)  # Kolmogorov and Smirnov, p = 0.001
-
-
-def test_times_can_be_log_uniform():
-    stage, config = Stage(1.0, 8, 20_000, t_max=10.0), TrainConfig("data.npz", 1, uniform_share=1.0, t_min=0.01)
-    log_t = draw_times(stage, config, torch.Generator().manual_seed(0)).double().log()
-    unit = ((log_t - math.log(0.01)) / math.log(1000)).sort().values
-    ranks = (torch.arange(20_000) + 0.5) / 20_000
-    assert float((unit - ranks).abs().max()) < 1.95 / math.sqrt(20_000)
-
-
-def test_a_share_of_the_times_is_log_uniform():
-    t = draw_times(Stage(1.0, 8, 50_000), TrainConfig("data.npz", 1), torch.Generator().manual_seed(1)).double()
-    assert float(t.min()) >= 0.002 * (1 - 1e-6) and float(t.max()) <= 80 * (1 + 1e-6)
-    for bound in (0.05, 0.15, 1.0, 5.0):
-        above = 0.1 * math.log(80 / bound) / math.log(80 / 0.002)
-        above += 0.9 * (1 - float(torch.special.ndtr(torch.tensor((math.log(bound) + 1.5) / 1.1))))
-        z = (int((t > bound).sum()) - 50_000 * above) / math.sqrt(50_000 * above * (1 - above))
-        assert abs(z) < 4
-
-
-def test_times_stop_at_the_ends_of_the_stage():
-    stage = Stage(1.0, 8, 5000, p_mean=-3.0, p_std=3.0, t_max=1.0)
-    t = draw_times(stage, TrainConfig("data.npz", 1), torch.Generator().manual_seed(2))
-    assert float(t.max()) == 1.0 and float(t.min()) == pytest.approx(0.002)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from dpskit.cloud import angles_between, resample, rotations_by
-from dpskit.evaluation.alignment import rmsd_to_points, superpose
+from dpskit.evaluation.alignment import rmsd_to_points
+from dpskit.evaluation.superposition import superpose
 from dpskit.experiments.targets import Target
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table

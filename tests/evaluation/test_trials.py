@@ -1,0 +1,39 @@
+import torch
+
+from dpskit.evaluation.trials import Trials, run_trials
+
+
+def test_trial_k_is_observed_and_sampled_with_its_own_seed(normal):
+    truths = normal(3, 2, 1)
+    seen = []
+
+    def observe(truth, generator):
+        return truth + torch.rand((), generator=generator)
+
+    def sampler(data, seed):
+        seen.append((data, seed))
+        return torch.stack([data, data + seed])
+
+    trials = run_trials(truths, observe, sampler, seed=5, progress=False)
+    assert [seed for _, seed in seen] == [5, 6, 7]
+    noise = torch.rand(3, generator=torch.Generator().manual_seed(5))  # one generator observes them all
+    torch.testing.assert_close(torch.stack([data for data, _ in seen]), truths + noise[:, None, None])
+    moved = trials.samples[:, 1] - trials.samples[:, 0]
+    torch.testing.assert_close(moved[:, 0, 0], torch.tensor([5.0, 6.0, 7.0]))
+    assert torch.equal(trials.truths, truths)
+
+
+def test_a_diverged_sampler_is_named_and_no_miscalibration(one_sentence, normal):
+    truths, samples = normal(3, 5, 3), normal(3, 4, 5, 3)
+    samples[1, 2, 3, 0] = float("nan")
+    with one_sentence(ValueError, "samples must be finite", "trial 1"):
+        Trials(truths, samples)
+    with one_sentence(ValueError, "sampler must return finite clouds", "trial 0"):
+        run_trials(truths, lambda x, g: x, lambda data, seed: samples[1], progress=False)
+
+
+def test_shapes(one_sentence, normal):
+    with one_sentence(ValueError, "samples", "(k, s, n, d)", "(3, 4, 2, 2)"):
+        Trials(normal(2, 2, 2), normal(3, 4, 2, 2))
+    with one_sentence(ValueError, "samples", "s >= 2"):
+        Trials(normal(3, 2, 2), normal(3, 1, 2, 2))
