@@ -25,7 +25,7 @@ MAX_BYTES, MAX_DOTS = 1 << 20, 200  # of the TOML file, and in a line: keys of m
 MAX_POINTS_BYTES = 1 << 28  # of a file of points
 PART_KEYS = {
     "projection": {"points", "rotation", "weight"},
-    "coarse": {"points", "weight"},
+    "coarse": {"points", "means", "weight"},
     "subunit": {"points", "structure", "chains", "n_points", "weight"},
 }
 
@@ -41,6 +41,8 @@ def read_observations(path: str | Path) -> Observations:
 
         [coarse]                      # a low-resolution structure
         points = "coarse.txt"         # one "x y z" per line, or .npy (m, 3)
+        means = true                  # the default: each is the mean of a group of the model's points; false: as in
+                                      # the paper, every point of the group lies at it
         weight = 2                    # of this observation beside the others (default 1)
 
         [subunit]                     # a known part in its place: points as above, or chains of a structure file
@@ -79,7 +81,7 @@ def read_observations(path: str | Path) -> Observations:
     content = _read_toml(path)
     with _named(path):
         parts = _parts(content)
-        points, rotations, weights = {}, [], []
+        points, rotations, weights, means = {}, [], [], True
         for kind, name, part in parts:
             with _named(name):
                 _check_keys(part, PART_KEYS[kind])
@@ -93,10 +95,12 @@ def read_observations(path: str | Path) -> Observations:
                         got = tuple(rotation.shape)
                         raise ValueError(f"rotation must be a matrix of three rows, got an array of shape {got}.")
                     rotations.append(check_rotations("rotation", rotation[None]))
+                if kind == "coarse" and not isinstance(means := part.get("means", True), bool):
+                    raise ValueError(f"means must be true or false, got {means!r}.")
                 points[name] = _read_part(path.parent, kind, part)
         coarse, subunit = points.pop("coarse", None), points.pop("subunit", None)
         views = list(points.values())
-        return Observations(views, torch.cat(rotations) if views else None, coarse, subunit, weights)
+        return Observations(views, torch.cat(rotations) if views else None, coarse, subunit, weights, means)
 
 
 def write_observations(observations: Observations, path: str | Path) -> None:
@@ -137,6 +141,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         lines += ["", "[[projection]]" if is_view else f"[{name}]", f'points = "{file.name}"']
         if is_view:
             lines.append(f"rotation = {observations.rotations[k].tolist()}")
+        if name == "coarse":
+            lines.append(f"means = {str(observations.means).lower()}")
         if weight is not None:
             lines.append(f"weight = {weight * len(parts):.8g}")
     with replacing(path) as part:

@@ -34,6 +34,9 @@ class Observations:
         (l, 3), a known part in its place, in as many points as it takes of the model's.
     weights
         One per observation in this order, each projection being one; None weighs them alike.
+    means
+        Whether each point of the low-resolution structure is the mean of a group of the model's points (see
+        `CoarseGrained`), or every point of the group lies at it, as in the paper.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Observations:
     coarse: Tensor | None = None
     subunit: Tensor | None = None
     weights: Sequence[float] | None = None
+    means: bool = True
 
     def __post_init__(self) -> None:
         points = tuple(check_points(f"projections[{k}]", y, dim=2).float() for k, y in enumerate(self.projections))
@@ -108,6 +112,7 @@ class Observations:
             frame.to_physical(coarse[0].points) if coarse else None,
             frame.to_physical(subunit[0].points) if subunit else None,
             likelihood.weights.tolist() if isinstance(likelihood, Joint) else None,
+            coarse[0].means if coarse else True,
         )
 
     def frame(self) -> Frame:
@@ -164,7 +169,7 @@ class Observations:
             views = [(y - project(center, rotation)) / frame.scale for y, rotation in pairs]
             parts.append(Projections(views, turn.T @ self.rotations))
         if self.coarse is not None:
-            parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn))
+            parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn, means=self.means))
         if self.subunit is not None:
             parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)

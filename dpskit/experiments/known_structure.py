@@ -28,6 +28,8 @@ def simulate(
 ) -> Observations:
     """Simulate observations of a known structure, in angstrom, as in the paper's experiments.
 
+    A low-resolution structure is then taken for means (see `CoarseGrained`), where the paper draws points to it.
+
     Parameters
     ----------
     model : CoarseGrainedStructure
@@ -46,7 +48,7 @@ def simulate(
     Observations
         What is observed.
     """
-    data = Scenario("simulated", n_views, n_points, coarse_points).observe(model.points, seed)
+    data = Scenario("simulated", n_views, n_points, coarse_points, means=True).observe(model.points, seed)
     parts = [] if data is None else list(getattr(data, "parts", [data]))
     if subunit is not None:
         parts.append(Subunit(model.frame.to_cube(check_points("subunit", subunit))))

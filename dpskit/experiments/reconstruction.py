@@ -99,14 +99,14 @@ class Reconstruction:
 
 
 def default_alpha(observations: Observations) -> float:
-    """The guidance strength of the paper's Table 4 for complexes.
+    """The guidance strength of the paper's Table 4 for complexes, but 60,000 with fewer projections and coarse means.
 
     20,000 (K - 1) for K = 3, 4 or 5 projections, as for the one fewer where any of them has fewer than 1,024 points
     (its only such row has 4 of 800), and as for 5 beyond; 4,000 for fewer, which it has with a coarse structure.
     """
     counts = [len(points) for points in observations.projections]
     if len(counts) < 3:
-        return 4_000.0
+        return 60_000.0 if observations.coarse is not None and observations.means else 4_000.0
     return 20_000.0 * (min(len(counts), 5) - 1 - (min(counts) < 1024))
 
 

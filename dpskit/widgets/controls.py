@@ -22,6 +22,7 @@ ALPHAS = (0, *(round(digit * 10**k) for k, digit in itertools.product(range(1, 6
 POINTS = (256, 512, 1024)
 VIEW_POINTS = (50, 100, 150, 200, 300, 400, 500, 600, 800, 900, 1024)
 SHARES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 3 / 8: "3/8", 1 / 2: "1/2", 3 / 4: "3/4"}
+RULES = [("means of groups of points", True), ("where all of a group lies", False)]
 POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
 LABEL = {"description_width": "66px"}
 NO_ROW = "rows of the paper …"
@@ -54,9 +55,9 @@ STOPS = {
     "share": Stops("known part of the points", tuple(SHARES), lambda share: SHARES.get(share, f"{share:.0%}")),
     "n_points": Stops("model points", POINTS, "{:,}".format),
 }
-DATA = ("target", "pose", "scenario", "n_views", "view_points", "coarse_points", "share", "n_points", "seed")
+DATA = ("target", "pose", "scenario", "n_views", "view_points", "coarse_points", "means", "share", "n_points", "seed")
 """The controls on which the data depend."""
-NEEDS = {"n_views": "views", "view_points": "views", "coarse_points": "coarse", "share": "subunit"}
+NEEDS = {"n_views": "views", "view_points": "views", "coarse_points": "coarse", "means": "coarse", "share": "subunit"}
 """Controls that turn a part of the data, by the part in KINDS."""
 
 
@@ -74,8 +75,14 @@ class Controls:
         choice = {"style": LABEL}
         style = {"style": {"description_width": "initial"}, "continuous_update": False}
         self.preset = widgets.Dropdown(options=[NO_ROW, *presets()], description="preset", **choice)
-        menus = {"prior": list(priors), "target": list(targets), "pose": POSE_LABELS, "scenario": list(KINDS)}
-        words = {"scenario": "measured"}
+        menus = {
+            "prior": list(priors),
+            "target": list(targets),
+            "pose": POSE_LABELS,
+            "scenario": list(KINDS),
+            "means": RULES,
+        }
+        words = {"scenario": "measured", "means": "coarse are"}
         self.widgets: dict[str, widgets.Widget] = {
             name: widgets.Dropdown(options=options, value=values[name], description=words.get(name, name), **choice)
             for name, options in menus.items()
@@ -117,6 +124,7 @@ class Controls:
             n_views=values["n_views"],
             n_points=values["view_points"],
             coarse_points=values["coarse_points"],
+            means=values["means"] and "coarse" in KINDS[values["scenario"]],
             subunit_points=max(1, round(values["share"] * n_points)),
             alpha=values["alpha"],
             cutoff=values["cutoff"],
@@ -204,6 +212,7 @@ def _values(settings: Settings) -> dict[str, Any]:
         "n_views": seen.n_views or 5,
         "view_points": seen.n_points or 200,
         "coarse_points": seen.coarse_points or 30,
+        "means": seen.means or not seen.coarse_points,
         "share": (seen.subunit_points or max(1, s.n_points // 4)) / s.n_points,
         "n_points": s.n_points,
         "alpha": seen.alpha,
@@ -225,6 +234,8 @@ TOOLTIPS = {
     "n_views": "number of projections, from known random directions",
     "view_points": "observed points in each projection",
     "coarse_points": "points of the low-resolution structure",
+    "means": "what its points are: means of equal groups of the model's points, or, as in the paper, where every point "
+    "of a group should lie",
     "share": "part of the object that is known point by point, in its place",
     "n_points": "points of the reconstruction",
     "n_samples": "clouds drawn together",

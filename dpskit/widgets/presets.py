@@ -29,7 +29,7 @@ def values_of(name: str, priors: Sequence[str], targets: Sequence[str]) -> dict[
     row, kind = presets()[name]
     values: dict[str, object] = {"scenario": row.kind, "alpha": row.alpha, "cutoff": row.cutoff, "n_steps": row.n_steps}
     values |= {"n_views": row.n_views, "view_points": row.n_points}
-    values |= {"coarse_points": row.coarse_points} if row.coarse_points else {}
+    values |= {"coarse_points": row.coarse_points, "means": row.means} if row.coarse_points else {}
     values |= {"share": row.subunit_points / PAPER_POINTS} if row.subunit_points else {}
     values |= {"prior": kind} if kind in priors else {}
     return values | ({"target": TARGETS[kind]} if TARGETS[kind] in targets else {})

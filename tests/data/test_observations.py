@@ -13,19 +13,19 @@ from dpskit.likelihoods.projection import project
 FRAME = dpskit.Frame((190.0, -40.0, 310.0), 70.0)
 
 
-def simulated(n_views=3, coarse=True, subunit=True, seed=0, weights=None):
+def simulated(n_views=3, coarse=True, subunit=True, seed=0, weights=None, means=False):
     points = dpskit.load_example("ruvab").points
     parts = [dpskit.Projections.observe(points, n_views, 200, seed)] if n_views else []
-    parts += [dpskit.CoarseGrained(points[::25])] if coarse else []
+    parts += [dpskit.CoarseGrained(points[::25], means=means)] if coarse else []
     parts += [dpskit.Subunit(points[:100])] if subunit else []
     return points, dpskit.Joint(parts, weights)
 
 
-@given(st.integers(0, 3), st.booleans(), st.booleans(), st.integers(0, 99))
-def test_there_and_back(n_views, coarse, subunit, seed):
+@given(st.integers(0, 3), st.booleans(), st.booleans(), st.integers(0, 99), st.booleans())
+def test_there_and_back(n_views, coarse, subunit, seed, means):
     if n_views == 0 and not coarse:
         return
-    points, data = simulated(n_views, coarse, subunit, seed)
+    points, data = simulated(n_views, coarse, subunit, seed, means=means)
     again = Observations.of(data, FRAME).likelihood(FRAME)
     torch.testing.assert_close(again.energies(points[None]), data.energies(points[None]), atol=1e-6, rtol=1e-3)
     moved = (0.9 * points + 0.1)[None]
@@ -88,8 +88,9 @@ def test_a_reconstruction_with_the_frame_of_the_data_fits_in_angstrom():
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5, 0.0]])
-def test_round_trip_of_a_file(tmp_path, weights):
-    points, data = simulated(2, weights=weights)
+@pytest.mark.parametrize("means", [False, True])
+def test_round_trip_of_a_file(tmp_path, weights, means):
+    points, data = simulated(2, weights=weights, means=means)
     seen = Observations.of(data, FRAME)
     write_observations(seen, tmp_path / "été" / "ruvab.toml")
     names = {"ruvab.toml", "ruvab_view1.txt", "ruvab_view2.txt", "ruvab_coarse.txt", "ruvab_subunit.txt"}
@@ -101,6 +102,7 @@ def test_round_trip_of_a_file(tmp_path, weights):
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+    assert again.means == means
     energies = [x.likelihood(FRAME).energy(0.9 * points[None]) for x in (seen, again)]
     torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
 
@@ -166,6 +168,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + '[subunit]\npoints = "xyz.txt"\nchains = ["A"]', ["subunit", "chains", "a structure"]),
         (VIEW + '[subunit]\npoints = "xyz.txt"\nn_points = 5', ["subunit", "n_points", "a structure"]),
         ("coarse = 7", ["coarse", "7"]),
+        (VIEW + '[coarse]\npoints = "z.txt"\nmeans = 1', ["coarse", "means", "true or false", "1"]),
         (VIEW + '[coarse]\npoints = "y.txt"', ["coarse", "y.txt", "(n, 3)"]),
     ],
 )

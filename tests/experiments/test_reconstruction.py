@@ -75,6 +75,11 @@ def test_the_default_alpha_is_the_paper_s(n_views, n_points, alpha):
     assert default_alpha(dpskit.Observations.of(views, dpskit.Frame((0, 0, 0), 1.0))) == alpha
 
 
+@pytest.mark.parametrize(("means", "alpha"), [(True, 60_000), (False, 4_000)])
+def test_the_default_alpha_with_a_coarse_structure(means, alpha):
+    assert default_alpha(dpskit.Observations(coarse=[[0.0, 0.0, 0.0], [0.0, 6.0, 9.0]], means=means)) == alpha
+
+
 def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
     out = tmp_path / "out"
     few = ["--n-samples", "2", "--n-points", "48", "--n-steps", "6", "--alpha", "1000", "--resolution", "20"]

@@ -42,6 +42,7 @@ def test_a_row_of_the_paper_sets_data_and_method(name):
         row.n_steps,
     )
     assert seen.n_points == row.n_points and seen.coarse_points == row.coarse_points
+    assert not seen.means, "as in the paper"
     assert seen.subunit_points == row.subunit_points * s.n_points / 1024
     assert s.prior == kind and (s.target == "ruvab") == (kind == "complexes")
 
@@ -64,7 +65,10 @@ def test_only_the_sliders_of_what_is_measured_are_shown():
     assert panel.settings.scenario.subunit_points == 64
     panel.widgets["scenario"].value = "everything"
     panel.widgets["coarse_points"].value = 40
-    assert panel.settings.scenario.coarse_points == 40 and {"share", "coarse_points", "n_views"} <= shown()
+    assert panel.settings.scenario.coarse_points == 40 and {"share", "coarse_points", "means", "n_views"} <= shown()
+    assert panel.settings.scenario.means
+    panel.widgets["means"].value = False
+    assert not panel.settings.scenario.means
 
 
 def test_a_small_panel_shows_what_it_is_asked_for():
