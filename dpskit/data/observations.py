@@ -145,7 +145,7 @@ class Observations:
         return Frame((x, y, z), scale)
 
     def likelihood(self, frame: Frame | None = None, turn: Tensor | None = None) -> Joint:
-        """The likelihood in the cube, turned if asked for.
+        """The likelihood in the cube, turned if asked for; each observed point stands for equally many of the model.
 
         Parameters
         ----------
@@ -167,9 +167,9 @@ class Observations:
         if self.projections:
             pairs = zip(self.projections, self.rotations, strict=True)
             views = [(y - project(center, rotation)) / frame.scale for y, rotation in pairs]
-            parts.append(Projections(views, turn.T @ self.rotations))
+            parts.append(Projections(views, turn.T @ self.rotations, balanced=True))
         if self.coarse is not None:
-            parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn, means=self.means))
+            parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn, balanced=True, means=self.means))
         if self.subunit is not None:
             parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)

@@ -15,8 +15,8 @@ FRAME = dpskit.Frame((190.0, -40.0, 310.0), 70.0)
 
 def simulated(n_views=3, coarse=True, subunit=True, seed=0, weights=None, means=False):
     points = dpskit.load_example("ruvab").points
-    parts = [dpskit.Projections.observe(points, n_views, 200, seed)] if n_views else []
-    parts += [dpskit.CoarseGrained(points[::25], means=means)] if coarse else []
+    parts = [dpskit.Projections.observe(points, n_views, 200, seed, balanced=True)] if n_views else []
+    parts += [dpskit.CoarseGrained(points[::25], balanced=not means, means=means)] if coarse else []
     parts += [dpskit.Subunit(points[:100])] if subunit else []
     return points, dpskit.Joint(parts, weights)
 
