@@ -33,6 +33,7 @@ TITLES = {  # in the order of the pages
     "benchmarks": "Benchmarks",
     "transport": "Assignment",
     "cloud": "Clouds and frames",
+    "rotations": "Rotations",
     "plots": "Figures without a kernel",
     "widgets": "Widgets",
 }

@@ -3,7 +3,7 @@
 data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a schedule = sample(); samples -> metrics.
 """
 
-from dpskit.cloud import Frame, angles_between, normalise, random_rotations, resample
+from dpskit.cloud import Frame, normalise, resample
 from dpskit.data.check_views import ViewWarning, check_views
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
@@ -43,6 +43,7 @@ from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
 from dpskit.priors.store import list_priors, load_prior
+from dpskit.rotations import angles_between, random_rotations
 from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.maximum_likelihood import maximum_likelihood

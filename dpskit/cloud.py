@@ -1,8 +1,7 @@
-"""Point clouds: the frame that maps them to physical units, resampling, and rotations."""
+"""Point clouds: the frame that maps them to physical units, and resampling."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -185,137 +184,8 @@ def resample(points: Tensor, n_points: int, seed: int | torch.Generator = 0) -> 
     return points[torch.cat(rounds)[:n_points]]
 
 
-def random_rotations(count: int, seed: int | torch.Generator = 0, *, reflections: bool = False) -> Tensor:
-    """Draw rotations from the Haar measure of SO(3), or of O(3).
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    seed : int or Generator
-        Rotation k of a seed is the same whatever `count`.
-    reflections : bool
-        O(3): half of them are rotations times -1.
-
-    Returns
-    -------
-    Tensor
-        (count, 3, 3).
-
-    Raises
-    ------
-    ValueError
-        For a count below 1.
-
-    Notes
-    -----
-    Four uniform numbers each: three for the quaternion, one for the sign. They are uniform because torch.randn's values
-    depend on how many are drawn.
-
-    Examples
-    --------
-    >>> import dpskit
-    >>> rotations = dpskit.random_rotations(3, seed=0)
-    >>> rotations.det()
-    tensor([1.0000, 1.0000, 1.0000])
-    """
-    count, generator = check_integer("count", count), as_generator(seed)
-    uniform = torch.rand(count, 4, generator=generator, dtype=torch.float64, device=generator.device)
-    share, first, second, sign = uniform.unbind(dim=1)
-    rotations = rotations_of(share, 2 * math.pi * first, 2 * math.pi * second)
-    if reflections:
-        rotations = rotations * torch.where(sign < 0.5, -1.0, 1.0)[:, None, None]
-    return rotations.float()
-
-
-def rotations_of(share: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    """(k, 3, 3) rotations by the unit quaternions (sqrt(s) sin a, sqrt(s) cos a, sqrt(1 - s) sin b, sqrt(1 - s) cos b).
-
-    share (k,) in [0, 1], angles (k,): where all three are uniform, so are the rotations. Shoemake, in Graphics Gems III
-    (1992).
-    """
-    r, q = share.sqrt(), (1 - share).sqrt()
-    x, y, z, w = r * alpha.sin(), r * alpha.cos(), q * beta.sin(), q * beta.cos()
-    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]
-    rows += [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]
-    rows += [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]
-    return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
-
-
-def even_rotations(count: int) -> Tensor:
-    """(count, 3, 3) rotations spread evenly over SO(3): super-Fibonacci spirals (Alexa, CVPR 2022)."""
-    s = torch.arange(count, dtype=torch.float64) + 0.5
-    return rotations_of(s / count, 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / 1.533751168755204288118041)
-
-
-def rotations_by(vectors: Tensor) -> Tensor:
-    """(..., 3, 3) rotations by rotation vectors w (..., 3): x @ R turns row vectors by |w| radians about w."""
-    x, y, z = vectors.unbind(dim=-1)
-    zero = torch.zeros_like(x)
-    rows = torch.stack([zero, z, -y, -z, zero, x, y, -x, zero], dim=-1)
-    return torch.linalg.matrix_exp(rows.unflatten(-1, (3, 3)))
-
-
-def angles_between(a: Tensor, b: Tensor) -> Tensor:
-    """The angles between rotations.
-
-    Parameters
-    ----------
-    a, b : Tensor
-        (..., 3, 3), of both the same handedness.
-
-    Returns
-    -------
-    Tensor
-        (...), in degrees from 0 to 180.
-
-    Examples
-    --------
-    >>> import dpskit, torch
-    >>> quarter = torch.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    >>> dpskit.angles_between(torch.eye(3), quarter)
-    tensor(90.)
-    """
-    cosine = ((a * b).sum(dim=(-2, -1)) - 1) / 2
-    return torch.rad2deg(cosine.clamp(-1, 1).arccos())
-
-
-def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: float) -> Tensor:
-    """Indices of the `count` best of `rotations` (k, 3, 3) by `score` (k,) that lie at least `degrees` apart."""
-    order = score.argsort(descending=True)
-    sorted_rotations = rotations[order]
-    free = torch.ones(len(order), dtype=torch.bool)
-    kept: list[int] = []
-    while len(kept) < count and free.any():
-        kept.append(int(free.int().argmax()))
-        trace = (sorted_rotations * sorted_rotations[kept[-1]]).sum(dim=(1, 2))
-        free &= (trace < 1 + 2 * math.cos(math.radians(degrees))).cpu()
-        free[kept[-1]] = False
-    return order[kept]
-
-
 def as_generator(seed: int | torch.Generator) -> torch.Generator:
     """`seed` itself if it is a generator, or a new one on the CPU seeded with it."""
     if isinstance(seed, torch.Generator):
         return seed
     return torch.Generator().manual_seed(check_seed("seed", seed))
-
-
-@torch.compiler.disable
-@torch.no_grad()
-def principal_axes(x: Tensor) -> Tensor:
-    """Rotations (b, 3, 3) whose columns are the principal axes of clouds (b, n, 3): x @ axes lies along x, y and z.
-
-    They turn with the cloud, principal_axes(x R) = R^T principal_axes(x) for every R in SO(3). By rising variance; each
-    points to where the cloud has its longer tail (positive third moment), but the one with the least skewness, often
-    the normal of a mirror plane, makes them right-handed. They jump where two variances or skewnesses cross, and count
-    as constants in derivatives.
-    """
-    with torch.autocast(x.device.type, enabled=False):
-        y = x.float() - x.float().mean(dim=1, keepdim=True)
-        variance, axes = torch.linalg.eigh(torch.nan_to_num(y.mT @ y / y.shape[1], 0.0, 0.0, 0.0))
-        skewness = (y @ axes).pow(3).mean(dim=1) / variance.clamp(min=1e-12).pow(1.5)
-        axes = axes * torch.where(skewness < 0, -1.0, 1.0).unsqueeze(1)
-        hand = torch.where(torch.linalg.det(axes) < 0, -1.0, 1.0).unsqueeze(1)
-        least = skewness.abs().argmin(dim=1, keepdim=True)
-        return axes * torch.ones_like(skewness).scatter(1, least, hand).unsqueeze(1)

@@ -16,7 +16,7 @@ from dpskit.checks import (
     check_rotations,
     check_seed,
 )
-from dpskit.cloud import random_rotations
+from dpskit.rotations import random_rotations
 
 
 @given(st.integers(-5, 5), st.integers(-5, 5))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer
-from dpskit.cloud import random_rotations
 from dpskit.evaluation.calibration import simulation_based_calibration
 from dpskit.evaluation.statistics import coordinates
 from dpskit.evaluation.trials import Sampler, Trials, run_trials
@@ -21,6 +20,7 @@ from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
+from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
 from dpskit.sampling.protocol import Guidance, Solver
@@ -158,7 +158,7 @@ def exact_samplers(
         "DPS, alpha 1,000": DPS(1_000),
         "likelihood score": LikelihoodScore(),
         "likelihood score, inflated noise": LikelihoodScore(case.prior_std),
-        "data-space step": DataSpace(std=case.prior_std),
+        "data-space step": DataSpace(prior_std=case.prior_std),
     }
     if isinstance(case.likelihood, LinearGaussian):
         rules["moment matching"] = MomentMatched()

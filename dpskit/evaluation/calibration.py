@@ -48,7 +48,7 @@ def simulation_based_calibration(
         As `run_trials` gives them.
     statistics : dict of str and Callable, optional
         statistic(clouds (b, n, d)) -> (b,), by name. Default: `CLOUD_STATISTICS`; for points in a known order
-        `coordinates(n, d)`.
+        `coordinates(n_points, dim)`.
     seed : int
         Ranks are spread over their cell at random, so that ties and small s do no harm.
 

@@ -11,10 +11,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_integer
-from dpskit.cloud import principal_axes
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.evaluation.sets import check_clouds
 from dpskit.evaluation.superposition import superpose
+from dpskit.rotations import principal_axes
 
 N_PAIRS = 512  # points whose pairwise distances describe a cloud
 N_PROBES = 128  # points of a cloud that are held against a training cloud in each pose of the principal axes

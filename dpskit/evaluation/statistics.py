@@ -11,13 +11,13 @@ Statistic = Callable[[Tensor], Tensor]
 """statistic(clouds (b, n, d)) -> (b,)."""
 
 
-def coordinates(n: int, d: int) -> dict[str, Statistic]:
+def coordinates(n_points: int, dim: int) -> dict[str, Statistic]:
     """Every coordinate of a cloud whose points have an order, for `simulation_based_calibration`.
 
     Parameters
     ----------
-    n, d : int
-        Number of points, and of their coordinates.
+    n_points, dim : int
+        Points of a cloud, and their coordinates.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def coordinates(n: int, d: int) -> dict[str, Statistic]:
     >>> list(dpskit.coordinates(2, 1))
     ['x[0,0]', 'x[1,0]']
     """
-    return {f"x[{i},{j}]": lambda clouds, i=i, j=j: clouds[:, i, j] for i in range(n) for j in range(d)}
+    return {f"x[{i},{j}]": lambda clouds, i=i, j=j: clouds[:, i, j] for i in range(n_points) for j in range(dim)}
 
 
 def _gyration(clouds: Tensor) -> Tensor:

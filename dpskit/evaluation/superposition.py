@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from dpskit.checks import check_points
-from dpskit.cloud import distinct_rotations, even_rotations
+from dpskit.rotations import distinct_rotations, even_rotations
 
 N_ROTATIONS = 4_608  # first rotations tried, about 13 degrees apart
 N_STARTS = 24  # of them refined

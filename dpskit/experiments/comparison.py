@@ -49,7 +49,7 @@ class Comparison:
 
 def compare(
     prior: Prior,
-    data: Likelihood,
+    likelihood: Likelihood,
     truth: Tensor,
     *,
     alpha: float,
@@ -65,7 +65,7 @@ def compare(
 
     Parameters
     ----------
-    prior, data : Prior, Likelihood
+    prior, likelihood : Prior, Likelihood
         As for `dpskit.sample`.
     truth : Tensor
         (n, 3) in the cube; the samples have as many points.
@@ -85,7 +85,7 @@ def compare(
     """
     samples = sample(
         prior,
-        data,
+        likelihood,
         n_samples=n_samples,
         n_points=len(truth),
         pose=pose,
@@ -95,6 +95,6 @@ def compare(
         seed=seed,
         progress=progress,
     )
-    fitted = maximum_likelihood(data, n_samples=n_samples, n_points=len(truth), seed=seed, progress=progress)
+    fitted = maximum_likelihood(likelihood, n_samples=n_samples, n_points=len(truth), seed=seed, progress=progress)
     scores = [score(found.points, truth, found.energy, frame) for found in (samples, fitted)]
     return Comparison(samples, fitted, *scores)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_choice, check_integer, check_seed
-from dpskit.cloud import random_rotations, resample
+from dpskit.cloud import resample
 from dpskit.data.examples import Example, list_examples, load_example
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.evaluation.scores import Scores, score
@@ -22,6 +22,7 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.priors.protocol import Prior
 from dpskit.priors.store import list_priors, load_prior
+from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.maximum_likelihood import iterate_maximum_likelihood
 from dpskit.sampling.noise import InverseTime, NoiseSource

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dpskit.cloud import random_rotations
 from dpskit.experiments.prior_samples import weights_digest
 from dpskit.experiments.scenarios import Scenario
 from dpskit.priors.analytic import PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.protocol import Prior
+from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS, DataSpace
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime

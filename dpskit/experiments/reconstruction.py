@@ -10,12 +10,13 @@ from pathlib import Path
 from torch import Tensor
 
 from dpskit.checks import check_integer
-from dpskit.cloud import Frame, random_rotations
+from dpskit.cloud import Frame
 from dpskit.data.observations import Observations
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
 from dpskit.priors.protocol import Prior
+from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.poses import as_pose

@@ -90,7 +90,7 @@ class Scenario:
         seen = tuple(name for name, count in counts.items() if count)
         return next(kind for kind, parts in KINDS.items() if parts == seen)
 
-    def of_kind(self, kind: str, n_points: int) -> Scenario:
+    def with_kind(self, kind: str, n_points: int) -> Scenario:
         """The same, but with other kinds of observations.
 
         Parameters

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_seed
-from dpskit.cloud import Frame, normalise, random_rotations, resample
+from dpskit.cloud import Frame, normalise, resample
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.packed import read_packed
 from dpskit.data.structures import check_structure_files, is_pdb_code, read_structure
+from dpskit.rotations import random_rotations
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dpskit.cloud import angles_between
 from dpskit.evaluation.alignment import overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.experiments.cluster import run_tasks
@@ -28,6 +27,7 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.files import replacing
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.rotations import angles_between
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.version import __version__
 

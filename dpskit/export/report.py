@@ -34,7 +34,7 @@ td:first-child,th:first-child{text-align:left}img{max-width:100%}pre{overflow:au
 
 def write_report(
     samples: Any,
-    data: Likelihood,
+    likelihood: Likelihood,
     path: str | Path,
     *,
     frame: Frame,
@@ -47,7 +47,7 @@ def write_report(
     samples : Samples or Tensor
         (s, n, 3) in the cube, or an object with such `points`, and with `settings`, `seed` and `version` if they are
         to be stated.
-    data : Likelihood
+    likelihood : Likelihood
         The data that the samples were drawn for; residuals of its observations if it has `energies`.
     path : str or Path
         Must end in .html.
@@ -74,7 +74,7 @@ def write_report(
     if path.suffix != ".html":
         raise ValueError(f"path must end in .html, got {path}.")
     points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()
-    views = _views(data)
+    views = _views(likelihood)
     if warnings is None:
         warnings = [] if views is None else check_views(views, frame)
     ordered, spread = point_spread(points)
@@ -84,7 +84,7 @@ def write_report(
     parts.append("<h2>Warnings</h2>")
     parts += [f'<p class="warning">{html.escape(str(warning))}</p>' for warning in warnings]
     parts += [] if warnings else ["<p>The views agree with each other, as far as that can be seen from them.</p>"]
-    parts.append("<h2>Fit</h2>" + _fit_table(data, points, frame))
+    parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
     if views is not None:
         parts.append(_picture(_views_figure(views, best, frame), "Each view and, in red, the medoid's projection"))
     quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()

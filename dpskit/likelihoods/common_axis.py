@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.cloud import angles_between, even_rotations, random_rotations, rotations_by
+from dpskit.rotations import angles_between, even_rotations, random_rotations, rotations_by
 
 N_DIRECTIONS = 180  # of a view, over a whole turn
 N_PLACES = 128  # at which two distributions are compared

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
-from dpskit.cloud import Frame, as_generator, random_rotations
+from dpskit.cloud import Frame, as_generator
 from dpskit.likelihoods.gaussian_image import gaussian_image
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import project
 from dpskit.likelihoods.protocol import Measurement
+from dpskit.rotations import random_rotations
 
 WIDTH = 1 / 16  # of a point, in units of the cube: near the spacing of 1,024 points in a complex
 

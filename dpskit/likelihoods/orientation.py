@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_number, check_points
-from dpskit.cloud import distinct_rotations, even_rotations, rotations_by
+from dpskit.rotations import distinct_rotations, even_rotations, rotations_by
 
 N_ROTATIONS = 18_432  # about 8 degrees apart
 N_ANGLES = 8  # directions in a view, over half a turn

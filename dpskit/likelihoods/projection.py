@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations, check_seed
-from dpskit.cloud import angles_between, as_generator, random_rotations, resample
+from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.observation import (
     Memory,
     Observation,
@@ -23,6 +23,7 @@ from dpskit.likelihoods.observation import (
 )
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
+from dpskit.rotations import angles_between, random_rotations
 
 
 def project(x: Tensor, rotation: Tensor) -> Tensor:

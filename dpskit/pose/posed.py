@@ -10,9 +10,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from dpskit.cloud import rotations_by
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.rotations import rotations_by
 
 RATE = 0.45  # of the Gauss-Newton step
 LARGEST = 4.0  # degrees of one step

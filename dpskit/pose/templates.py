@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_points
-from dpskit.cloud import as_generator, distinct_rotations, even_rotations, rotations_by
+from dpskit.cloud import as_generator
+from dpskit.rotations import distinct_rotations, even_rotations, rotations_by
 
 GRID = 22  # cells along an axis
 REACH = 1.32  # half the side of the grid: clouds that noise has widened stay inside

@@ -78,15 +78,15 @@ class FullGaussianMixture:
         object.__setattr__(self, "eigenvectors", vectors)
 
     @staticmethod
-    def of(prior: Prior, n: int, d: int) -> FullGaussianMixture:
+    def of(prior: Prior, n_points: int, dim: int) -> FullGaussianMixture:
         """A prior in closed form on clouds (n, d), written as such a mixture; i.i.d. points give m^n components.
 
         Parameters
         ----------
         prior
             GaussianPrior, GaussianMixturePrior, PointMixturePrior of few points, or FullGaussianMixture.
-        n, d : int
-            The shape of the clouds.
+        n_points, dim : int
+            Points of a cloud, and their coordinates.
 
         Returns
         -------
@@ -100,6 +100,7 @@ class FullGaussianMixture:
         ValueError
             For one of other clouds, or of more than 10,000 components.
         """
+        n, d = n_points, dim
         if isinstance(prior, GaussianPrior):
             means, variances = torch.broadcast_tensors(prior.mean, prior.std.square())
             pairs = zip(reversed(means.shape), (d, n, 1), strict=False)

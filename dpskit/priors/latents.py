@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpskit.cloud import principal_axes
 from dpskit.priors.local_features import PER_SCALE, local_features
+from dpskit.rotations import principal_axes
 
 WAVES = 32
 """Frequencies of ln t in the embedding of the noise level, from 0.25 to 8."""

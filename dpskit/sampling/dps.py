@@ -112,8 +112,8 @@ class DataSpace:
     ----------
     alpha
         Strength of the pull, as that of `DPS`; None: the likelihood's own noise.
-    std
-        Standard deviation of the Gaussian prior whose Jacobian, std^2 / (std^2 + t^2), replaces that of the denoiser.
+    prior_std
+        The standard deviation s of the Gaussian prior whose Jacobian, s^2 / (s^2 + t^2), replaces that of the denoiser.
     reach
         With alpha, as that of `DPS`.
 
@@ -133,13 +133,13 @@ class DataSpace:
     """
 
     alpha: float | None = None
-    std: float = SIGMA_DATA
+    prior_std: float = SIGMA_DATA
     reach: float | None = 2.0
 
     def __post_init__(self) -> None:
         if self.alpha is not None:
             check_number("alpha", self.alpha, least=0.0)
-        check_number("std", self.std, above=0.0)
+        check_number("prior_std", self.prior_std, above=0.0)
         _check_reach(self.reach)
 
     @property
@@ -161,7 +161,7 @@ class DataSpace:
                 leaf = denoised.detach().requires_grad_()
                 misfit = pull.misfit(leaf, t)
                 (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
-            gradient = gradient * (self.std**2 / (self.std**2 + t.square()))[:, None, None]
+            gradient = gradient * (self.prior_std**2 / (self.prior_std**2 + t.square()))[:, None, None]
             evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
             return replace(evaluation, log_twist=None)  # whose gradient this is not
 

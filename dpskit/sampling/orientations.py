@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dpskit.cloud import angles_between, random_rotations
 from dpskit.likelihoods.common_axis import CommonAxes, misfit, search_nearby, search_orientations
 from dpskit.likelihoods.orientation import refine_rotations
 from dpskit.likelihoods.projection import Projections
 from dpskit.priors.analytic import GaussianPrior
+from dpskit.rotations import angles_between, random_rotations
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.poses import Poses

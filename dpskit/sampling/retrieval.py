@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_points
-from dpskit.cloud import as_generator, random_rotations, resample
+from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.rotations import random_rotations
 from dpskit.sampling.samples import Samples, describe
 from dpskit.version import __version__
 

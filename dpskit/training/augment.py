@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from dpskit.cloud import random_rotations, rotations_by
+from dpskit.rotations import random_rotations, rotations_by
 
 ORIENTATIONS = ("upright", "rotated", "reflected")
 

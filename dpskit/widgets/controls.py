@@ -129,7 +129,7 @@ class Controls:
             alpha=values["alpha"],
             cutoff=values["cutoff"],
             n_steps=values["n_steps"],
-        ).of_kind(values["scenario"], n_points)
+        ).with_kind(values["scenario"], n_points)
         others = {name: values[name] for name in ("prior", "target", "pose", "n_points", "n_samples", "seed")}
         return Settings(**others, scenario=scenario)
 

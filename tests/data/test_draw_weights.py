@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from dpskit.cloud import random_rotations
 from dpskit.data.draw_weights import draw_weights
+from dpskit.rotations import random_rotations
 
 
 def ellipsoid(axes, seed=0, m=200):

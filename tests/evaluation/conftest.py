@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dpskit.cloud import random_rotations
+from dpskit.rotations import random_rotations
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpskit.cloud import random_rotations
 from dpskit.data.examples import load_example
 from dpskit.evaluation import superposition
 from dpskit.evaluation.alignment import rmsd_to_points
 from dpskit.evaluation.superposition import superpose
+from dpskit.rotations import random_rotations
 
 seeds = st.integers(0, 10_000)
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from dpskit.cloud import random_rotations
 from dpskit.evaluation.thickness import thickness
+from dpskit.rotations import random_rotations
 
 
 def plane(n=900, seed=0):

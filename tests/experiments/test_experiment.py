@@ -49,7 +49,7 @@ def test_a_run_finds_the_pose_if_it_is_unknown(priors):
         experiment = Experiment.of(replace(SMALL, prior="one chair", pose=pose), priors)
         *_, last = run_experiment(experiment)
         assert (last.pose is not None) == (pose == "unknown")
-    nothing = replace(SMALL, prior="one chair", pose="unknown", scenario=SMALL.scenario.of_kind("prior alone", 64))
+    nothing = replace(SMALL, prior="one chair", pose="unknown", scenario=SMALL.scenario.with_kind("prior alone", 64))
     *_, last = run_experiment(Experiment.of(nothing, priors))
     assert last.pose is None
     *_, last = run_experiment(Experiment.of(replace(SMALL, pose="unknown")))

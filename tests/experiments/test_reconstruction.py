@@ -9,7 +9,6 @@ import torch
 
 import dpskit
 from dpskit.cli import main
-from dpskit.cloud import angles_between
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
 from dpskit.experiments.known_structure import deviation
@@ -17,6 +16,7 @@ from dpskit.experiments.reconstruction import default_alpha, reconstruct, recons
 from dpskit.pose.templates import Templates, make_templates
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
+from dpskit.rotations import angles_between
 
 PRIOR = dpskit.GaussianPrior(0.0, 0.4)
 EXACT = "donot_use_mm_for_euclid_dist"

@@ -89,7 +89,7 @@ def test_the_best_is_the_smallest():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_scenario_observes_what_it_says(kind):
-    scenario = replace(CHAIRS, n_views=3, n_points=50).of_kind(kind, n_points=64)
+    scenario = replace(CHAIRS, n_views=3, n_points=50).with_kind(kind, n_points=64)
     assert scenario.kind == kind
     experiment = Experiment.of(Settings(scenario=scenario, n_points=64))
     kinds = [type(part).__name__ for part in experiment.parts]
@@ -152,7 +152,7 @@ def test_bad_scenarios(one_sentence, changes, words):
 
 def test_bad_settings(one_sentence):
     with one_sentence(ValueError, "scenario", "'guessing'", "projections"):
-        CHAIRS.of_kind("guessing", 24)
+        CHAIRS.with_kind("guessing", 24)
     with one_sentence(TypeError, "scenario", "'projections'"):
         Settings(scenario="projections")
     with one_sentence(ValueError, "seed", "-1"):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.cloud import angles_between, random_rotations
 from dpskit.data.check_views import anderson_darling
 from dpskit.likelihoods.common_axis import CommonAxes, misfit, random_turns, search_nearby, search_orientations
+from dpskit.rotations import angles_between, random_rotations
 
 
 @pytest.fixture(scope="module")

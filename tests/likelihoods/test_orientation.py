@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.cloud import angles_between as degrees
-from dpskit.cloud import rotations_by
 from dpskit.likelihoods import orientation
 from dpskit.likelihoods.orientation import find_rotations, refine_rotations, score_rotations, view_log_prob
 from dpskit.likelihoods.projection import project
+from dpskit.rotations import angles_between as degrees
+from dpskit.rotations import rotations_by
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpskit import CoarseGrained, Joint, Projections, Subunit, random_rotations
-from dpskit.cloud import angles_between, rotations_by
 from dpskit.likelihoods.protocol import start
 from dpskit.pose.posed import Posed
+from dpskit.rotations import angles_between, rotations_by
 
 seeds = st.integers(0, 1000)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from dpskit import normalise, random_rotations
-from dpskit.cloud import angles_between
 from dpskit.pose import templates as module
 from dpskit.pose.templates import REACH, Templates, blur, histograms, make_templates
+from dpskit.rotations import angles_between
 
 
 def seat(seed, n_points=400):

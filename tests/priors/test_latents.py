@@ -4,9 +4,9 @@ import pytest
 import torch
 from small_networks import LATENTS, filled
 
-from dpskit.cloud import random_rotations
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.latents import _unit
+from dpskit.rotations import random_rotations
 
 
 def test_without_local_features_a_cloud_said_twice_is_the_same_cloud(normal):

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpskit.cloud import random_rotations
 from dpskit.priors.local_features import PER_SCALE, local_features
+from dpskit.rotations import random_rotations
 
 
 def by_hand(cloud, i, t, s):

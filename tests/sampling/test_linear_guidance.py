@@ -91,10 +91,10 @@ def test_the_data_space_step_is_the_likelihood_score_of_its_gaussian(normal, see
     data, x, t = problem(normal, seed=seed)
     prior = GaussianPrior(0.3, 0.7)
     assert torch.allclose(
-        DataSpace(std=0.7)(prior, data)(x, t).score, LikelihoodScore()(prior, data)(x, t).score, rtol=1e-4
+        DataSpace(prior_std=0.7)(prior, data)(x, t).score, LikelihoodScore()(prior, data)(x, t).score, rtol=1e-4
     )
     assert torch.allclose(
-        DataSpace(alpha=500.0, std=0.7)(prior, data)(x, t).score, DPS(500.0)(prior, data)(x, t).score, rtol=1e-4
+        DataSpace(alpha=500.0, prior_std=0.7)(prior, data)(x, t).score, DPS(500.0)(prior, data)(x, t).score, rtol=1e-4
     )
 
 
@@ -105,7 +105,7 @@ def test_the_data_space_step_does_not_differentiate_the_denoiser(normal):
             return x / 2
 
     data, x, t = problem(normal)
-    pull = DataSpace(std=0.5)(Opaque(), data)(x, t).score + x / 2 / t[:, None, None] ** 2
+    pull = DataSpace(prior_std=0.5)(Opaque(), data)(x, t).score + x / 2 / t[:, None, None] ** 2
     by_hand = (data.residual(x / 2) @ data.A / 0.16).view_as(x) * (0.25 / (0.25 + t**2))[:, None, None]
     assert torch.allclose(pull, by_hand)
 
@@ -252,7 +252,7 @@ def test_bad_input(one_sentence, normal):
         with one_sentence(ValueError, "prior_std", "above 0"):
             LikelihoodScore(number)
         with one_sentence(ValueError, "std", "above 0"):
-            DataSpace(std=number)
+            DataSpace(prior_std=number)
     with one_sentence(ValueError, "alpha", "at least 0"):
         DataSpace(alpha=-1.0)
     with one_sentence(ValueError, "sigma", "None"):

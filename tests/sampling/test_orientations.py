@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import dpskit
-from dpskit.cloud import angles_between, rotations_by
+from dpskit.rotations import angles_between, rotations_by
 from dpskit.sampling import orientations
 from dpskit.sampling.orientations import find_orientations
 

@@ -28,8 +28,8 @@ from dpskit import (
     random_rotations,
     sample,
 )
-from dpskit.cloud import angles_between
 from dpskit.pose.templates import Templates, make_templates
+from dpskit.rotations import angles_between
 from dpskit.sampling.poses import Poses, find_poses
 
 N = 96

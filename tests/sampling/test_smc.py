@@ -81,7 +81,7 @@ def test_the_error_falls_with_the_particles():
         assert many < few / 2.5
 
 
-@pytest.mark.parametrize("guidance", [LikelihoodScore(1.0), MomentMatched(), DataSpace(std=1.0), DPS(512.0)])
+@pytest.mark.parametrize("guidance", [LikelihoodScore(1.0), MomentMatched(), DataSpace(prior_std=1.0), DPS(512.0)])
 def test_whatever_proposes_the_weights_make_it_exact(guidance):
     prior, data = GaussianPrior(0.0, 1.0), LinearGaussian([[1.0]], [1.0], 0.6)
     mean, std, log_evidence = runs(prior, data, 16, 800, 30, 10.0, (1, 1), prior_std=1.0, guidance=guidance)

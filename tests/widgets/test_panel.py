@@ -213,7 +213,7 @@ def test_the_pose_is_chosen_in_the_panel():
 
 @pytest.mark.parametrize("kind", ["prior alone", "subunit", "everything"])
 def test_the_library_runs_in_the_panel(kind):
-    scenario = replace(CHAIRS, n_points=50, n_views=1, n_steps=2).of_kind(kind, n_points=64)
+    scenario = replace(CHAIRS, n_points=50, n_views=1, n_steps=2).with_kind(kind, n_points=64)
     settings = Settings(scenario=scenario, n_points=64, n_samples=1)
     panel = Panel(settings=settings)
     panel.start()

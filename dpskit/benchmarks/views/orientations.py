@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpskit.cloud import angles_between, resample, rotations_by
+from dpskit.cloud import resample
 from dpskit.evaluation.alignment import rmsd_to_points
 from dpskit.evaluation.superposition import superpose
 from dpskit.experiments.targets import Target
@@ -20,6 +20,7 @@ from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.records import append_records, read_records
+from dpskit.rotations import angles_between, rotations_by
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule

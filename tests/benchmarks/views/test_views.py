@@ -9,9 +9,9 @@ import dpskit
 from dpskit.benchmarks.views import images, mistakes, orientations
 from dpskit.benchmarks.views.orientations import CASES, OrientationSettings, hide, orientation_errors
 from dpskit.cli import main
-from dpskit.cloud import angles_between, random_rotations, rotations_by
 from dpskit.experiments.targets import Target
 from dpskit.records import read_records
+from dpskit.rotations import angles_between, random_rotations, rotations_by
 
 SMALL = OrientationSettings(n_points=40, view_points=30, n_steps=3)
 
