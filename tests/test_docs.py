@@ -1,13 +1,28 @@
 """The tables of the documentation are those of the records that are kept beside it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from dpskit.benchmarks.paper.collect import marked_tables, paper_page, table_of
+from dpskit.benchmarks.paper.collect import paper_page, parts_in
+from dpskit.benchmarks.paper.page import part_table, summary_table
+from dpskit.benchmarks.paper.record import TablePart
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MARKED = re.compile(r"<!-- table of (?P<record>\S+) -->\n+(?P<table>(?:\|.*\n)+)")
+
+
+def marked_tables(text):
+    """(record, table) of all tables of a Markdown text that follow a comment such as `<!-- table of paper/a4 -->`."""
+    return [(found["record"], found["table"].rstrip("\n")) for found in MARKED.finditer(text)]
+
+
+def table_of(record):
+    """The table of a record: of the file of one part in full, of a folder of parts the summary."""
+    path = Path(record)
+    return summary_table(parts_in(path)) if path.is_dir() else part_table(TablePart.load(path))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -21,3 +36,9 @@ def test_the_page_of_the_paper_is_made_from_its_records():
     assert page.exists() == kept.exists()
     if kept.exists():
         assert page.read_text() == paper_page(kept), "run dpskit benchmark paper"
+
+
+def test_marked_tables_are_found_with_their_records():
+    table = "| x |\n|---|\n| 1 |"
+    text = f"A\n\n<!-- table of a/1.json -->\n\n{table}\n\nB\n\n{table}\n"
+    assert marked_tables(text) == [("a/1.json", table)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,6 @@ from dpskit.evaluation.statistics import coordinates
 from dpskit.evaluation.trials import Sampler, Trials, run_trials
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
-from dpskit.likelihoods.protocol import Likelihood, Measurement
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
@@ -23,11 +24,10 @@ from dpskit.priors.protocol import Prior
 from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
-from dpskit.sampling.protocol import Guidance, Solver
+from dpskit.sampling.protocol import Guidance
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import twisted_smc
-from dpskit.sampling.solvers import Algorithm1
 from dpskit.sampling.trial import LARGEST_TRIAL
 
 
@@ -117,42 +117,12 @@ class ExactResult:
     trials: Trials = field(repr=False)
 
 
-def exact_samplers(
-    case: Case, prior: Prior, n_samples: int, n_steps: int = 40, n_particles: int = 256, solver: Solver | None = None
-) -> dict[str, Sampler]:
+def exact_samplers(case: Case, prior: Prior, n_samples: int) -> dict[str, Sampler]:
     """Every method that applies to the case, by name; all but the last are `sample` with another guidance."""
     n, d = case.shape
-    schedule = karras_schedule(n_steps, t_max=case.t_max)
-    solver = solver or Algorithm1()
-
-    def draw(prior: Prior, data: Likelihood | None, guidance: Guidance | None, seed: int) -> Tensor:
-        return sample(
-            prior,
-            data,
-            n_samples=n_samples,
-            n_points=n,
-            dim=d,
-            schedule=schedule,
-            guidance=guidance,
-            solver=solver,
-            seed=seed,
-            progress=False,
-        ).points
-
-    def particles(data: Measurement, seed: int) -> Tensor:
-        particles = twisted_smc(
-            prior,
-            data,
-            n_particles=n_particles,
-            n_points=n,
-            dim=d,
-            schedule=schedule,
-            prior_std=case.prior_std,
-            seed=seed,
-            progress=False,
-        )
-        return particles.resample(n_samples, seed)
-
+    schedule = karras_schedule(40, t_max=case.t_max)
+    draw = partial(sample, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, progress=False)
+    move = partial(twisted_smc, n_points=n, dim=d, schedule=schedule, prior_std=case.prior_std, progress=False)
     rules: dict[str, Guidance] = {
         "DPS, alpha 10,000": DPS(10_000),
         "DPS, alpha 1,000": DPS(1_000),
@@ -164,11 +134,13 @@ def exact_samplers(
         rules["moment matching"] = MomentMatched()
         if bool((case.likelihood.A.sum(dim=1) == 1).all() and (case.likelihood.A.abs().amax(dim=1) == 1).all()):
             rules["replacement"] = Replacement()
-    samplers: dict[str, Sampler] = {
-        name: lambda data, seed, rule=rule: draw(prior, data, rule, seed) for name, rule in rules.items()
+    samplers: dict[str, Callable[[Any, int], Tensor]] = {
+        "exact score": lambda data, seed: draw(case.posterior(data), None, seed=seed).points
     }
-    exact = {"exact score": lambda data, seed: draw(case.posterior(data), None, None, seed)}
-    return exact | samplers | {f"twisted SMC, {n_particles} particles": particles}
+    for name, rule in rules.items():
+        samplers[name] = lambda data, seed, rule=rule: draw(prior, data, guidance=rule, seed=seed).points
+    samplers["twisted SMC, 256 particles"] = lambda data, seed: move(prior, data, seed=seed).resample(n_samples, seed)
+    return samplers
 
 
 def exact_benchmark(

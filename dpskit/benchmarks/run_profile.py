@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor
 
 from dpskit.likelihoods.projection import Projections, project
-from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
@@ -143,15 +141,3 @@ def thread_speedup(denoised: Sequence[Tensor], data: Projections) -> float:
     finally:
         torch.set_num_threads(before)
     return seconds[1] / seconds[2]
-
-
-def profile_table(profile: RunProfile, speedup: float | None = None) -> str:
-    """The profile as a Markdown table, per sample and beside the paper."""
-    parts = [value / profile.n_samples for value in (profile.network, profile.assignment, profile.rest, profile.total)]
-    name = f"batch of {profile.n_samples}, {profile.threads} of {os.cpu_count()} threads"
-    cells = [name, *(f"{part:.2f}" for part in parts), f"{PAPER_SECONDS:.0f}", f"{PAPER_SECONDS / parts[-1]:.1f}"]
-    columns = ["seconds per sample", "network", "assignment", "rest", "in all", "paper, in all", "ratio"]
-    table = markdown_table(columns, [cells])
-    if speedup is None:
-        return table
-    return f"{table}\n\nTwo threads are {speedup:.2f} times as fast as one on the assignments of this run."

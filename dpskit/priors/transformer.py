@@ -87,8 +87,8 @@ class Block(nn.Module):
         return h + self.mlp(self.norm_mlp(h))
 
 
-def sinusoids(c: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
-    """Sinusoidal features (b, width) of the noise conditions c (b,), with angular frequencies from 1 to 1/longest."""
-    frequencies = torch.exp(torch.linspace(0, -math.log(longest), width // 2, device=c.device))
+def sinusoids(c: Tensor, width: int) -> Tensor:
+    """Sinusoidal features (b, width) of the noise conditions c (b,), with angular frequencies from 1 to 1/10,000."""
+    frequencies = torch.exp(torch.linspace(0, -math.log(10_000), width // 2, device=c.device))
     angles = c.unsqueeze(1) * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from dpskit.benchmarks.paper.page import part_table, summary_table, table_page
+from dpskit.benchmarks.paper.page import table_page
 from dpskit.benchmarks.paper.record import TablePart
 from dpskit.benchmarks.prior import prior_table, result_of
 from dpskit.benchmarks.runtime import load_runtimes, runtime_table
@@ -91,17 +91,3 @@ def paper_page(kept: str | Path) -> str:
 def _section(kept: Path, name: str, heading: str, rest: str) -> str:
     pictures = [f"![{heading.strip('# ')}](paper/{name}/{path.name})" for path in sorted((kept / name).glob("*.png"))]
     return "\n\n".join([heading, f"`dpskit benchmark {name}`", *pictures, rest])
-
-
-MARKED = re.compile(r"<!-- table of (?P<record>\S+) -->\n+(?P<table>(?:\|.*\n)+)")
-
-
-def marked_tables(text: str) -> list[tuple[str, str]]:
-    """(record, table) of all tables of a Markdown text that follow a comment such as `<!-- table of paper/a4 -->`."""
-    return [(found["record"], found["table"].rstrip("\n")) for found in MARKED.finditer(text)]
-
-
-def table_of(record: str | Path) -> str:
-    """The table of a record: of the file of one part in full, of a folder of parts the summary."""
-    path = Path(record)
-    return summary_table(parts_in(path)) if path.is_dir() else part_table(TablePart.load(path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpskit.benchmarks.paper.collect import collect, marked_tables, paper_page, parts_in, table_of
+from dpskit.benchmarks.paper.collect import collect, paper_page, parts_in
 from dpskit.benchmarks.paper.page import part_table, summary_table, table_page
 from dpskit.benchmarks.paper.record import Line, TablePart
 from dpskit.benchmarks.runtime import Runtime, save_runtime
@@ -107,15 +107,6 @@ def test_the_page_has_table_3_and_the_runtime(tmp_path):
     assert "| prior chairs, algorithm1 | 50.00 | 50.00 | 25.00 | 25.00 | 12.50 | 12.50 |" in page
     assert "8 test clouds" in page and "| paper: prior, ShapeNet-Chair | 78.34 |" in page
     assert "| 3.00 | 5.00 | 24.0 |" in page
-
-
-def test_marked_tables_are_found_with_their_records(tmp_path):
-    shapes().save(tmp_path / "table1" / "1.json")
-    file, folder = table_of(tmp_path / "table1" / "1.json"), table_of(tmp_path / "table1")
-    text = (
-        f"Text.\n\n<!-- table of table1/1.json -->\n\n{file}\n\nMore.\n\n<!-- table of table1 -->\n{folder}\n\n| a |\n"
-    )
-    assert marked_tables(text) == [("table1/1.json", file), ("table1", folder)]
 
 
 def test_a_comparison_finds_its_lines():
