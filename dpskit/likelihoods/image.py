@@ -12,6 +12,7 @@ from torch import Tensor
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
 from dpskit.cloud import Frame, as_generator
 from dpskit.likelihoods.gaussian_image import gaussian_image
+from dpskit.likelihoods.image_fit import centred, fit, total
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import project
 from dpskit.likelihoods.protocol import Measurement
@@ -50,7 +51,8 @@ class ProjectionImages(Measurement):
     mask : Tensor, optional
         (n, n) or (k, n, n): the weight of a pixel, at least 0.
     scale, offset : Tensor, optional
-        (k,) each: a_k and b_k. None: those that fit an image best, for every cloud anew.
+        (k,) each: a_k and b_k. None: those that fit an image best, for every cloud anew. Give the offset where the
+        background is known, such as 0 in images that were normalised: else a halo of stray points is taken for it.
 
     Notes
     -----
@@ -92,8 +94,6 @@ class ProjectionImages(Measurement):
             raise TypeError(f"frame must be a Frame, got {type(self.frame).__name__}.")
         pixel_size = check_number("pixel_size", self.pixel_size, above=0.0)
         width = max(WIDTH * self.frame.scale, pixel_size) if self.width is None else self.width
-        if (self.scale is None) != (self.offset is None):
-            raise ValueError("scale and offset must both be given, or both be None to be fitted; got only one.")
         sizes = {"ctf": (k, n, n // 2 + 1), "shifts": (k, 2), "scale": (k,), "offset": (k,)}
         given: dict[str, Any] = {name: _shaped(name, getattr(self, name), size) for name, size in sizes.items()}
         given["mask"] = _mask(self.mask, pixels)
@@ -102,7 +102,7 @@ class ProjectionImages(Measurement):
             if sigma.shape not in ((), (k,)) or not bool((sigma.isfinite() & (sigma > 0)).all()):
                 raise ValueError(f"sigma must be above 0, one number or one for each of {k} images, got {self.sigma}.")
             given["sigma"] = sigma.expand(k)
-        if bool((_centred(pixels, given["mask"]).square().mean(dim=(1, 2)) == 0).any()):
+        if bool((total(centred(pixels, given["mask"]).square()) == 0).any()):
             raise ValueError("pixels must differ within every image, got one that is constant.")
         given |= {"pixels": pixels, "rotations": rotations, "pixel_size": pixel_size}
         given["width"] = check_number("width", width, above=0.0)
@@ -124,6 +124,8 @@ class ProjectionImages(Measurement):
     ) -> ProjectionImages:
         """Images of a cloud from random orientations, the same for a seed as those of `Projections.observe`.
 
+        Pixel [n // 2, n // 2] shows the centre of the cube, which is what the `shifts` of the result say.
+
         Parameters
         ----------
         points : Tensor
@@ -137,7 +139,7 @@ class ProjectionImages(Measurement):
         snr : float, optional
             Variance of the signal over that of the noise, both over all pixels; None: no noise.
         pixel_size : float, optional
-            In the unit of the frame; None: what leaves a border of four widths around the points.
+            In the unit of the frame; None: what leaves a border of four widths around the points from every side.
         width : float, optional
             As for `ProjectionImages`.
         reflections : bool
@@ -146,7 +148,7 @@ class ProjectionImages(Measurement):
         Returns
         -------
         ProjectionImages
-            The likelihood of these data.
+            The likelihood of these data, whose offset is known to be 0.
 
         Raises
         ------
@@ -156,17 +158,19 @@ class ProjectionImages(Measurement):
         points = check_points("points", points)
         n_views, size = check_integer("n_views", n_views), check_integer("size", size, least=4)
         width = WIDTH * frame.scale if width is None else check_number("width", width, above=0.0)
-        physical = frame.to_physical(points)
-        reach = float(physical.norm(dim=1).max()) + 4 * width
+        seen = points * frame.scale  # from the centre of the cube
+        reach = float(seen.norm(dim=1).max()) + 4 * width
         pixel_size = 2 * reach / size if pixel_size is None else pixel_size
         generator = as_generator(seed)
         rotations = torch.cat([random_rotations(1, generator, reflections=reflections) for _ in range(n_views)])
-        views = [gaussian_image(project(physical, r), size, pixel_size, width) for r in rotations]
+        views = [gaussian_image(project(seen, r), size, pixel_size, width) for r in rotations]
+        shifts = torch.stack([project(torch.tensor(frame.center), r) for r in rotations])
         pixels, sigma = torch.stack(views), None
         if snr is not None:
             sigma = pixels.std(dim=(1, 2)) / math.sqrt(check_number("snr", snr, above=0.0))
             pixels = pixels + sigma[:, None, None] * torch.randn(pixels.shape, generator=generator)
-        return ProjectionImages(pixels, rotations, pixel_size, frame, width, sigma)
+        offset = torch.zeros(n_views)
+        return ProjectionImages(pixels, rotations, pixel_size, frame, width, sigma, shifts=shifts, offset=offset)
 
     def images(self, x0: Tensor) -> Tensor:
         """The models f of clouds, before scale and offset.
@@ -193,15 +197,17 @@ class ProjectionImages(Measurement):
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every image: (b, n, 3) -> (b, k)."""
         drawn = self.images(x0)
-        length = (self.width / self.frame.scale) ** 2
         pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)
-        own = (weight * _centred(pixels, weight).square()).sum(dim=(1, 2))
+        length = (self.width / self.frame.scale) ** 2 / total(weight * centred(pixels, weight).square())
         if self.scale is not None:
-            return length * self._squares(drawn) / own
-        model = _centred(drawn, weight)
-        both = (weight * model * pixels).sum(dim=(2, 3))
-        variance = (weight * model.square()).sum(dim=(2, 3)).clamp(min=torch.finfo(drawn.dtype).tiny)
-        return length * (1 - both * both.abs() / (variance * own))
+            return length * self._squares(drawn, *self._fit(drawn))
+        if self.offset is None:
+            model, pixels = centred(drawn, weight), centred(pixels, weight)
+        else:
+            model, pixels = drawn, pixels - self.offset.to(drawn)[:, None, None]
+        both, own = total(weight * model * pixels), total(weight * pixels.square())
+        squares = total(weight * model.square()).clamp(min=torch.finfo(drawn.dtype).tiny)
+        return length * (own - both * both.abs() / squares)
 
     def energy(self, x0: Tensor) -> Tensor:
         """The mean over the images: (b, n, 3) -> (b,)."""
@@ -212,8 +218,8 @@ class ProjectionImages(Measurement):
 
         Where scale and offset are not given, those that fit best stand in. Raises ValueError without sigma.
         """
-        sigma = self._noise().to(x0)
-        squares, count = self._squares(self.images(x0)), self.mask.to(x0).sum(dim=(1, 2))
+        sigma, drawn = self._noise().to(x0), self.images(x0)
+        squares, count = self._squares(drawn, *self._fit(drawn)), total(self.mask.to(x0))
         return -(squares / (2 * sigma**2) + count * (sigma.log() + math.log(2 * math.pi) / 2)).sum(dim=1)
 
     def with_noise(self, variance: float) -> ProjectionImages:
@@ -225,8 +231,8 @@ class ProjectionImages(Measurement):
         sigma.
         """
         sigma, variance = self._noise(), check_number("variance", variance, least=0.0)
-        weight = self.mask / self.mask.sum(dim=(1, 2), keepdim=True)
-        signal = ((weight * _centred(self.pixels, weight).square()).sum(dim=(1, 2)) - sigma**2).clamp(min=0)
+        weight = self.mask / total(self.mask)[:, None, None]
+        signal = (total(weight * centred(self.pixels, weight).square()) - sigma**2).clamp(min=0)
         share = min(variance / (self.width / self.frame.scale) ** 2, 1.0)
         width = math.sqrt(self.width**2 + variance * self.frame.scale**2)
         return changed(self, sigma=(sigma**2 + share * signal).sqrt(), width=width)
@@ -247,27 +253,13 @@ class ProjectionImages(Measurement):
         return cast(Tensor, self.sigma)
 
     def _fit(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and offset (b, k) each: those given, or the least squares with scale >= 0."""
-        if self.scale is not None:
-            return self.scale.to(drawn).expand(drawn.shape[:2]), self.offset.to(drawn).expand(drawn.shape[:2])
-        pixels, weight = self.pixels.to(drawn), self.mask.to(drawn)
-        model, count = _centred(drawn, weight), weight.sum(dim=(1, 2))
-        variance = (weight * model.square()).sum(dim=(2, 3)).clamp(min=torch.finfo(drawn.dtype).tiny)
-        scale = ((weight * model * pixels).sum(dim=(2, 3)) / variance).clamp(min=0)
-        offset = ((weight * pixels).sum(dim=(1, 2)) - scale * (weight * drawn).sum(dim=(2, 3))) / count
-        return scale, offset
+        """Scale and offset (b, k) each: those given, or those that fit best."""
+        return fit(self.pixels.to(drawn), drawn, self.mask.to(drawn), self.scale, self.offset)
 
-    def _squares(self, drawn: Tensor) -> Tensor:
+    def _squares(self, drawn: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
         """The weighted sum of squared residuals of every image, (b, k)."""
-        scale, offset = (value[..., None, None] for value in self._fit(drawn))
-        residual = self.pixels.to(drawn) - scale * drawn - offset
-        return (self.mask.to(drawn) * residual.square()).sum(dim=(2, 3))
-
-
-def _centred(images: Tensor, weight: Tensor) -> Tensor:
-    """`images` (..., k, n, n) less the weighted mean of each."""
-    mean = (weight * images).sum(dim=(-2, -1), keepdim=True) / weight.sum(dim=(-2, -1), keepdim=True)
-    return images - mean
+        residual = self.pixels.to(drawn) - scale[..., None, None] * drawn - offset[..., None, None]
+        return total(self.mask.to(drawn) * residual.square())
 
 
 def _finite(name: str, value: Tensor, shape: str) -> Tensor:

@@ -26,7 +26,8 @@ class Observation:
     every point equally often, up to one); for m > n, n of the m points. It is kept as multiplicities, because the
     matching only needs to know how often a point occurs. matrix (d, e), or (b, d, e) for a batch: what is seen of a
     point; None: all of it. means: an observed point is the mean of the model points that are matched to it, where the
-    paper wants each of them to lie at it.
+    paper wants each of them to lie at it. trimmed: the share of the observed points, as often as they then occur, that
+    the matching leaves out, those without which it costs least.
     Paper: eq. (10) and its footnote.
     """
 
@@ -35,6 +36,7 @@ class Observation:
     balanced: bool = False
     matrix: Tensor | None = None
     means: bool = False
+    trimmed: float = 0.0
 
     def predict(self, x0: Tensor) -> Tensor:
         """Predicted observation of clouds (b, n, d), without noise and correspondence: (b, n, e)."""
@@ -52,13 +54,28 @@ class Observation:
             drawn = torch.randint(m, (rest,), generator=generator)
         return every + torch.bincount(drawn, minlength=m)
 
-    def residual(self, seen: Tensor, index: Tensor) -> Tensor:
-        """What is seen of n model points (b, n, e) minus the observed points matched to them, whose numbers are index.
+    def problem(
+        self, seen: Tensor, start: Assignment | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Assignment | None]:
+        """What `assign` takes to match what is seen, (b, n, e), to the observed points; trimmed, the other way round."""
+        if not self.trimmed:
+            return seen, self.points, self.multiplicity(seen.shape[1]), start
+        return self._occurring(seen.shape[1]).expand(len(seen), -1, -1), seen, None, None
+
+    def residual(self, seen: Tensor, best: Assignment) -> Tensor:
+        """What is seen of n model points (b, n, e) minus the observed points matched to them by the best assignment.
 
         With `means`, each point has the mean residual of all points with the same number.
         """
-        difference = seen - self.points.to(seen)[index]
-        return group_means(difference, index, len(self.points)) if self.means else difference
+        if self.trimmed:
+            order = best.index.argsort(dim=1, stable=True)[:, -seen.shape[1] :]  # of those left out the index is -1
+            return seen - self._occurring(seen.shape[1]).to(seen)[order]
+        difference = seen - self.points.to(seen)[best.index]
+        return group_means(difference, best.index, len(self.points)) if self.means else difference
+
+    def _occurring(self, n: int) -> Tensor:
+        """The observed points as often as they occur, n and those that may be left out."""
+        return self.points.repeat_interleave(self.multiplicity(math.ceil(n / (1 - self.trimmed))), dim=0)
 
 
 @dataclass(eq=False)
@@ -100,9 +117,8 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     clouds = [view.predict(x0) for view in observations]
     starts = memory.starts(len(observations), len(x0))
     triples = list(zip(observations, clouds, starts, strict=True))
-    calls = [(x, view.points, view.multiplicity(x.shape[1]), assignment) for view, x, assignment in triples]
-    best = assign_each(calls)
-    residuals = (view.residual(x, b.index) for (view, x, _), b in zip(triples, best, strict=True))
+    best = assign_each([view.problem(x, assignment) for view, x, assignment in triples])
+    residuals = (view.residual(x, b) for (view, x, _), b in zip(triples, best, strict=True))
     energies = torch.stack([half_mean_square(residual) for residual in residuals], dim=1)
     memory.x0, memory.version, memory.energies, memory.assignments = x0, x0._version, energies.detach(), best
     return energies
@@ -122,7 +138,7 @@ def half_mean_square(difference: Tensor) -> Tensor:
     return difference.square().sum(dim=2).mean(dim=1) / 2
 
 
-def gaussian_log_prob(energies: Tensor, sizes: Sequence[int], dim: int, sigma: float | None) -> Tensor:
+def gaussian_log_prob(energies: Tensor, sizes: Sequence[float], dim: int, sigma: float | None) -> Tensor:
     """log density of k observations of sizes[k] points with noise sigma, from their energies (b, k) -> (b,).
 
     Every observed point carries independent Gaussian noise in each of its `dim` coordinates. The best matching stands

@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations, check_seed
+from dpskit.checks import (
+    check_array,
+    check_integer,
+    check_number,
+    check_points,
+    check_rotations,
+    check_seed,
+    check_share,
+)
 from dpskit.cloud import as_generator, resample
 from dpskit.likelihoods.observation import (
     Memory,
@@ -24,6 +32,8 @@ from dpskit.likelihoods.observation import (
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.rotations import angles_between, random_rotations
+
+MAX_TRIMMED = 0.5  # beyond it the outliers could be the object
 
 
 def project(x: Tensor, rotation: Tensor) -> Tensor:
@@ -53,6 +63,10 @@ class Projections(Measurement):
     tolerance
         Degrees by which known orientations may be wrong. Above 0 all but the first of them follow the samples too, up
         to twice as far from what is stated.
+    trimmed
+        The share of the points of each view, below 1, that may be outliers: the matching leaves so many of them out,
+        those without which it costs least. Without outliers it leaves out the outermost, so that clouds come out a
+        little too small. Each matching starts anew and takes several times as long.
 
     Raises
     ------
@@ -80,6 +94,7 @@ class Projections(Measurement):
     seed: int = 0
     balanced: bool = False
     tolerance: float = 0.0
+    trimmed: float = 0.0
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -93,10 +108,14 @@ class Projections(Measurement):
         check_sigma(self.sigma)
         check_seed("seed", self.seed)
         check_number("tolerance", self.tolerance, least=0.0)
+        if check_share("trimmed", self.trimmed) > MAX_TRIMMED:
+            raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
         pairs = enumerate(zip(points, rotations, strict=True))
-        views = tuple(Observation(y, self.seed + k, self.balanced, r[:, :2]) for k, (y, r) in pairs)
+        views = tuple(
+            Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed) for k, (y, r) in pairs
+        )
         object.__setattr__(self, "views", views)
 
     @staticmethod
@@ -223,8 +242,12 @@ class Projections(Measurement):
         return self.energies(x0).mean(dim=1)
 
     def log_prob(self, x0: Tensor) -> Tensor:
-        """log p(y | x0) with noise sigma, (b,); see `gaussian_log_prob`. Raises ValueError without sigma."""
-        return gaussian_log_prob(self.energies(x0), [len(y) for y in self.points], 2, self.sigma)
+        """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `gaussian_log_prob`.
+
+        Raises ValueError without sigma.
+        """
+        sizes = [(1 - self.trimmed) * len(y) for y in self.points]
+        return gaussian_log_prob(self.energies(x0), sizes, 2, self.sigma)
 
     def start(self) -> Projections:
         """The same data for one run: each matching starts from that of the last call. Call it for the energy."""
@@ -238,7 +261,7 @@ class Projections(Measurement):
         x0 = check_points("x0", x0)
         pairs = zip(self.points, self.rotations, strict=True)
         points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
-        return Projections(points, self.rotations, sigma, self.seed, self.balanced)
+        return replace(self, points=points)
 
 
 def _with_unknown(rotations: Tensor | None, count: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def cloud(normal):
 
 @pytest.fixture
 def data(cloud):
-    return ProjectionImages.observe(cloud, FRAME, 3, 24, seed=1, snr=4.0)
+    return replace(ProjectionImages.observe(cloud, FRAME, 3, 24, seed=1, snr=4.0), offset=None)
 
 
 def model(points, data, k):
@@ -61,9 +62,7 @@ def test_log_prob_is_a_density_of_pixels(data, cloud):
 
 def test_given_scale_and_offset(data, cloud):
     scale, offset = torch.tensor([2.0, 0.5, 1.0]), torch.tensor([1.0, -1.0, 0.0])
-    fixed = ProjectionImages(
-        data.pixels, data.rotations, data.pixel_size, FRAME, data.width, 0.3, scale=scale, offset=offset
-    )
+    fixed = replace(data, sigma=0.3, scale=scale, offset=offset)
     expected = 0.0
     for k in range(3):
         residual = data.pixels[k].numpy() - float(scale[k]) * model(cloud, data, k) - float(offset[k])
@@ -74,6 +73,34 @@ def test_given_scale_and_offset(data, cloud):
     assert float(fixed.energies(cloud[None])[0, 0]) == pytest.approx(
         (data.width / FRAME.scale) ** 2 * first / own, rel=1e-3
     )
+
+
+@pytest.mark.parametrize("given", ["scale", "offset"])
+def test_one_of_scale_and_offset_can_be_given(data, cloud, given):
+    value = torch.tensor([1.1, 0.8, 0.9]) if given == "scale" else torch.tensor([0.02, -0.01, 0.0])
+    some, expected = replace(data, **{given: value}), 0.0
+    for k in range(3):
+        f, y, sigma = model(cloud, data, k).ravel(), data.pixels[k].numpy().ravel(), float(data.sigma[k])
+        v = float(value[k])
+        if given == "scale":
+            squares = np.square(y - v * f - (y - v * f).mean()).sum()
+        else:
+            squares = np.square(y - v - f * (f @ (y - v)) / (f @ f)).sum()
+        energy = (data.width / FRAME.scale) ** 2 * squares / np.square(y - y.mean()).sum()
+        assert float(some.energies(cloud[None])[0, k]) == pytest.approx(energy, rel=1e-3)
+        expected -= squares / (2 * sigma**2) + len(y) * math.log(2 * math.pi * sigma**2) / 2
+    assert float(some.log_prob(cloud[None])) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_structure_far_from_the_origin_fills_its_images(cloud):
+    """Its images are those of the same structure at the origin, and every point is within them."""
+    here = ProjectionImages.observe(cloud, dpskit.Frame((0.0, 0.0, 0.0), 40.0), 3, 32, seed=1, snr=2.0)
+    far = ProjectionImages.observe(cloud, dpskit.Frame((900.0, -400.0, 700.0), 40.0), 3, 32, seed=1, snr=2.0)
+    torch.testing.assert_close(far.pixels, here.pixels)
+    assert far.pixel_size == here.pixel_size
+    torch.testing.assert_close(far.energies(cloud[None]), here.energies(cloud[None]), rtol=1e-3, atol=1e-7)
+    mass = far.images(cloud[None]).sum(dim=(2, 3)) * far.pixel_size**2
+    torch.testing.assert_close(mass, torch.full((1, 3), 300.0), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("name", ["energy", "log_prob"])
@@ -89,15 +116,15 @@ def test_gradient_by_differences(cloud, normal, name):
 
 
 def test_scale_and_offset_of_the_pixels_do_not_matter(data, cloud):
-    other = ProjectionImages(7 * data.pixels - 3, data.rotations, data.pixel_size, FRAME, data.width)
+    other = replace(data, pixels=7 * data.pixels - 3)
     torch.testing.assert_close(other.energies(cloud[None]), data.energies(cloud[None]), rtol=1e-3, atol=1e-7)
 
 
 def test_turning_object_and_orientations_together_changes_nothing(data, cloud):
     turn = dpskit.random_rotations(1, seed=5)[0]
     centred = dpskit.Frame((0.0, 0.0, 0.0), 40.0)
-    here = ProjectionImages(data.pixels, data.rotations, data.pixel_size, centred, data.width)
-    there = ProjectionImages(data.pixels, turn.T @ data.rotations, data.pixel_size, centred, data.width)
+    here = replace(data, frame=centred, shifts=None)
+    there = replace(here, rotations=turn.T @ data.rotations)
     torch.testing.assert_close(there.energies(cloud[None] @ turn), here.energies(cloud[None]), rtol=1e-4, atol=1e-7)
     assert float((there.energies(cloud[None]) - here.energies(cloud[None])).abs().max()) > 1e-4
 
@@ -108,10 +135,10 @@ def test_a_shift_moves_the_image(cloud):
     rolled = torch.stack(
         [plain.pixels[0].roll((1, -2), dims=(0, 1)), plain.pixels[1].roll((-3, 0), dims=(0, 1))]
     )  # rows are y
-    moved = ProjectionImages(rolled, plain.rotations, plain.pixel_size, FRAME, plain.width, shifts=shift)
+    moved = replace(plain, pixels=rolled, shifts=plain.shifts + shift)
     assert float(moved.energies(cloud[None]).max()) < 1e-5
     assert float(plain.energies(cloud[None]).max()) < 1e-5
-    wrong = ProjectionImages(rolled, plain.rotations, plain.pixel_size, FRAME, plain.width, shifts=-shift)
+    wrong = replace(moved, shifts=plain.shifts - shift)
     assert float(wrong.energies(cloud[None]).min()) > 1e-4
 
 
@@ -137,7 +164,7 @@ def test_the_transfer_function_is_a_convolution(cloud):
     kernel = torch.zeros(16, 16)
     kernel[0, 0], kernel[0, 1], kernel[0, -1], kernel[3, 0], kernel[-3, 0] = 1.0, 0.5, 0.5, -0.2, -0.2
     ctf = torch.fft.rfft2(kernel).real[None]
-    data = ProjectionImages(plain.pixels, plain.rotations, plain.pixel_size, FRAME, plain.width, ctf=ctf)
+    data = replace(plain, ctf=ctf)
     f = plain.images(cloud[None])[0, 0]
     expected = f + 0.5 * (f.roll(1, 1) + f.roll(-1, 1)) - 0.2 * (f.roll(3, 0) + f.roll(-3, 0))
     torch.testing.assert_close(data.images(cloud[None])[0, 0], expected, atol=1e-6, rtol=1e-4)
@@ -148,10 +175,7 @@ def test_masked_pixels_do_not_count(data, cloud):
     mask[:5] = 0
     spoilt = data.pixels.clone()
     spoilt[:, :5] = 1e3
-    one, other = (
-        ProjectionImages(p, data.rotations, data.pixel_size, FRAME, data.width, data.sigma, mask=mask)
-        for p in (data.pixels, spoilt)
-    )
+    one, other = (replace(data, pixels=p, mask=mask) for p in (data.pixels, spoilt))
     torch.testing.assert_close(one.energies(cloud[None]), other.energies(cloud[None]))
     torch.testing.assert_close(one.log_prob(cloud[None]), other.log_prob(cloud[None]))
     cropped = [np.corrcoef(model(cloud, data, k)[5:].ravel(), data.pixels[k, 5:].numpy().ravel())[0, 1] for k in (0, 1)]
@@ -239,7 +263,8 @@ def test_eight_images_are_fast(normal):
         ({"shifts": torch.ones(2, 3)}, ["shifts", "(2, 2)"]),
         ({"mask": torch.zeros(8, 8)}, ["mask", "above 0"]),
         ({"mask": torch.zeros(7, 8)}, ["mask", "(7, 8)"]),
-        ({"scale": torch.ones(2)}, ["scale and offset"]),
+        ({"scale": torch.ones(3)}, ["scale", "(2,)"]),
+        ({"offset": torch.full((2,), math.nan)}, ["offset", "NaN"]),
     ],
 )
 def test_bad_arguments(one_sentence, change, words):

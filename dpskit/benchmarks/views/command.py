@@ -12,12 +12,12 @@ from dpskit.commands.parser import add_command
 if TYPE_CHECKING:
     from dpskit.experiments.targets import Target
 
-TABLES = ("orientations", "images", "mistakes")
+TABLES = ("orientations", "images", "outliers", "mistakes")
 
 
 def add(kinds: Any) -> None:
     """Add the command to the benchmark's `kinds`."""
-    views = add_command(kinds, "views", _views, "unknown orientations, images, and mistakes that are named")
+    views = add_command(kinds, "views", _views, "unknown orientations, images, outliers, and mistakes that are named")
     views.add_argument("structures", nargs="+", help="structure files or PDB codes")
     views.add_argument("--table", action="append", choices=TABLES, help="repeatable (default: all)")
     views.add_argument("--case", action="append", help="of the orientations, repeatable (default: all)")
@@ -28,7 +28,7 @@ def add(kinds: Any) -> None:
 
 
 def _views(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.views import images, mistakes, orientations
+    from dpskit.benchmarks.views import images, mistakes, orientations, outliers
     from dpskit.checks import check_choice
 
     cases = options.case or list(orientations.CASES)
@@ -42,6 +42,8 @@ def _views(options: argparse.Namespace) -> None:
         print(orientations.orientation_table(list(found)), end="\n\n")
     if "images" in tables:
         print(images.image_table(list(images.image_benchmark(targets, out / "images.jsonl"))), end="\n\n")
+    if "outliers" in tables:
+        print(outliers.outlier_table(list(outliers.outlier_benchmark(targets))), end="\n\n")
     if "mistakes" in tables:
         print(mistakes.mistake_table(mistakes.mistake_benchmark(targets, options.trials, options.seed)))
 

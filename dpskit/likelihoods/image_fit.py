@@ -1,0 +1,38 @@
+"""Scale and offset between images and their models."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def centred(images: Tensor, weight: Tensor) -> Tensor:
+    """`images` (..., k, n, n) less the weighted mean of each."""
+    mean = (weight * images).sum(dim=(-2, -1), keepdim=True) / weight.sum(dim=(-2, -1), keepdim=True)
+    return images - mean
+
+
+def total(images: Tensor) -> Tensor:
+    """The sum over pixels, (..., k, n, n) -> (..., k)."""
+    return images.sum(dim=(-2, -1))
+
+
+def fit(
+    pixels: Tensor, drawn: Tensor, weight: Tensor, scale: Tensor | None, offset: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """a and b (b, k) each of pixels = a drawn + b: those given, (k,), or else the weighted least squares with a >= 0.
+
+    pixels, weight: (k, n, n). drawn: (b, k, n, n).
+    """
+    if scale is None:
+        model, target = drawn, pixels
+        if offset is None:
+            model = centred(drawn, weight)
+        else:
+            target = pixels - offset[:, None, None].to(pixels)
+        squares = total(weight * model.square()).clamp(min=torch.finfo(drawn.dtype).tiny)
+        scale = (total(weight * model * target) / squares).clamp(min=0)
+    scale = scale.to(drawn).expand(drawn.shape[:2])
+    if offset is None:
+        offset = (total(weight * pixels) - scale * total(weight * drawn)) / total(weight)
+    return scale, offset.to(drawn).expand(drawn.shape[:2])
