@@ -13,6 +13,8 @@ from typing import IO
 import numpy as np
 
 MAX_RATIO, ALWAYS = 10, 1 << 27  # an npz may unpack to ten times its size, and to 128 MB in any case
+LEAST = 4  # bytes that a number takes once it is used, whatever the file has
+MAX_ARRAYS = 50_000
 
 
 def read_npy(content: bytes) -> np.ndarray:
@@ -35,39 +37,41 @@ def open_npz(path: str | Path) -> Iterator[NpzArrays]:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-            unpacked = sum(entry.file_size for entry in entries)
-            if unpacked > max(ALWAYS, MAX_RATIO * size):
-                raise ValueError(f"it must unpack to at most {max(ALWAYS, MAX_RATIO * size) >> 20} MB")
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]  # others are notes
+            if len(entries) > MAX_ARRAYS:
+                raise ValueError(f"it must hold at most {MAX_ARRAYS:,} arrays")
+            limit, used = max(ALWAYS, MAX_RATIO * size), 0
             for entry in entries:
-                if not entry.filename.endswith(".npy"):  # a note, for instance
-                    continue
                 with archive.open(entry) as file:
-                    _check_header(file, entry.file_size)
-        stream.seek(0)
-        with np.load(stream, allow_pickle=False) as arrays:
-            yield NpzArrays(arrays, [e.filename.removesuffix(".npy") for e in entries if e.filename.endswith(".npy")])
+                    used += _check_header(file, entry.file_size)
+                if used > limit:
+                    raise ValueError(f"it must unpack to at most {limit >> 20} MB of arrays")
+            yield NpzArrays(archive, {entry.filename.removesuffix(".npy"): entry for entry in entries})
 
 
 class NpzArrays:
     """A mapping from names to arrays in this machine's byte order."""
 
-    def __init__(self, arrays: np.lib.npyio.NpzFile, names: list[str]) -> None:
-        self._arrays = arrays
-        self.names = list(dict.fromkeys(names))
+    def __init__(self, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> None:
+        self._archive = archive
+        self._entries = entries
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return _native(self._arrays[name])
+        with self._archive.open(self._entries[name]) as file:
+            return _native(np.lib.format.read_array(file, allow_pickle=False))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self._entries)
 
 
-def _check_header(file: IO[bytes], size: int) -> None:
-    """Raise ValueError unless the header of an .npy file declares as many bytes as follow it."""
+def _check_header(file: IO[bytes], size: int) -> int:
+    """The bytes that an .npy file of `size` takes once it is used, as single precision or text of four bytes a letter.
+
+    Raises ValueError unless its header declares as many bytes as follow it.
+    """
     major, _ = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     shape, _order, dtype = read(file)
@@ -75,6 +79,7 @@ def _check_header(file: IO[bytes], size: int) -> None:
         raise ValueError("it must hold numbers or text, got Python objects")
     if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize > size - file.tell():
         raise ValueError(f"it is cut off, or its header is wrong: an array of shape {shape} does not fit into it")
+    return math.prod(shape) * (LEAST * dtype.itemsize if dtype.kind == "S" else max(dtype.itemsize, LEAST))
 
 
 def _native(array: np.ndarray) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from pathlib import Path
 
+from dpskit.data.unpacked import DAMAGED, is_packed, open_unpacked
+
 URL = "https://files.rcsb.org/download/{code}.cif.gz"
-GZIP = b"\x1f\x8b"
 MAX_BYTES = 1 << 30  # unpacked
 
 
@@ -43,16 +42,15 @@ def fetch_entry(code: str) -> Path:
 def _fault(path: Path, code: str) -> str | None:
     """What is wrong with a downloaded entry: the RCSB gives no hash, but gzip has a checksum, and the text its code."""
     start, size = b"", 0
-    with open(path, "rb") as file:
-        if file.read(2) != GZIP:
-            return "something else than a gzipped file"
+    if not is_packed(path):
+        return "something else than a gzipped file"
     try:
-        with gzip.open(path) as file:
+        with open_unpacked(path) as file:
             while piece := file.read(1 << 20):
                 start, size = start or piece[:1000], size + len(piece)
                 if size > MAX_BYTES:
                     return f"a file that unpacks to more than {MAX_BYTES >> 20} MB"
-    except (EOFError, OSError, zlib.error):
+    except DAMAGED:
         return "a gzipped file that is truncated or damaged"
     if not re.search(rb"^data_\S*%b\b" % code.lower().encode(), start.lower(), re.MULTILINE):
         return f"something else than the mmCIF file of {code.upper()}"

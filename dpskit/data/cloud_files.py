@@ -14,6 +14,7 @@ from dpskit.arrays import read_npy
 from dpskit.checks import check_path
 from dpskit.data.meshes import read_off, read_ply
 from dpskit.data.text import decode
+from dpskit.data.unpacked import check_lines
 
 TABLES = (".xyz", ".pts", ".txt")
 MESHES = {".off": read_off, ".ply": read_ply}
@@ -63,6 +64,7 @@ def read_rows(content: bytes, *, counted: bool = False) -> np.ndarray:
     """
     if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("it is a binary file, not a text with a row of numbers for each point")
+    check_lines(content, len(content))
     lines = decode(content).split("\n")
     if counted:
         lines = _without_count(lines)

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from dpskit.checks import shown
 from dpskit.data.poses import Optics, Poses
+from dpskit.data.unpacked import most_rows
 
 ALIGNMENTS = ("alignments3D", "alignments_class_0")  # of a refinement, and of an ab-initio job with one class
 OPTICS = {
@@ -58,6 +59,8 @@ def read_cs(path: Path) -> Poses:
     names = table.dtype.names if isinstance(table, np.ndarray) else None
     if names is None or table.ndim != 1 or len(table) == 0:
         raise ValueError(f"path must hold a table of particles, but {str(path)!r} holds none.")
+    if len(table) > (most := most_rows(path.stat().st_size)):
+        raise ValueError(f"path must list at most {most:,} particles, but {str(path)!r} lists {len(table):,}.")
     kind = next((kind for kind in ALIGNMENTS if f"{kind}/pose" in names), None)
     rotations, shifts, size = None, np.zeros((len(table), 2)), _pixel_size(path, table, "blob/psize_A")
     if kind is not None:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 from dpskit.checks import check_path, shown
 from dpskit.data.text import decode
+from dpskit.data.unpacked import most_rows
 
 MAX_COLUMNS = 10_000
 CHUNK = 100_000  # particles
+MAX_VALUES, VALUE_BYTES = 5_000_000, 8  # a value of a large file takes some ten bytes
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 OPTICS = {
     "defocus_u": ("rlnDefocusU", None),
@@ -177,7 +179,9 @@ class _Table:
             raise FileNotFoundError(f"path must be an existing STAR file, got {str(path)!r}.")
         self.path = path
         try:
-            self.document = cif.read_string(decode(path.read_bytes()))
+            content = path.read_bytes()
+            _check_values(content)
+            self.document = cif.read_string(decode(content))
         except (ValueError, RuntimeError) as error:
             reason = (str(error).splitlines() or [""])[0].rstrip(".:")
             raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
@@ -189,6 +193,8 @@ class _Table:
             raise ValueError(f"path must hold the table data_particles, but {str(path)!r} holds {found}.")
         self.columns, self.optics = _columns(particles), _columns(blocks["optics"]) if "optics" in blocks else {}
         self.count = max((len(values) for values in self.columns.values()), default=0)
+        if self.count > (most := most_rows(len(content))):
+            raise ValueError(f"path must list at most {most:,} particles, but {str(path)!r} lists {self.count:,}.")
         if self.count == 0:
             raise ValueError(f"path must list particles, but {str(path)!r} lists none.")
         known = self.optics.pop("rlnOpticsGroup", None)
@@ -221,6 +227,14 @@ class _Table:
             bad = cif.as_string(column[int(np.flatnonzero(~np.isfinite(values))[0])])
             raise ValueError(f"{self.path}: {name} must be numbers, got {shown(bad)}.")
         return values if name in self.columns else values[self.rows]
+
+
+def _check_values(content: bytes) -> None:
+    """Raise ValueError for more values than can be kept: each takes the memory of a longer one."""
+    blank = np.frombuffer(content, np.uint8) <= ord(" ")
+    count, most = int((blank[:-1] & ~blank[1:]).sum()), max(MAX_VALUES, len(content) // VALUE_BYTES)
+    if count > most:
+        raise ValueError(f"it must have at most {most:,} values, got {count:,}")
 
 
 def _columns(block: cif.Block) -> dict[str, cif.Column]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +29,9 @@ from dpskit.data.atomic.polymer import (
     other_locations,
 )
 from dpskit.data.atomic.table import AtomTable
-from dpskit.data.cache import GZIP, fetch_entry
+from dpskit.data.cache import fetch_entry
 from dpskit.data.text import plain_lines
+from dpskit.data.unpacked import TooMuch, check_lines, is_packed, most_rows, read_unpacked
 
 SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".bcif": "BinaryCIF", ".pdb": "PDB", ".ent": "PDB"}
 MAX_BYTES = 1 << 28  # unpacked
@@ -124,7 +123,8 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
         Without network.
     ValueError
         For an unknown suffix, a truncated or otherwise unreadable file, coordinates that are no numbers, an assembly by
-        operators that are not described, one above 256 MB unpacked, and one without polymer atoms.
+        operators that are not described, one that holds more than a file of its size can (see `docs/files.md`), and
+        one without polymer atoms.
 
     Notes
     -----
@@ -153,12 +153,14 @@ def read_structure(source: str | Path, *, assembly: bool = True) -> Structure:
     left_out = dict.fromkeys(COUNTED, 0)
     parts = []
     try:
-        for table, made, entities, models in _tables(content, kind, assembly):
+        for table, made, entities, models in _tables(content, kind, assembly, path.stat().st_size):
             left_out["models"] += models - 1
             parts.append(_polymer(table, made, entities, left_out))
             if made and parts[-1][3] is None and len(parts[-1][0]):
                 message = f"{path} has none of the chains of its assembly {made.name}: it is read as deposited."
                 warnings.warn(message, stacklevel=2)
+    except TooMuch as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from None
     except (ValueError, RuntimeError, IndexError) as error:
         reason = re.sub(r"^data(:[\d:()]+)?( in \S+)?: ", "", (str(error).splitlines() or [""])[0]).rstrip(".:")
         raise ValueError(f"{path} is truncated or no {kind} file: {reason}.") from None
@@ -200,37 +202,31 @@ def _kind(path: Path) -> str:
 def _read_content(path: Path) -> bytes:
     """The bytes of the file, unpacked if they are gzipped whatever the name says."""
     _check_file(path)
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        packed = file.read(2) == GZIP
-    limit = min(MAX_BYTES, max(MAX_RATIO * size, 1 << 24)) if packed else MAX_BYTES
-    if not packed and size > limit:
-        raise _too_long(path, limit)
-    try:
-        with (gzip.open if packed else open)(path, "rb") as file:
-            content = file.read(limit + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise ValueError(f"{path} is truncated or damaged: it could not be unpacked.") from None
-    if len(content) > limit:
-        raise _too_long(path, limit)
+    limit = min(MAX_BYTES, max(MAX_RATIO * path.stat().st_size, 1 << 24)) if is_packed(path) else MAX_BYTES
+    content = read_unpacked(path, limit)
     if not content.strip():
         raise ValueError(f"{path} is empty.")
     return content
 
 
-def _too_long(path: Path, limit: int) -> ValueError:
-    return ValueError(f"{path} must hold at most {limit >> 20} MB of text.")
-
-
 def _tables(
-    content: bytes, kind: str, assembly: bool
+    content: bytes, kind: str, assembly: bool, size: int
 ) -> Iterator[tuple[AtomTable, Assembly | None, dict[str, str], int]]:
-    """The atoms of the first model of each data block, its first assembly, its entities and the number of models."""
+    """The atoms of the first model of each data block, its first assembly, its entities and the number of models.
+
+    size: of the file as it is, which says how much it may hold (BinaryCIF takes half as much for each atom). Raises
+    ValueError for more.
+    """
+    most = most_rows(2 * size if kind == "BinaryCIF" else size)
+    if kind != "BinaryCIF":
+        check_lines(content, size)
     if kind == "PDB":
-        table, remarks, models = read_pdb(plain_lines(content))
+        table, remarks, models = read_pdb(plain_lines(content), most)
         yield table, assembly_of_remarks(remarks) if assembly else None, {}, max(models, 1)
         return
-    blocks: Iterator[CifBlock] = read_binary_cif(content) if kind == "BinaryCIF" else read_mmcif(plain_lines(content))
+    blocks: Iterator[CifBlock] = (
+        read_binary_cif(content, most) if kind == "BinaryCIF" else read_mmcif(plain_lines(content), most)
+    )
     for block in blocks:
         if block.atoms is not None:
             table, models = atom_table(block)

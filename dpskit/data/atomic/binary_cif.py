@@ -10,9 +10,11 @@ import numpy as np
 
 from dpskit.data.atomic.cif_block import CifBlock
 from dpskit.data.atomic.table import Labels
+from dpskit.data.unpacked import TooMuch
 
 TYPES = {1: "<i1", 2: "<i2", 3: "<i4", 4: "<u1", 5: "<u2", 6: "<u4", 32: "<f4", 33: "<f8"}
-ROW_BYTES, LEAST_ROWS = 4, 100_000  # an atom takes fifteen bytes, runs of equal numbers fewer
+MAX_PARTS = 1_000_000  # in lists and maps: atoms are none
+MAX_RUN = 100_000  # of the texts of a column
 MAX_TEXT = 50_000_000  # distinct texts times the length of the longest
 ERRORS = (KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError, ValueError, MemoryError)
 
@@ -56,18 +58,35 @@ class _Category:
         return values
 
 
-def read_binary_cif(content: bytes) -> Iterator[CifBlock]:
-    """The blocks of a file one after another. Raises ValueError for what is no BinaryCIF, or damaged."""
+def read_binary_cif(content: bytes, most: int) -> Iterator[CifBlock]:
+    """The blocks of a file one after another, of tables with at most `most` rows. Raises ValueError for others, and for
+    what is no BinaryCIF, or damaged."""
     import msgpack
 
     try:
-        blocks = msgpack.unpackb(content, strict_map_key=False)["dataBlocks"]
-        most = max(LEAST_ROWS, len(content) // ROW_BYTES)
+        count = _Count()
+        hooks: dict[str, Any] = {"list_hook": count, "object_hook": count, "max_array_len": MAX_PARTS}
+        blocks = msgpack.unpackb(content, strict_map_key=False, **hooks)["dataBlocks"]
         found = [_block(block, most) for block in blocks]
+    except TooMuch:
+        raise
     except (msgpack.UnpackException, *ERRORS) as error:
         reason = str(error) if isinstance(error, ValueError) else type(error).__name__
         raise ValueError(f"its tables cannot be read ({reason})") from None
     yield from found
+
+
+class _Count:
+    """Passes lists and maps through, and raises TooMuch when all of them together have more than `MAX_PARTS` parts."""
+
+    def __init__(self) -> None:
+        self.parts = 0
+
+    def __call__(self, part: Any) -> Any:
+        self.parts += 1 + len(part)
+        if self.parts > MAX_PARTS:
+            raise TooMuch(f"it must have at most {MAX_PARTS:,} parts")
+        return part
 
 
 def _block(block: dict[str, Any], most: int) -> CifBlock:
@@ -81,7 +100,7 @@ def _block(block: dict[str, Any], most: int) -> CifBlock:
         for category in block["categories"]
     }
     if any(not 0 <= category.size <= most for category in categories.values()):
-        raise ValueError(f"a table of a file of this size must have at most {most:,} rows")
+        raise TooMuch(f"it must have at most {most:,} rows in a table")
 
     def rows(category: str, names: Sequence[str]) -> list[tuple[str, ...]]:
         found = categories.get(category)
@@ -116,7 +135,7 @@ def _undo(step: dict[str, Any], values: Any, size: int) -> np.ndarray:
         return step["min"] + values * ((step["max"] - step["min"]) / (step["numSteps"] - 1))
     if kind == "RunLength":
         pairs = values.reshape(-1, 2)
-        if not 0 <= pairs[:, 1].astype(np.int64).sum() <= max(size, LEAST_ROWS) or (pairs[:, 1] < 0).any():
+        if not 0 <= pairs[:, 1].astype(np.int64).sum() <= max(size, MAX_RUN) or (pairs[:, 1] < 0).any():
             raise ValueError("a run is too long")
         return np.repeat(pairs[:, 0], pairs[:, 1])
     if kind == "Delta":

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dpskit.data.unpacked import TooMuch
+
 MAX_ITEMS = 1_000_000  # tags and tables: a large entry has some thousands
 MAX_LAST = 1 << 20
 WORDS = rb"(?:[Ll][Oo][Oo][Pp]_|[Dd][Aa][Tt][Aa]_|[Ss][Aa][Vv][Ee]_|[Gg][Ll][Oo][Bb][Aa][Ll]_|_)"
@@ -70,6 +72,8 @@ def split_blocks(text: bytes, kept: Collection[bytes], apart: bytes) -> list[Tex
 
 def _starts(text: bytes) -> list[int]:
     """Where tables, tags and data blocks begin that begin a line and are not in a text field."""
+    if text.count(b"\n;") > MAX_ITEMS:
+        raise TooMuch(f"it must have at most {MAX_ITEMS // 2:,} text fields")
     fields = np.array([found.start() for found in re.finditer(rb"\n;", text)], dtype=np.int64)
     if len(fields) % 2:
         raise ValueError("it is cut off in a text field")
@@ -78,7 +82,7 @@ def _starts(text: bytes) -> list[int]:
     for found in BEGINNING.finditer(text):
         starts.append(found.end())
         if len(starts) > MAX_ITEMS:
-            raise ValueError(f"it must have at most {MAX_ITEMS:,} tags")
+            raise TooMuch(f"it must have at most {MAX_ITEMS:,} tags")
     inside = np.searchsorted(fields, starts) % 2 == 1
     outside = [start for start, within in zip(starts, inside.tolist(), strict=True) if not within]
     behind = [found.end() for start in outside if (found := DATA.match(text, start)) and not _ends_line(text, found)]

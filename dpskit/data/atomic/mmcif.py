@@ -12,6 +12,7 @@ import numpy as np
 from dpskit.data.atomic.cif_block import CifBlock
 from dpskit.data.atomic.cif_text import Span, split_blocks
 from dpskit.data.atomic.table import LabelCoder, Labels
+from dpskit.data.unpacked import TooMuch
 
 if TYPE_CHECKING:
     import gemmi
@@ -75,25 +76,25 @@ def _floats(values: list[str], name: str, place: Callable[[int], str]) -> np.nda
     return found
 
 
-def read_mmcif(text: bytes) -> Iterator[CifBlock]:
-    """The blocks of a file one after another; `text` has lines that end with "\\n".
+def read_mmcif(text: bytes, most: int) -> Iterator[CifBlock]:
+    """The blocks of a file one after another, with at most `most` atoms; `text` has lines that end with "\\n".
 
     Raises ValueError for what is no mmCIF, coordinates that are no numbers, and chains of struct_asym without atoms
-    in a file that ends among its atoms.
+    in a file that ends among its atoms; and for more atoms.
     """
     from gemmi import cif
 
     parts = split_blocks(text, KEPT, b"atom_site")
     if len(parts) > MAX_BLOCKS:
-        raise ValueError(f"it must have at most {MAX_BLOCKS:,} data blocks, got {len(parts):,}")
+        raise TooMuch(f"it must have at most {MAX_BLOCKS:,} data blocks, got {len(parts):,}")
     for part in parts:
         if sum(map(len, part.kept)) > MAX_REST:
-            raise ValueError(f"it must describe entities and assemblies in at most {MAX_REST >> 20} MB")
+            raise TooMuch(f"it must describe entities and assemblies in at most {MAX_REST >> 20} MB")
         if len(part.tables) > 1:
             raise ValueError(f"its data block {part.name!r} must have one table of atoms, got {len(part.tables)}")
         block, atoms = cif.read_string(part.text).sole_block(), _Atoms()
         for head, rows in part.tables:
-            _add_pieces(atoms, text, head, rows)
+            _add_pieces(atoms, text, head, rows, most)
         if not part.tables:  # a single atom can be written without a table
             atoms.add(block, lambda row: f"atom {row + 1}")
         found = CifBlock(part.name, atoms if atoms.size else None, _rows(block))
@@ -102,13 +103,15 @@ def read_mmcif(text: bytes) -> Iterator[CifBlock]:
         yield found
 
 
-def _add_pieces(atoms: _Atoms, text: bytes, head: Span, rows: Span) -> None:
+def _add_pieces(atoms: _Atoms, text: bytes, head: Span, rows: Span, most: int) -> None:
     """Append the atoms of a table in pieces of about `CHUNK` bytes."""
     start, stop = rows
     while start < stop:
         block, end = _parse(text, head, start, stop)
         loop = block[0].loop
         atoms.add(block, partial(_place, text, (start, end), loop.length() if loop else 0, atoms.size))
+        if atoms.size > most:
+            raise TooMuch(f"it must have at most {most:,} atoms")
         start = end
 
 

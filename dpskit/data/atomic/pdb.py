@@ -10,6 +10,7 @@ import numpy as np
 
 from dpskit.data.atomic.assemblies import Assembly, Generator
 from dpskit.data.atomic.table import AtomTable, LabelCoder, Labels
+from dpskit.data.unpacked import TooMuch
 
 CHUNK = 1 << 23  # bytes that are split into lines at once
 WIDTH = 80
@@ -40,8 +41,8 @@ class _Reading:
     sequences: set[str] = field(default_factory=set)  # chains of SEQRES
 
 
-def read_pdb(text: bytes) -> tuple[AtomTable, list[str], int]:
-    """The atoms of the first model, the lines of REMARK 350, and the number of models.
+def read_pdb(text: bytes, most: int) -> tuple[AtomTable, list[str], int]:
+    """The atoms of the first model, at most `most`, the lines of REMARK 350, and the number of models.
 
     `text` has lines that end with "\\n". A model ends at ENDMDL, at END, or where the next one begins. Elements are
     read from columns 77 and 78 where these hold one, and from names elsewhere (files of before 1996 have other things
@@ -53,6 +54,8 @@ def read_pdb(text: bytes) -> tuple[AtomTable, list[str], int]:
     for lines in _chunks(text):
         _read_lines(lines, number, reading)
         number += len(lines)
+        if sum(map(len, reading.rows)) > most:
+            raise TooMuch(f"it must have at most {most:,} atoms")
     rows = np.concatenate(reading.rows) if reading.rows else np.zeros((0, WIDTH), dtype="S1")
     table = _table(rows, reading)
     _check_complete(text, rows, table, reading)

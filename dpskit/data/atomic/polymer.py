@@ -14,6 +14,7 @@ PROTEIN, NUCLEIC, WATER, ION, OTHER = range(5)
 WATERS = frozenset(("HOH", "WAT", "DOD", "H2O", "OH2", "HHO", "SOL", "T3H", "T4E", "W", "PW", "WF", "WN"))
 WATER_MODELS = re.compile(r"(TIP|SPC|OPC|SWM|TP[345]|T[345]P)", re.IGNORECASE)  # with something behind, or without
 WATER_OXYGENS = frozenset(("OW", "OH2"))
+BACKBONE = ("N", "CA", "C", "P", "O3'")  # atoms that are bonded to the next residue
 SUGAR = ("C1'", "C2'", "C3'", "C4'", "C5'")
 BOND, TRACE_PROTEIN, TRACE_NUCLEIC = 2.2, 4.5, 8.0  # angstrom: a bond of the backbone, and CA to CA, P to P
 SAME_PLACE = 2.0  # angstrom: two atoms of one name in one residue closer than this are one atom in two places
@@ -112,12 +113,14 @@ def _residues(table: AtomTable) -> _Residues:
     start, of_atom = np.flatnonzero(starts), np.cumsum(starts) - 1
     count = len(start)
     name = table.name.map(lambda text: text.replace("*", "'"))
-    at = {}
-    for atom in ("N", "CA", "C", "O", "P", "O3'", *SUGAR):
-        at[atom] = np.full((count, 3), np.nan)
+    at, has = {}, {}
+    for atom in (*BACKBONE, "O", *SUGAR):
         rows = np.flatnonzero(name == atom)
-        at[atom][of_atom[rows]] = table.xyz[rows]
-    has = {atom: np.isfinite(position[:, 0]) for atom, position in at.items()}
+        has[atom] = np.zeros(count, dtype=bool)
+        has[atom][of_atom[rows]] = True
+        if atom in BACKBONE:
+            at[atom] = np.full((count, 3), np.nan)
+            at[atom][of_atom[rows]] = table.xyz[rows]
     size = np.bincount(of_atom, minlength=count)
     names = table.residue[start]
 

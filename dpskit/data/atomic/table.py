@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from dpskit.data.unpacked import TooMuch
+
 Raw = TypeVar("Raw", str, bytes)
 
 
@@ -49,8 +51,14 @@ class Labels:
         return len(self.codes)
 
 
+MAX_DISTINCT = 100_000  # texts in a column: the longest chain has a third of it
+
+
 class LabelCoder(Generic[Raw]):
-    """Makes a column from pieces that are read one after another; `clean` makes the text, of each distinct one once."""
+    """Makes a column from pieces that are read one after another; `clean` makes the text, of each distinct one once.
+
+    Raises ValueError for more distinct texts than names and numbers of residues make.
+    """
 
     def __init__(self, clean: Callable[[Raw], str]) -> None:
         self.clean: Callable[[Raw], str] = clean
@@ -62,6 +70,8 @@ class LabelCoder(Generic[Raw]):
         """Append `values`."""
         for value in dict.fromkeys(values):
             if value not in self.raw:
+                if len(self.raw) >= MAX_DISTINCT:
+                    raise TooMuch(f"it must have at most {MAX_DISTINCT:,} different texts in a column of its atoms")
                 self.raw[value] = self.known.setdefault(self.clean(value), len(self.known))
         self.pieces.append(np.fromiter(map(self.raw.__getitem__, values), np.int32, len(values)))
 
