@@ -16,6 +16,8 @@ from dpskit.transport.assignment import assign_each
 from dpskit.transport.problem import Assignment
 
 T = TypeVar("T", bound=Any)
+Problem = tuple[Tensor, Tensor, Tensor | None, Assignment | None]
+"""x, y, multiplicity and start, as `assign` takes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +56,8 @@ class Observation:
             drawn = torch.randint(m, (rest,), generator=generator)
         return every + torch.bincount(drawn, minlength=m)
 
-    def problem(
-        self, seen: Tensor, start: Assignment | None
-    ) -> tuple[Tensor, Tensor, Tensor | None, Assignment | None]:
-        """What `assign` takes to match what is seen, (b, n, e), to the observed points; trimmed, the other way round."""
+    def problem(self, seen: Tensor, start: Assignment | None) -> Problem:
+        """What `assign` takes to match what is seen (b, n, e) with the observed points; if trimmed, turned round."""
         if not self.trimmed:
             return seen, self.points, self.multiplicity(seen.shape[1]), start
         return self._occurring(seen.shape[1]).expand(len(seen), -1, -1), seen, None, None

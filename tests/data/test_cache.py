@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dpskit.data import cache
+from dpskit.data.archive import fetch_archive
 from dpskit.data.cache import cache_folder, fetch_entry
 from dpskit.data.examples import load_example
 from dpskit.data.structures import read_structure
@@ -52,6 +53,17 @@ def test_download_once_with_a_bar(serve, capfd):
     assert os.listdir(cache_folder()) == ["7pbl.cif.gz"]
     assert (cache_folder() / "7pbl.cif.gz").read_bytes() == entry
     assert "100%" in capfd.readouterr().err
+
+
+def test_an_entry_and_a_file_of_its_name_from_elsewhere_are_two(serve):
+    """The cache has one place for each URL, and the entry's own name for the RCSB's alone."""
+    entry = load_example("ruvab").structure_path.read_bytes()
+    asked = serve(200, entry)
+    elsewhere = fetch_archive(cache.URL.format(code="other/7pbl"))
+    ours = fetch_entry("7pbl")
+    assert ours != elsewhere
+    assert {path.name for path in cache_folder().iterdir()} == {ours.name, elsewhere.name}
+    assert asked == ["/other/7pbl.cif.gz", "/7PBL.cif.gz"]
 
 
 ONE_BYTE_WRONG = bytearray(gzip.compress(b"data_1ABC\n#\n"))

@@ -14,7 +14,7 @@ from dpskit.experiments.targets import Target
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
-from dpskit.sampling.guidance import DPS
+from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 
