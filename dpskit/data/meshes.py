@@ -16,7 +16,10 @@ from dpskit.data.text import decode
 
 HEADER = re.compile(r"(ST)?(C)?(N)?(4)?OFF", re.IGNORECASE)
 MAX_CORNERS = 10_000  # of a face
-MAX_ROWS = 1_000_000  # that are read word by word
+MAX_ROWS = 500_000  # that are read word by word
+MAX_WORDS = 4 * MAX_ROWS
+MAX_FACES = 1_000_000  # of a PLY file
+CHUNK = 100_000  # polygons that are taken apart at once
 
 
 def read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +61,14 @@ def _off_parts(lines: list[str], width: int, *, plain: bool) -> tuple[np.ndarray
         raise truncated
     if min(v, f) > 0 and v + f < len(lines):
         with suppress(ValueError):  # what most files hold, in little time and memory
-            vertices = np.loadtxt(lines[1 : v + 1], usecols=range(width), ndmin=2)
-            faces = np.loadtxt(lines[v + 1 : v + f + 1], dtype=np.int64, usecols=range(4), ndmin=2)
-            if (faces[:, 0] == 3).all():
-                return vertices, faces[:, 1:]
-    if len(lines) > MAX_ROWS:
-        raise ValueError(f"it must have at most {MAX_ROWS:,} lines, unless all its faces are triangles")
+            corners = _integers(lines[v + 1].split()[:1])[0]
+            if 3 <= corners <= 4:
+                vertices = np.loadtxt(lines[1 : v + 1], usecols=range(width), ndmin=2)
+                faces = np.loadtxt(lines[v + 1 : v + f + 1], dtype=np.int64, usecols=range(corners + 1), ndmin=2)
+                if (faces[:, 0] == corners).all():
+                    return vertices, faces[:, 1:]
+    if len(lines) > MAX_ROWS or sum(line.count(" ") for line in lines) > MAX_WORDS:
+        raise ValueError(f"it must have at most {MAX_ROWS:,} lines, unless all its faces are triangles, or all quads")
     rows = [line.split() for line in lines[1:]]
     places, polygons = rows[:v], rows[v : v + f]
     broken = len(polygons) < f or any(len(row) < width for row in places)
@@ -131,13 +136,18 @@ def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]] | np.nda
     A convex one is cut into a fan, any other by ear clipping in its plane. Faces of fewer than three corners have no
     area and give none. Raises ValueError for a corner that is no row of `vertices`.
     """
-    sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
+    if isinstance(polygons, np.ndarray):
+        sizes = np.full(len(polygons), polygons.shape[1] if len(polygons) else 0)
+    else:
+        sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
     if sizes.max(initial=0) > MAX_CORNERS:
         raise ValueError(f"its faces must have at most {MAX_CORNERS:,} corners, got one of {sizes.max():,}")
     triangles, of = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for size in np.unique(sizes).tolist():
-        rows = np.flatnonzero(sizes == size)
-        corners = np.array([polygons[k] for k in rows.tolist()], dtype=np.int64).reshape(len(rows), size)
+    alike = {size: np.flatnonzero(sizes == size) for size in np.unique(sizes).tolist()}
+    pieces = ((size, part) for size, of_it in alike.items() for part in np.array_split(of_it, 1 + len(of_it) // CHUNK))
+    for size, rows in pieces:
+        chosen = polygons[rows] if isinstance(polygons, np.ndarray) else [polygons[k] for k in rows.tolist()]
+        corners = np.array(chosen, dtype=np.int64).reshape(len(rows), size)
         if corners.size and not 0 <= corners.min() <= corners.max() < len(vertices):
             raise ValueError(f"its faces must have corners among the {len(vertices)} vertices")
         if size < 3:
@@ -205,6 +215,6 @@ def _plain_header(content: bytes) -> bytes:
             if not (words[2].isdecimal() and len(words[2]) < 19 and int(words[2]) <= len(body)):
                 raise ValueError(f"it is truncated: it cannot hold {words[2][:30]} elements {words[1]}")
             count = int(words[2])
-        elif words[:2] == ["property", "list"] and count > MAX_ROWS:
-            raise ValueError(f"it must have at most {MAX_ROWS:,} faces, got {count:,}: save fewer, or the points alone")
+        elif words[:2] == ["property", "list"] and count > MAX_FACES:
+            raise ValueError(f"it must have at most {MAX_FACES:,} faces, got {count:,}: save fewer, or points alone")
     return re.sub(rb"[\x80-\xff]", b"?", head) + body
