@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from dpskit.data.text import decode
+from dpskit.data.unpacked import TooMuch, most_rows
 
 HEADER = re.compile(r"(ST)?(C)?(N)?(4)?OFF", re.IGNORECASE)
 MAX_CORNERS = 10_000  # of a face
 MAX_ROWS = 500_000  # that are read word by word
 MAX_WORDS = 4 * MAX_ROWS
 MAX_FACES = 1_000_000  # of a PLY file
+MAX_CLIPPED = 100_000  # faces that are not convex
 CHUNK = 100_000  # polygons that are taken apart at once
 
 
@@ -52,13 +54,18 @@ def _off_parts(lines: list[str], width: int, *, plain: bool) -> tuple[np.ndarray
 
     A line for each as a rule; of a plain file without colours the numbers may be broken into lines anywhere.
     """
+    if any("_" in line for line in lines):  # which Python takes for 10 in 1_0
+        raise TypeError
     counts = lines[0].split() if lines else []
     if len(counts) < 2:
         raise ValueError("it must begin with OFF and the numbers of vertices and faces")
     v, f = _integers(counts[:2])
     truncated = ValueError(f"it is truncated: {len(lines) - 1} lines for {v} vertices and {f} faces")
-    if min(v, f) < 0 or v + f > sum(map(len, lines)):
+    size = sum(map(len, lines))
+    if min(v, f) < 0 or v + f > size:
         raise truncated
+    if max(v, f) > most_rows(size):
+        raise TooMuch(f"it must have at most {most_rows(size):,} vertices and as many faces")
     if min(v, f) > 0 and v + f < len(lines):
         with suppress(ValueError):  # what most files hold, in little time and memory
             corners = _integers(lines[v + 1].split()[:1])[0]
@@ -142,6 +149,7 @@ def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]] | np.nda
         sizes = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
     if sizes.max(initial=0) > MAX_CORNERS:
         raise ValueError(f"its faces must have at most {MAX_CORNERS:,} corners, got one of {sizes.max():,}")
+    clipped = 0
     triangles, of = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     alike = {size: np.flatnonzero(sizes == size) for size in np.unique(sizes).tolist()}
     pieces = ((size, part) for size, of_it in alike.items() for part in np.array_split(of_it, 1 + len(of_it) // CHUNK))
@@ -154,6 +162,9 @@ def triangulate(vertices: np.ndarray, polygons: Sequence[Sequence[int]] | np.nda
             continue
         convex = _are_convex(vertices[corners]) if size > 3 else np.ones(len(rows), dtype=bool)
         fans = np.stack([np.broadcast_to(corners[:, :1], (len(rows), size - 2)), corners[:, 1:-1], corners[:, 2:]], -1)
+        clipped += int((~convex).sum())
+        if clipped > MAX_CLIPPED:
+            raise TooMuch(f"it must have at most {MAX_CLIPPED:,} faces that are not convex")
         triangles.append(fans[convex].reshape(-1, 3))
         of.append(np.repeat(rows[convex], size - 2))
         for row, polygon in zip(rows[~convex], corners[~convex], strict=True):

@@ -223,6 +223,8 @@ class _Table:
 
         column = self.columns[name] if name in self.columns else self.optics[name]
         values = np.fromiter(map(cif.as_number, column), np.float64, len(column))
+        if not np.isfinite(values).all():  # or in quotes
+            values = np.array([cif.as_number(cif.as_string(value)) for value in column])
         if not np.isfinite(values).all():
             bad = cif.as_string(column[int(np.flatnonzero(~np.isfinite(values))[0])])
             raise ValueError(f"{self.path}: {name} must be numbers, got {shown(bad)}.")

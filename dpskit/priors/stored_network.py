@@ -55,6 +55,9 @@ def read_templates(tensors: Mapping[str, Tensor], path: Path) -> Templates | Non
     known = {field: tensors[key] for key, field in TEMPLATES.items() if key in tensors}
     if not known:
         return None
+    for key, field in TEMPLATES.items():
+        if field not in known:
+            raise _error(path, f"lacks the tensor {key!r}")
     try:
         return Templates(**known)
     except (TypeError, ValueError) as error:

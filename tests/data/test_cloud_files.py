@@ -351,3 +351,10 @@ def test_ply_that_is_none(content, word):
 def test_any_polygon_gives_triangles_of_its_corners(corners):
     faces = triangulate(np.array(corners), [list(range(len(corners)))])
     assert faces.shape[1] == 3 and (faces.size == 0 or 0 <= faces.min() <= faces.max() < len(corners))
+
+
+def test_digits_in_groups_are_no_numbers(tmp_path):
+    path = tmp_path / "a.off"
+    path.write_text("OFF\n3 1 0\n0 0 0\n1_0 0 0\n0 1 0\n3 0 1 2 0\n")
+    with pytest.raises(ValueError, match="must be numbers"):
+        read_points(path)

@@ -174,3 +174,10 @@ def test_missing_sizes_and_files(star, one_sentence, tmp_path):
         read_poses(tmp_path / "none.star")
     with one_sentence(ValueError, "lists none"):
         read_poses(star("data_particles\n\n"))
+
+
+def test_numbers_in_quotes(tmp_path):
+    path = tmp_path / "a.star"
+    path.write_text("data_particles\nloop_\n_rlnAngleRot\n_rlnAngleTilt\n_rlnAnglePsi\n'90' \"0\" 0\n")
+    expected = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    torch.testing.assert_close(read_poses(path).rotations[0], expected)

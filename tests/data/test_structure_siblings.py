@@ -240,3 +240,15 @@ def test_gzip_as_programs_write_it(read, pack, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read(pack(pdb(peptide()).encode()), name).atoms) == PEPTIDE
+
+
+@pytest.mark.parametrize("number", ["1_0", "1_0.0", "0x10", "1,0", "1.0D0", "inf", "nan"])
+def test_numbers_of_other_languages(read, one_sentence, number):
+    with one_sentence(ValueError, "Cartn_z", number):
+        read(mmcif(peptide(), change={"Cartn_z": number}))
+
+
+@pytest.mark.parametrize("number", ["1.5", "+1.5", "1.5(3)", "15e-1", "0.15e1(2)", "'1.5'"])
+def test_numbers_as_mmcif_writes_them(read, number):
+    found = read(mmcif(peptide()).replace(" 0.000 1 A 1\n", f" {number} 1 A 1\n", 1)).atoms
+    assert float(found[0, 2]) == 1.5

@@ -297,7 +297,7 @@ def off_rows(path):
 
 
 def off(path):
-    v, f = 10, SIZE // 8 - 10
+    v, f = 10, 1_240_000
     path.write_bytes(b"OFF\n%d %d 0\n" % (v, f) + b"0 0 1\n1 0 0\n0 1 0\n1 1 0\n2 1 0\n" * 2 + b"3 0 1 2\n" * f)
 
 
@@ -311,7 +311,7 @@ def off_words(path):
 
 
 def off_dent(path):
-    f = 600_000
+    f = 99_000
     path.write_bytes(b"OFF\n5 %d 0\n" % f + b"0 0 0\n2 0 0\n2 2 0\n1 1 0\n0 2 0\n" + b"5 0 1 2 3 4\n" * f)
 
 

@@ -68,8 +68,10 @@ def _floats(values: list[str], name: str, place: Callable[[int], str]) -> np.nda
 
     try:
         found = np.fromiter(map(float, values), np.float64, len(values))
+        if "_" in "".join(values):  # which Python takes for 10 in 1_0
+            raise ValueError
     except ValueError:
-        found = np.array([cif.as_number(value) for value in values])
+        found = np.array([cif.as_number(cif.as_string(value)) for value in values])
     if not np.isfinite(found).all():
         row = int((~np.isfinite(found)).argmax())
         raise ValueError(f"{place(row)} must have a finite number in _atom_site.{name}, got {values[row]!r}")
