@@ -24,6 +24,7 @@ from dpskit.arrays import open_npz
 from dpskit.checks import check_array, check_integer, check_path, check_points, check_seed
 from dpskit.cloud import normalise, resample
 from dpskit.data.draw_weights import draw_weights
+from dpskit.data.unpacked import most_rows
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
 N_POINTS = 4096
@@ -92,6 +93,8 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     if points.ndim != 3 or points.shape[2] != 3 or points.numel() == 0:
         raise ValueError(f"points of {argument} must have shape (k, m, 3), got {tuple(points.shape)}.")
     count, m = points.shape[:2]
+    if count > (most := most_rows(path.stat().st_size)):
+        raise ValueError(f"{argument} must hold at most {most:,} clouds, got {count:,}.")
     blank, names = np.full(count, ""), np.array([f"{path.stem}_{k:05d}" for k in range(count)])
     parts = {"size": np.full(count, m), "name": names, "category": blank, "split": blank}
     parts |= {"redundant": np.zeros(count, dtype=bool), "weight": np.ones(count)}

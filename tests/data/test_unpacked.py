@@ -9,9 +9,10 @@ import pytest
 
 import dpskit
 from dpskit import arrays
-from dpskit.data import poses, unpacked
+from dpskit.data import meshes, poses, unpacked
 from dpskit.data.atomic import binary_cif, table
 from dpskit.data.cloud_files import read_points
+from dpskit.data.packed import read_packed
 from dpskit.data.unpacked import TooMuch, check_lines, is_packed, most_rows, read_unpacked
 
 HEAD = b"data_x\nloop_\n" + b"".join(
@@ -137,3 +138,25 @@ def test_texts_of_very_many_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacked, "ROW_BYTES", 10**9)
     with pytest.raises(ValueError, match="at most 40 lines"):
         read_points(path)
+
+
+@pytest.mark.parametrize("limit", ["ROWS", "MAX_CLIPPED"])
+def test_meshes_of_many_faces(tmp_path, monkeypatch, limit):
+    """Of twenty faces with a dent."""
+    path = tmp_path / "a.off"
+    path.write_text("OFF\n5 20 0\n0 0 0\n2 0 0\n2 2 0\n1 0.5 0\n0 2 0\n" + "5 0 1 2 3 4\n" * 20)
+    assert len(read_points(path, 10)) == 10
+    monkeypatch.setattr(unpacked, "ROW_BYTES", 10**9)
+    monkeypatch.setattr(unpacked if limit == "ROWS" else meshes, limit, 19)
+    with pytest.raises(TooMuch, match="at most 19"):
+        read_points(path)
+
+
+def test_packed_clouds_are_counted(tmp_path, monkeypatch, one_sentence):
+    path = tmp_path / "a.npz"
+    np.savez(path, points=np.zeros((20, 1, 3), np.uint8))
+    assert len(read_packed(path).points) == 20
+    monkeypatch.setattr(unpacked, "ROWS", 19)
+    monkeypatch.setattr(unpacked, "ROW_BYTES", 10**9)
+    with one_sentence(ValueError, "data", "at most 19 clouds, got 20"):
+        read_packed(path)

@@ -15,6 +15,7 @@ import time
 import traceback
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -453,7 +454,9 @@ def read(reader, path):
         "observations": dpskit.read_observations,
     }  # fmt: skip
     if reader == "clouds":
-        from dpskit.data.shapes import read_clouds as door
+        from dpskit.data.shapes import read_clouds
+
+        door = partial(read_clouds, progress=False)
     elif reader == "packed":
         from dpskit.data.packed import read_packed as door
     elif reader == "points":
