@@ -35,7 +35,7 @@ from dpskit.data.unpacked import TooMuch, check_lines, is_packed, most_rows, rea
 
 SUFFIXES = {".cif": "mmCIF", ".mmcif": "mmCIF", ".bcif": "BinaryCIF", ".pdb": "PDB", ".ent": "PDB"}
 MAX_BYTES = 1 << 28  # unpacked
-MAX_RATIO = 7  # of the size unpacked to that of the file: coordinates pack to a fifth
+MAX_RATIO = 6  # of the size unpacked to that of the file: coordinates pack to a fifth
 COUNTED = {  # what was left out, in words for one and for several
     "models": ("model", "models"),
     "alternate locations": ("alternate location", "alternate locations"),

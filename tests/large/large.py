@@ -34,7 +34,7 @@ CIF_HEAD = b"data_x\nloop_\n" + b"".join(
 NARROW = CIF_HEAD + b"ATOM C CA ALA A 1 0 0 0\n" * 400
 
 
-def packed(path, piece, head=b"", tail=b"", unpacked=6.8):
+def packed(path, piece, head=b"", tail=b"", unpacked=5.9):
     """A gzipped text of `SIZE` bytes, `unpacked` times as long: `piece` again and again, and stored comments."""
     with gzip.open(path, "wb", 1) as file:
         file.write(head)
@@ -194,7 +194,7 @@ def bcif(path, rows=None):
     made = [{"name": name, "data": texts(text), "mask": None} for name, text in columns.items()]
     made += [{"name": f"Cartn_{axis}", "data": runs(0), "mask": None} for axis in "xyz"]
     made += [{"name": "label_seq_id", "data": runs(1), "mask": None}]
-    pad = max(0, SIZE - 4_000) if path.suffix != ".gz" else int(6.8 * SIZE)
+    pad = max(0, SIZE - 4_000) if path.suffix != ".gz" else int(4.9 * SIZE)
     block = {"header": "x", "categories": [{"name": "_atom_site", "rowCount": rows, "columns": made}]}
     content = msgpack.packb({"encoder": "x", "version": "0.3", "dataBlocks": [block], "pad": bytes(pad)})
     if path.suffix != ".gz":
