@@ -228,6 +228,8 @@ def _plain_header(content: bytes) -> bytes:
             if not (words[2].isdecimal() and len(words[2]) < 19 and int(words[2]) <= len(body)):
                 raise ValueError(f"it is truncated: it cannot hold {words[2][:30]} elements {words[1]}")
             count = int(words[2])
+            if b"format ascii" in head and count > most_rows(len(content)):
+                raise TooMuch(f"it must have at most {most_rows(len(content)):,} elements as text, got {count:,}")
         elif words[:2] == ["property", "list"] and count > MAX_FACES:
             raise ValueError(f"it must have at most {MAX_FACES:,} faces, got {count:,}: save fewer, or points alone")
     return re.sub(rb"[\x80-\xff]", b"?", head) + body

@@ -160,3 +160,14 @@ def test_packed_clouds_are_counted(tmp_path, monkeypatch, one_sentence):
     monkeypatch.setattr(unpacked, "ROW_BYTES", 10**9)
     with one_sentence(ValueError, "data", "at most 19 clouds, got 20"):
         read_packed(path)
+
+
+def test_ply_files_of_many_lines(tmp_path, monkeypatch):
+    path = tmp_path / "a.ply"
+    head = "ply\nformat ascii 1.0\nelement vertex 20\n" + "".join(f"property float {axis}\n" for axis in "xyz")
+    path.write_text(head + "end_header\n" + "0 0 1\n" * 20)
+    assert len(read_points(path)) == 20
+    monkeypatch.setattr(unpacked, "ROWS", 19)
+    monkeypatch.setattr(unpacked, "ROW_BYTES", 10**9)
+    with pytest.raises(TooMuch, match="at most 19 elements as text, got 20"):
+        read_points(path)
