@@ -66,12 +66,12 @@ def test_no_stream_ends_a_run(tmp_path, after):
 
 def test_a_failed_score_leaves_the_samples(tmp_path, monkeypatch, capsys):
     from dpskit.cli import main
-    from dpskit.experiments import reconstruction
+    from dpskit.experiments import known_structure
 
     def fail(*_):
         raise RuntimeError("no score")
 
-    monkeypatch.setattr(reconstruction, "deviation", fail)
+    monkeypatch.setattr(known_structure, "deviation", fail)
     assert main(["reconstruct", str(RUVAB), *FEW, "--out", str(tmp_path / "r")]) == 0
     assert {path.name for path in (tmp_path / "r").iterdir()} >= RESULTS
     assert "saved, but could not be scored (no score)" in capsys.readouterr().out
