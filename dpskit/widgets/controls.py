@@ -22,7 +22,7 @@ ALPHAS = (0, *(round(digit * 10**k) for k, digit in itertools.product(range(1, 6
 POINTS = (256, 512, 1024)
 VIEW_POINTS = (50, 100, 150, 200, 300, 400, 500, 600, 800, 900, 1024)
 SHARES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 3 / 8: "3/8", 1 / 2: "1/2", 3 / 4: "3/4"}
-RULES = [("means of groups of points", True), ("where all of a group lies", False)]
+RULES = [("means of groups", True), ("where groups lie (paper)", False)]
 POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
 LABEL = {"description_width": "66px"}
 NO_ROW = "rows of the paper …"
@@ -82,7 +82,7 @@ class Controls:
             "scenario": list(KINDS),
             "means": RULES,
         }
-        words = {"scenario": "measured", "means": "coarse are"}
+        words = {"scenario": "measured", "means": "coarse"}
         self.widgets: dict[str, widgets.Widget] = {
             name: widgets.Dropdown(options=options, value=values[name], description=words.get(name, name), **choice)
             for name, options in menus.items()
