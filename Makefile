@@ -69,9 +69,9 @@ times-fast: $(INSTALLED)
 	$(BIN)/python notebooks/run.py --fast $(NOTEBOOKS) results/times-fast
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@echo "Installing into .venv (about 2 GB, a few minutes the first time) ..."
+	@echo "Installing into .venv (about 2 GB, two to ten minutes the first time) ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
 clean:

@@ -13,7 +13,7 @@ from dpskit.commands.parser import add_command
 def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
     data = add_command(commands, "data", run, "read clouds of any kind, and pack them into one npz file to train on")
-    data.add_argument("source", nargs="+", help="folder, file, list of PDB codes, PDB code or URL (see read_clouds)")
+    data.add_argument("source", nargs="+", help="folder, file, list of PDB codes, PDB code or URL")
     data.add_argument("--out", required=True, help="npz file to write")
     data.add_argument("--n-points", type=int, help="per cloud (default: 4096, or 1024 for structures)")
     data.add_argument("--category", action="append", help="keep only this category; may be repeated")

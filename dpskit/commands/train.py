@@ -46,7 +46,11 @@ def add(commands: Any) -> None:
     train.add_argument("--seed", type=int, help="random seed of weights, data order and noise (default: 0)")
     train.add_argument("--interval", type=float, default=150, help="seconds between checkpoints")
     train.add_argument(
-        "--shard-size", type=float, nargs="?", const=15.0, help="split what is written into files of MiB"
+        "--shard-size",
+        type=float,
+        nargs="?",
+        const=15.0,
+        help="split what is written into files of so many MiB; without a number 15",
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,12 @@ from dpskit.cloud import Frame
 from dpskit.data.check_views import ViewWarning, check_views
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
+from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.subunit import Subunit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,17 +85,23 @@ def write_report(
     parts = [f"<h1>Reconstruction</h1><p>{len(points)} samples of {points.shape[1]:,} points.</p>"]
     parts.append("<h2>Warnings</h2>")
     parts += [f'<p class="warning">{html.escape(str(warning))}</p>' for warning in warnings]
-    parts += [] if warnings else ["<p>The views agree with each other, as far as that can be seen from them.</p>"]
+    if not warnings:
+        several = views is not None and len(views.rotations) > 1
+        agree = "The views agree with each other, as far as that can be seen from them."
+        parts.append(f"<p>{agree if several else 'There are no two views that could disagree.'}</p>")
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
     if views is not None:
         parts.append(_picture(_views_figure(views, best, frame), "Each view and, in red, the medoid's projection"))
     quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
     text = f"A tenth of the points is determined to {quantiles[0]:.1f} {unit}, half to {quantiles[1]:.1f}, nine tenths"
-    parts.append(f"<h2>Spread</h2><p>{text} to {quantiles[2]:.1f} (root mean square over the samples).</p>")
+    text += f" to {quantiles[2]:.1f} (root mean square over the samples)."
+    known = "This is how far the models differ, not how far they are from the truth."
+    parts.append(f"<h2>Spread</h2><p>{text} {known}</p>")
     parts.append(_picture(_spread_figure(best, spread, frame), f"The medoid, coloured by its spread in {unit}"))
     about = {name: getattr(samples, name) for name in ("version", "seed", "settings") if hasattr(samples, name)}
     if about:
-        parts.append(f"<h2>Settings</h2><pre>{html.escape(json.dumps(about, indent=1))}</pre>")
+        shown = html.escape(json.dumps(about, indent=1))
+        parts.append(f"<details><summary>Settings</summary><pre>{shown}</pre></details>")
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>dpskit</title><style>{STYLE}</style>'
     with replacing(path) as part:
         part.write_text(page + "\n".join(parts) + "</html>\n", encoding="utf-8")
@@ -115,10 +123,20 @@ def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
     else:
         head, values = f"residual in {html.escape(frame.unit)}", (2 * energies).sqrt() * frame.scale
     rows = "".join(
-        f"<tr><td>{k}</td><td>{column.mean():.2f}</td><td>{column.std(correction=0):.2f}</td></tr>"
-        for k, column in enumerate(values.T)
+        f"<tr><td>{name}</td><td>{column.mean():.2f}</td><td>{column.std(correction=0):.2f}</td></tr>"
+        for name, column in zip(_names(data), values.T, strict=True)
     )
     return f"<table><tr><th>observation</th><th>{head}</th><th>± over samples</th></tr>{rows}</table>"
+
+
+def _names(data: Any) -> Iterator[str]:
+    """What each observation is: the views by their number, others by their kind; images in a joint one count as one."""
+    kinds = {CoarseGrained: "low-resolution structure", Subunit: "known part", ProjectionImages: "images"}
+    for part in data.parts if isinstance(data, Joint) else [data]:
+        if isinstance(part, Projections) or (part is data and isinstance(part, ProjectionImages)):
+            yield from (f"view {k}" for k in range(len(part.rotations)))
+        else:
+            yield kinds.get(type(part), html.escape(type(part).__name__))
 
 
 def _views_figure(views: Projections | ProjectionImages, best: Tensor, frame: Frame) -> Figure:

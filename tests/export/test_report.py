@@ -28,7 +28,8 @@ def test_residuals_spread_and_settings(tmp_path, cloud, samples):
     data = dpskit.Joint([dpskit.Projections.observe(cloud, 3, 400, seed=1), dpskit.CoarseGrained(cloud)])
     write_report(samples, data, tmp_path / "r.html", frame=FRAME)
     text = (tmp_path / "r.html").read_text()
-    rows = re.findall(r"<tr><td>(\d)</td><td>([\d.]+)</td>", text)
+    rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", text)
+    assert [name for name, _ in rows] == ["view 0", "view 1", "view 2", "low-resolution structure"]
     expected = (2 * data.energies(samples.points)).sqrt().mean(dim=0) * 50
     assert [float(value) for _, value in rows] == pytest.approx(expected.tolist(), abs=0.006)
     spread = float(re.search(r"half to ([\d.]+)", text).group(1))
@@ -39,13 +40,23 @@ def test_residuals_spread_and_settings(tmp_path, cloud, samples):
     assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
 
 
+def test_a_coarse_structure_alone_and_images_beside_a_part(tmp_path, cloud, samples):
+    write_report(samples, dpskit.CoarseGrained(cloud[::10]), tmp_path / "coarse.html", frame=FRAME)
+    text = (tmp_path / "coarse.html").read_text()
+    assert "The views agree" not in text and "<td>low-resolution structure</td>" in text
+    images = dpskit.ProjectionImages.observe(cloud, FRAME, 2, 32, seed=1)
+    write_report(samples, dpskit.Joint([images, dpskit.Subunit(cloud[:40])]), tmp_path / "both.html", frame=FRAME)
+    text = (tmp_path / "both.html").read_text()
+    assert re.findall(r"<tr><td>([\w\s-]+)</td>", text) == ["images", "known part"]
+
+
 def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
     images = dpskit.ProjectionImages.observe(cloud, FRAME, 4, 48, seed=1)
     turned = dpskit.ProjectionImages(images.pixels, images.rotations.mT, images.pixel_size, FRAME, images.width)
     write_report(samples, images, tmp_path / "right.html", frame=FRAME)
     write_report(samples.points, turned, tmp_path / "wrong.html", frame=FRAME)
     right, wrong = ((tmp_path / name).read_text() for name in ("right.html", "wrong.html"))
-    correlation = [float(v) for v in re.findall(r"<tr><td>\d</td><td>([\d.]+)</td>", right)]
+    correlation = [float(v) for v in re.findall(r"<tr><td>view \d</td><td>([\d.]+)</td>", right)]
     assert len(correlation) == 4 and min(correlation) > 0.97
     assert 'class="warning"' not in right
     assert 'class="warning">the views agree if the rotations are transposed' in wrong

@@ -43,7 +43,7 @@ def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
 
 def add_cluster(kind: argparse.ArgumentParser) -> None:
     """Where units are run."""
-    kind.add_argument("--workers", type=int, default=0, help="processes of one thread each (default: this one)")
+    kind.add_argument("--workers", type=int, default=0, help="processes of one thread each; 0: this one")
     kind.add_argument("--scheduler", help="address of a running Dask scheduler, for many machines")
 
 
