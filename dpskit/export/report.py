@@ -131,7 +131,11 @@ def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
 
 def _names(data: Any) -> Iterator[str]:
     """What each observation is: the views by their number, others by their kind; images in a joint one count as one."""
-    kinds = {CoarseGrained: "low-resolution structure", Subunit: "known part", ProjectionImages: "images"}
+    kinds: dict[type, str] = {
+        CoarseGrained: "low-resolution structure",
+        Subunit: "known part",
+        ProjectionImages: "images",
+    }
     for part in data.parts if isinstance(data, Joint) else [data]:
         if isinstance(part, Projections) or (part is data and isinstance(part, ProjectionImages)):
             yield from (f"view {k}" for k in range(len(part.rotations)))
