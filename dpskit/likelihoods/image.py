@@ -12,7 +12,7 @@ from torch import Tensor
 from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
 from dpskit.cloud import Frame, as_generator
 from dpskit.likelihoods.gaussian_image import gaussian_image
-from dpskit.likelihoods.image_fit import centred, fit, total
+from dpskit.likelihoods.image_fit import centred, fit, total, without_offset
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import project
 from dpskit.likelihoods.protocol import Measurement
@@ -201,10 +201,7 @@ class ProjectionImages(Measurement):
         length = (self.width / self.frame.scale) ** 2 / total(weight * centred(pixels, weight).square())
         if self.scale is not None:
             return length * self._squares(drawn, *self._fit(drawn))
-        if self.offset is None:
-            model, pixels = centred(drawn, weight), centred(pixels, weight)
-        else:
-            model, pixels = drawn, pixels - self.offset.to(drawn)[:, None, None]
+        pixels, model = without_offset(pixels, drawn, weight, self.offset)
         both, own = total(weight * model * pixels), total(weight * pixels.square())
         squares = total(weight * model.square()).clamp(min=torch.finfo(drawn.dtype).tiny)
         return length * (own - both * both.abs() / squares)

@@ -17,6 +17,14 @@ def total(images: Tensor) -> Tensor:
     return images.sum(dim=(-2, -1))
 
 
+def without_offset(pixels: Tensor, drawn: Tensor, weight: Tensor, offset: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Pixels (k, n, n) and model (b, k, n, n) that differ by a scale alone: the pixels less the offset (k,), or
+    each less its weighted mean."""
+    if offset is None:
+        return centred(pixels, weight), centred(drawn, weight)
+    return pixels - offset.to(drawn)[:, None, None], drawn
+
+
 def fit(
     pixels: Tensor, drawn: Tensor, weight: Tensor, scale: Tensor | None, offset: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -25,11 +33,7 @@ def fit(
     pixels, weight: (k, n, n). drawn: (b, k, n, n).
     """
     if scale is None:
-        model, target = drawn, pixels
-        if offset is None:
-            model = centred(drawn, weight)
-        else:
-            target = pixels - offset[:, None, None].to(pixels)
+        target, model = without_offset(pixels, drawn, weight, offset)
         squares = total(weight * model.square()).clamp(min=torch.finfo(drawn.dtype).tiny)
         scale = (total(weight * model * target) / squares).clamp(min=0)
     scale = scale.to(drawn).expand(drawn.shape[:2])

@@ -64,9 +64,9 @@ class Projections(Measurement):
         Degrees by which known orientations may be wrong. Above 0 all but the first of them follow the samples too, up
         to twice as far from what is stated.
     trimmed
-        The share of the points of each view, below 1, that may be outliers: the matching leaves so many of them out,
-        those without which it costs least. Without outliers it leaves out the outermost, so that clouds come out a
-        little too small. Each matching starts anew and takes several times as long.
+        The share of the points of each view, at most 0.5, that may be outliers: the matching leaves so many out, those
+        without which it costs least. Without outliers it leaves out the outermost, so that clouds come out a little too
+        small. Each matching starts anew and takes several times as long.
 
     Raises
     ------
