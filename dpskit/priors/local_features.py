@@ -36,21 +36,28 @@ def local_features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
 
 
 def _features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
-    norm = x.square().sum(dim=2)
-    squares = norm.unsqueeze(2) + norm.unsqueeze(1) - 2 * x @ x.mT
-    # Far out of the cube rounding makes distances negative, and those of a point from itself large.
-    squares = squares.clamp_min(0)
-    squares.diagonal(dim1=1, dim2=2).zero_()
-    moments = torch.cat([torch.ones_like(x[..., :1]), x, _products(x)], dim=2)
+    square = x.square().sum(dim=2, keepdim=True)
+    moments = torch.cat([torch.ones_like(square), x, _products(x)], dim=2)
     features = []
     for s in scales:
         width = (t.square() + s * s).sqrt()[:, None, None]
-        sums = (squares * (-0.5 / width.square())).exp() @ moments
+        sums = _kernel(x / width) @ moments
         mass = sums[..., :1]
         mean, second = sums[..., 1:4] / mass, sums[..., 4:] / mass
         covariance = second - _products(mean)
         features += [(mass / x.shape[1]).log() / 3, (mean - x) / width, covariance / width.square()]
     return torch.cat(features, dim=2)
+
+
+def _kernel(y: Tensor) -> Tensor:
+    """exp(-|y_i - y_j|^2 / 2) of clouds (b, n, 3), as (b, n, n)."""
+    half, one = -0.5 * y.square().sum(dim=2, keepdim=True), torch.ones_like(y[..., :1])
+    exponent = torch.cat([y, half, one], dim=2) @ torch.cat([y, one, half], dim=2).mT
+    # Far out of the cube rounding makes distances negative, and those of a point from itself large; exp is slow where
+    # its result would be too small to be a normal number.
+    exponent = exponent.clamp(-80, 0)
+    exponent.diagonal(dim1=1, dim2=2).zero_()
+    return exponent.exp()
 
 
 def _products(x: Tensor) -> Tensor:
