@@ -77,7 +77,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     for warning in warnings:
         print(f"warning: {warning}")
     _say_subunit(data, options.n_points)
-    frame = data.frame() if model is None else model.frame
+    frame = data.frame(options.n_points) if model is None else model.frame
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
     for name, result in _results(options, prior, data, frame):
@@ -105,7 +105,7 @@ def _observations(
 
     if options.source.endswith(".toml"):
         data = read_observations(options.source)
-        check_resolution(options.resolution, MARGIN * 2 * data.frame().scale)
+        check_resolution(options.resolution, MARGIN * 2 * data.frame(options.n_points).scale)
         return data, None, None
     structure = read_structure(options.source)
     check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_points, check_rotations
@@ -115,16 +116,22 @@ class Observations:
             coarse[0].means if coarse else True,
         )
 
-    def frame(self) -> Frame:
+    def frame(self, n_points: int = 1024) -> Frame:
         """Where the cube lies, from the data alone.
+
+        Parameters
+        ----------
+        n_points : int
+            Points of the model that the cube is to hold.
 
         Returns
         -------
         Frame
             scale: the largest half extent of any observation along its own axes, which is near that of the full
-            structure; `docs/measurements.md` says how near, and what a wrong scale does. center: that of the coarse
-            structure, or else of the subunit, moved by as little as brings its projections to the centres of the
-            observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
+            structure; that of a coarse structure is enlarged by how much its points, as means, lie within those of the
+            model. `docs/measurements.md` says how near all this is, and what a wrong scale does. center: that of the
+            coarse structure, or else of the subunit, moved by as little as brings its projections to the centres of
+            the observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
 
         Raises
         ------
@@ -137,8 +144,10 @@ class Observations:
             rows = torch.cat([rotation[:, :2].T for rotation in self.rotations])
             observed = torch.cat([_middle(y) for y in self.projections])
             center = center + torch.linalg.pinv(rows) @ (observed - rows @ center)
-        clouds = [*self.projections, *(y for y in (self.coarse, self.subunit) if y is not None)]
-        scale = max(float((y.amax(dim=0) - y.amin(dim=0)).max()) / 2 for y in clouds)
+        scales = [_half_extent(y) for y in (*self.projections, *(y for y in (self.subunit,) if y is not None))]
+        if self.coarse is not None:
+            scales.append(_half_extent(self.coarse) + _lost_by_means(self.coarse, n_points))
+        scale = max(scales)
         if scale == 0:
             raise ValueError("projections must hold distinct points, got only equal ones.")
         x, y, z = center.tolist()
@@ -173,6 +182,22 @@ class Observations:
         if self.subunit is not None:
             parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)
+
+
+def _half_extent(points: Tensor) -> float:
+    """Half the longest side of the bounding box of `points` (n, d)."""
+    return float((points.amax(dim=0) - points.amin(dim=0)).max()) / 2
+
+
+def _lost_by_means(coarse: Tensor, n_points: int) -> float:
+    """By how much the means `coarse` (m, 3) lie within the structure when seen as `n_points` points.
+
+    Means of m groups lie within what they stand for by a distance between neighbours, which goes as m^(-1/3).
+    """
+    if len(coarse) < 2:
+        return 0.0
+    nearest, _ = cKDTree(coarse.numpy()).query(coarse.numpy(), k=2)
+    return float(nearest[:, 1].mean()) * max(0.0, 1 - (len(coarse) / n_points) ** (1 / 3))
 
 
 def _middle(points: Tensor) -> Tensor:

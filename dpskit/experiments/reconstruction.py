@@ -224,7 +224,7 @@ def _in_the_cube(
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
-    frame = frame or observations.frame()
+    frame = frame or observations.frame(n_points)
     samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
     pose = None if samples.pose is None else samples.pose @ turn.T
