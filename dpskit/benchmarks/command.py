@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
     views.add(kinds)
     for add_kind in (
         _add_prior,
+        _add_learning,
         _add_speed,
         _add_runtime,
         _add_assignment,
@@ -83,6 +84,26 @@ def _prior(options: argparse.Namespace) -> None:
             cloud_grid(samples[:16]).savefig(temporary, format="png")
     print(prior_benchmark.prior_table(result))
     print(f"\nThe first {min(16, len(samples))} samples: {picture}")
+
+
+def _add_learning(kinds: Any) -> None:
+    text = "how the loss of priors fell with the hours of training, and what ten times as many would give"
+    learning = add_command(kinds, "learning", _learning, text)
+    learning.add_argument("prior", nargs="*", help="shipped names, or .safetensors files (default: all that ship)")
+    learning.add_argument("--picture", default="results/learning.png", help="file of the picture")
+
+
+def _learning(options: argparse.Namespace) -> None:
+    from dpskit.benchmarks.learning import learning_curve, learning_figure, learning_table
+    from dpskit.claim import claim
+    from dpskit.files import replacing
+    from dpskit.priors.store import list_priors, load_prior
+
+    curves = [learning_curve(load_prior(name)) for name in options.prior or list_priors()]
+    print(learning_table(curves))
+    with claim(options.picture, 1 << 20, name="picture") as picture, replacing(picture) as temporary:
+        learning_figure(curves).savefig(temporary, format="png")
+    print(f"\nThe picture: {picture}")
 
 
 def _add_speed(kinds: Any) -> None:

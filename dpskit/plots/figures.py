@@ -185,8 +185,9 @@ def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matpl
         axis.set_axis_off()
     for number, (axis, cloud) in enumerate(zip(axes.flat, seen, strict=False)):
         x, y, depth = cloud[cloud[:, 2].argsort()].T
-        style = {"s": 2, "linewidths": 0, "cmap": COLOURS.lower(), "vmin": -reach, "vmax": reach}
-        dots = axis.scatter(x, y, c=depth, **style)
+        size = min(40.0, 14 * 1024 / len(cloud))  # near points cover far ones, so that one sees a surface
+        style = {"s": size, "linewidths": 0.3, "edgecolors": "white", "cmap": COLOURS.lower()}
+        dots = axis.scatter(x, y, c=depth, vmin=-reach, vmax=reach, **style)
         axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
         axis.set_title(str(number), fontsize=8, pad=2)
         axis.tick_params(labelsize=7)

@@ -52,12 +52,17 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def lineage(prior: DiffusionPrior) -> list[dict[str, str]]:
-    """The commands that made a prior, oldest first: those that it started from, and its own; by the names of then."""
+def lineage(prior: DiffusionPrior) -> list[dict[str, Any]]:
+    """The runs that made a prior, oldest first: those that it started from, and its own; by the names of then.
+
+    Of each the command, the data, the minutes, and the held-out losses in the end.
+    """
     card = prior.card
     if "settings" not in card:
         return []
-    return [*card.get("ancestors", []), {"name": prior.name, "command": _command(prior.name, card["settings"])}]
+    settings, last = card["settings"], card["curve"][-1]
+    run = {"name": prior.name, "command": _command(prior.name, settings), "data": settings["data"]}
+    return [*card.get("ancestors", []), run | {"minutes": card["minutes"], "held_out": last["held_out"]}]
 
 
 def _data(name: str, card: dict[str, Any]) -> str:

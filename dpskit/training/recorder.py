@@ -61,7 +61,7 @@ class Recorder:
     hardware: str
     shard_size: int | None
     watch: Callable[[Progress], None] | None
-    ancestors: list[dict[str, str]]
+    ancestors: list[dict[str, Any]]
     log: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
