@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -68,6 +69,11 @@ def picture(notebook: Any) -> bytes | None:
     return base64.b64decode(pictures[-1]) if pictures else None
 
 
+def for_site(page: str) -> str:
+    """A page of docs/ with its links to notebooks and lessons as they lie in the site: within it, not beside it."""
+    return re.sub(rf"\]\(\.\./((?:\.\./)?(?:{'|'.join(FOLDERS)})/)", r"](\1", page).replace("(tutorials/README.md)", "(tutorials/index.md)")
+
+
 def gallery(titles: dict[str, str], pictures: set[str]) -> str:
     """A page of all notebooks and lessons, each with its picture if it has one. The keys are paths without an end."""
     cards = []
@@ -81,6 +87,8 @@ def gallery(titles: dict[str, str], pictures: set[str]) -> str:
 def assemble(source: Path, mode: str) -> None:
     """Lay out what Sphinx reads: docs/, the changelog, the notebooks and lessons, and a gallery of them."""
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("__pycache__", "build.py", "reference.py"))
+    for page in source.rglob("*.md"):
+        page.write_text(for_site(page.read_text()))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     (source / "_pictures").mkdir()
     titles, pictures = {}, set()
