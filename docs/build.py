@@ -71,7 +71,9 @@ def picture(notebook: Any) -> bytes | None:
 
 def for_site(page: str) -> str:
     """A page of docs/ with its links to notebooks and lessons as they lie in the site: within it, not beside it."""
-    return re.sub(rf"\]\(\.\./((?:\.\./)?(?:{'|'.join(FOLDERS)})/)", r"](\1", page).replace("(tutorials/README.md)", "(tutorials/index.md)")
+    return re.sub(rf"\]\(\.\./((?:\.\./)?(?:{'|'.join(FOLDERS)})/)", r"](\1", page).replace(
+        "(tutorials/README.md)", "(tutorials/index.md)"
+    )
 
 
 def gallery(titles: dict[str, str], pictures: set[str]) -> str:

@@ -28,6 +28,7 @@ PART_KEYS = {
     "coarse": {"points", "means", "weight"},
     "subunit": {"points", "structure", "chains", "n_points", "weight"},
 }
+VIEWS_KEYS = {"trimmed", "shifted"}  # of the table [views], which is no part but says how all projections are
 
 
 def read_observations(path: str | Path) -> Observations:
@@ -38,6 +39,10 @@ def read_observations(path: str | Path) -> Observations:
         [[projection]]                # once for each projection
         points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
         rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped
+
+        [views]                       # of all projections, if need be
+        trimmed = 0.05                # the share of their points that may be outliers (default 0)
+        shifted = true                # each may have been shifted by a length that nobody knows (default false)
 
         [coarse]                      # a low-resolution structure
         points = "coarse.txt"         # one "x y z" per line, or .npy (m, 3)
@@ -80,6 +85,10 @@ def read_observations(path: str | Path) -> Observations:
         raise FileNotFoundError(f"path must be an existing TOML file of observations, got {str(path)!r}.")
     content = _read_toml(path)
     with _named(path):
+        views_are = content.pop("views", {})
+        with _named("views"):
+            _check_keys(views_are, VIEWS_KEYS)
+            _check_flag("shifted", views_are.get("shifted", False))
         parts = _parts(content)
         points, rotations, weights, means = {}, [], [], True
         for kind, name, part in parts:
@@ -95,12 +104,14 @@ def read_observations(path: str | Path) -> Observations:
                         got = tuple(rotation.shape)
                         raise ValueError(f"rotation must be a matrix of three rows, got an array of shape {got}.")
                     rotations.append(check_rotations("rotation", rotation[None]))
-                if kind == "coarse" and not isinstance(means := part.get("means", True), bool):
-                    raise ValueError(f"means must be true or false, got {means!r}.")
+                if kind == "coarse":
+                    means = _check_flag("means", part.get("means", True))
                 points[name] = _read_part(path.parent, kind, part)
         coarse, subunit = points.pop("coarse", None), points.pop("subunit", None)
         views = list(points.values())
-        return Observations(views, torch.cat(rotations) if views else None, coarse, subunit, weights, means)
+        return Observations(
+            views, torch.cat(rotations) if views else None, coarse, subunit, weights, means, **views_are
+        )
 
 
 def write_observations(observations: Observations, path: str | Path) -> None:
@@ -133,6 +144,9 @@ def write_observations(observations: Observations, path: str | Path) -> None:
     parts += [(name, y) for name in ("coarse", "subunit") if (y := getattr(observations, name)) is not None]
     weights: Sequence[float | None] = observations.weights or [None] * len(parts)
     lines = ["# Lengths in angstrom. A projection holds (x R)_{:, (1, 2)}: row vectors x, z dropped."]
+    if observations.trimmed or observations.shifted:
+        lines += ["", "[views]", f"trimmed = {observations.trimmed:.8g}"]
+        lines += [f"shifted = {str(observations.shifted).lower()}"]
     for k, ((name, points), weight) in enumerate(zip(parts, weights, strict=True)):
         file = path.with_name(f"{path.stem}_{name}.txt")
         with replacing(file) as part:
@@ -147,6 +161,12 @@ def write_observations(observations: Observations, path: str | Path) -> None:
             lines.append(f"weight = {weight * len(parts):.8g}")
     with replacing(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _check_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}.")
+    return value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -182,7 +202,7 @@ def _parts(content: dict[str, Any]) -> list[tuple[str, str, Any]]:
     """Kind, name and content of every observation, in the order of `Observations.weights`."""
     unknown = set(content) - set(PART_KEYS)
     if unknown:
-        raise ValueError(f"it may hold {', '.join(PART_KEYS)}; got {sorted(unknown)[0]!r}.")
+        raise ValueError(f"it may hold views, {', '.join(PART_KEYS)}; got {sorted(unknown)[0]!r}.")
     views = content.get("projection", [])
     if not isinstance(views, list):
         raise ValueError("every projection must be headed by [[projection]], got [projection].")

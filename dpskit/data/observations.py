@@ -26,7 +26,7 @@ class Observations:
     ----------
     projections
         (m_k, 2) each: the coordinates (x R_k)_{:, (1, 2)} of points x (row vectors). They must share the origin of the
-        rest: a class average that was centred on its own has to be shifted first.
+        rest, unless they are `shifted`, as class averages are that were centred on their own.
     rotations
         (k, 3, 3).
     coarse
@@ -38,6 +38,9 @@ class Observations:
     means
         Whether each point of the low-resolution structure is the mean of a group of the model's points (see
         `CoarseGrained`), or every point of the group lies at it, as in the paper.
+    trimmed, shifted
+        Of the projections, as `Projections` takes them: the share of their points that may be outliers, and whether
+        each may have been shifted.
 
     Raises
     ------
@@ -60,6 +63,8 @@ class Observations:
     subunit: Tensor | None = None
     weights: Sequence[float] | None = None
     means: bool = True
+    trimmed: float = 0.0
+    shifted: bool = False
 
     def __post_init__(self) -> None:
         points = tuple(check_points(f"projections[{k}]", y, dim=2).float() for k, y in enumerate(self.projections))
@@ -114,6 +119,8 @@ class Observations:
             frame.to_physical(subunit[0].points) if subunit else None,
             likelihood.weights.tolist() if isinstance(likelihood, Joint) else None,
             coarse[0].means if coarse else True,
+            views[0].trimmed if views else 0.0,
+            views[0].shifted if views else False,
         )
 
     def frame(self, n_points: int = 1024) -> Frame:
@@ -131,7 +138,8 @@ class Observations:
             structure; that of a coarse structure is enlarged by how much its points, as means, lie within those of the
             model. `docs/measurements.md` says how near all this is, and what a wrong scale does. center: that of the
             coarse structure, or else of the subunit, moved by as little as brings its projections to the centres of
-            the observed ones (of their bounding boxes); along a direction that nothing observes it is 0.
+            the observed ones (of their bounding boxes), unless they are shifted; along a direction that nothing
+            observes it is 0.
 
         Raises
         ------
@@ -140,7 +148,7 @@ class Observations:
         """
         known = self.coarse if self.coarse is not None else self.subunit
         center = torch.zeros(3) if known is None else _middle(known)
-        if self.projections:
+        if self.projections and not self.shifted:
             rows = torch.cat([rotation[:, :2].T for rotation in self.rotations])
             observed = torch.cat([_middle(y) for y in self.projections])
             center = center + torch.linalg.pinv(rows) @ (observed - rows @ center)
@@ -176,7 +184,8 @@ class Observations:
         if self.projections:
             pairs = zip(self.projections, self.rotations, strict=True)
             views = [(y - project(center, rotation)) / frame.scale for y, rotation in pairs]
-            parts.append(Projections(views, turn.T @ self.rotations, balanced=True))
+            turned = turn.T @ self.rotations
+            parts.append(Projections(views, turned, balanced=True, trimmed=self.trimmed, shifted=self.shifted))
         if self.coarse is not None:
             parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn, balanced=True, means=self.means))
         if self.subunit is not None:

@@ -29,7 +29,8 @@ class Observation:
     matching only needs to know how often a point occurs. matrix (d, e), or (b, d, e) for a batch: what is seen of a
     point; None: all of it. means: an observed point is the mean of the model points that are matched to it, where the
     paper wants each of them to lie at it. trimmed: the share of the observed points, as often as they then occur, that
-    the matching leaves out, those without which it costs least.
+    the matching leaves out, those without which it costs least. shifted: what is seen is moved to where it fits
+    best, with its mean at that of the observed points: for squared distances that is best whatever the matching.
     Paper: eq. (10) and its footnote.
     """
 
@@ -39,10 +40,17 @@ class Observation:
     matrix: Tensor | None = None
     means: bool = False
     trimmed: float = 0.0
+    shifted: bool = False
 
     def predict(self, x0: Tensor) -> Tensor:
         """Predicted observation of clouds (b, n, d), without noise and correspondence: (b, n, e)."""
-        return x0 if self.matrix is None else x0 @ self.matrix.to(x0)
+        seen = x0 if self.matrix is None else x0 @ self.matrix.to(x0)
+        return seen + self.shift(seen) if self.shifted else seen
+
+    def shift(self, seen: Tensor) -> Tensor:
+        """From the mean of what is seen (b, n, e) to that of the observed points, as often as they occur: (b, 1, e)."""
+        counts = self.multiplicity(seen.shape[1]).to(seen)
+        return counts @ self.points.to(seen) / counts.sum() - seen.mean(dim=1, keepdim=True)
 
     def multiplicity(self, n: int) -> Tensor:
         """How many of n model points each observed point takes: (m,) integers that sum to n."""

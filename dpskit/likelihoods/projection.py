@@ -67,6 +67,9 @@ class Projections(Measurement):
         The share of the points of each view, at most 0.5, that may be outliers: the matching leaves so many out, those
         without which it costs least. Without outliers it leaves out the outermost, so that clouds come out a little too
         small. Each matching starts anew and takes several times as long.
+    shifted
+        Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
+        shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Projections(Measurement):
     balanced: bool = False
     tolerance: float = 0.0
     trimmed: float = 0.0
+    shifted: bool = False
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -113,10 +117,11 @@ class Projections(Measurement):
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
         pairs = enumerate(zip(points, rotations, strict=True))
-        views = tuple(
-            Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed) for k, (y, r) in pairs
-        )
+        rest = (self.trimmed, self.shifted)
+        views = tuple(Observation(y, self.seed + k, self.balanced, r[:, :2], False, *rest) for k, (y, r) in pairs)
         object.__setattr__(self, "views", views)
+        if self.shifted and (self.unknown or self.tolerance or self.trimmed):
+            raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
 
     @staticmethod
     def observe(
@@ -236,6 +241,12 @@ class Projections(Measurement):
         if self.memory is not None:
             self.memory.rotations = found
         return found
+
+    def shifts(self, x0: Tensor) -> Tensor:
+        """How far each view lies from where clouds are seen: (b, n, 3) -> (b, K, 2), in units of the cube."""
+        x0 = check_points("x0", x0, batched=True)
+        matrices = self.orientations(x0)[..., :2].unbind(dim=1)
+        return torch.cat([view.shift(x0 @ m.to(x0)) for view, m in zip(self.views, matrices, strict=True)], dim=1)
 
     def energy(self, x0: Tensor) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""

@@ -123,6 +123,44 @@ def test_round_trip_of_a_file(tmp_path, weights, means):
     torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [{"trimmed": 0.125}, {"shifted": True}])
+def test_what_all_views_are_is_written_and_read(tmp_path, kind):
+    points, data = simulated(2)
+    views = dpskit.Projections(data.parts[0].points, data.parts[0].rotations, **kind)
+    write_observations(Observations.of(views, FRAME), tmp_path / "x.toml")
+    again = read_observations(tmp_path / "x.toml").likelihood(FRAME)
+    expected = dpskit.Projections(views.points, views.rotations, balanced=True, **kind)
+    torch.testing.assert_close(again.energy(points[None]), expected.energy(points[None]), atol=1e-6, rtol=1e-4)
+
+
+def test_shifted_views_need_no_common_origin(tmp_path):
+    points, data = simulated(3, coarse=False, subunit=False)
+    views = data.parts[0] if isinstance(data, dpskit.Joint) else data
+    moved = [FRAME.scale * y + 1000 * k for k, y in enumerate(views.points)]
+    seen = Observations(moved, views.rotations, shifted=True)
+    assert seen.frame().center == (0.0, 0.0, 0.0)
+    assert seen.frame().scale == pytest.approx(Observations.of(views, FRAME).frame().scale)
+    expected = dpskit.Projections(views.points, views.rotations, balanced=True, shifted=True).energy(points[None])
+    torch.testing.assert_close(seen.likelihood(FRAME).energy(points[None]), expected, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ("trimmed = 0.7", "trimmed must be at most 0.5"),
+        ('trimmed = "a"', "trimmed"),
+        ("shifted = 1", "views: shifted must be true or false"),
+        ("moved = true", "views: it may hold shifted, trimmed; got 'moved'"),
+        ("shifted = true\ntrimmed = 0.1", "shifted views must have"),
+    ],
+)
+def test_what_views_cannot_be_is_refused(tmp_path, one_sentence, views, words):
+    (tmp_path / "y.txt").write_text("0 0\n1 1\n")
+    (tmp_path / "x.toml").write_text(f"[views]\n{views}\n{VIEW}")
+    with one_sentence((ValueError, TypeError), "x.toml", words):
+        read_observations(tmp_path / "x.toml")
+
+
 def test_weights_default_to_equal_ones(tmp_path):
     _, data = simulated(2)
     write_observations(Observations.of(data, FRAME), tmp_path / "x.toml")
