@@ -243,7 +243,18 @@ class Projections(Measurement):
         return found
 
     def shifts(self, x0: Tensor) -> Tensor:
-        """How far each view lies from where clouds are seen: (b, n, 3) -> (b, K, 2), in units of the cube."""
+        """How far each view lies from where clouds are seen.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+
+        Returns
+        -------
+        Tensor
+            (b, K, 2), from the mean of what is seen to that of the observed points, in units of the cube.
+        """
         x0 = check_points("x0", x0, batched=True)
         matrices = self.orientations(x0)[..., :2].unbind(dim=1)
         return torch.cat([view.shift(x0 @ m.to(x0)) for view, m in zip(self.views, matrices, strict=True)], dim=1)
