@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dpskit.markdown import markdown_table
 from dpskit.plots.colours import SAMPLE_COLOURS
 from dpskit.priors.edm import DiffusionPrior
 
@@ -57,10 +58,11 @@ def learning_curve(prior: DiffusionPrior) -> LearningCurve:
         For a card without a training.
     """
     card = prior.card
-    if not card.get("curve"):
-        raise ValueError(f"prior {prior.name!r} must have a card that says how it was trained.")
+    ancestors = card.get("ancestors", [])
+    if not card.get("curve") or any("minutes" not in run for run in ancestors):
+        raise ValueError(f"prior {prior.name!r} must have a card that says how it was trained, and for how long.")
     hours, points = 0.0, []
-    for run in card.get("ancestors", []):
+    for run in ancestors:
         hours += run["minutes"] / 60
         if run["data"] == card["settings"]["data"]:
             points.append((hours, run["held_out"]))
@@ -77,17 +79,13 @@ def learning_curve(prior: DiffusionPrior) -> LearningCurve:
 def learning_table(curves: Sequence[LearningCurve]) -> str:
     """Markdown: a line for each recorded time and one for `FACTOR` times the last, by noise level."""
     levels = list(curves[0].losses)
-    lines = [
-        "| prior | hours | " + " | ".join(f"t = {level}" for level in levels) + " |",
-        "|---" * (2 + len(levels)) + "|",
-    ]
+    rows = []
     for curve in curves:
         for k, time in enumerate(curve.hours):
-            losses = " | ".join(f"{curve.losses[level][k]:.3f}" for level in levels)
-            lines.append(f"| {curve.name} | {time:.2f} | {losses} |")
-        predicted = " | ".join(f"{curve.predicted(level):.3f}" for level in levels)
-        lines.append(f"| {curve.name}, predicted | {FACTOR * curve.hours[-1]:.0f} | {predicted} |")
-    return "\n".join(lines)
+            rows.append([curve.name, f"{time:.2f}", *(f"{curve.losses[level][k]:.3f}" for level in levels)])
+        predicted = (f"{curve.predicted(level):.3f}" for level in levels)
+        rows.append([f"{curve.name}, predicted", f"{FACTOR * curve.hours[-1]:.0f}", *predicted])
+    return markdown_table(["prior", "hours", *(f"t = {level}" for level in levels)], rows)
 
 
 def learning_figure(curves: Sequence[LearningCurve]) -> matplotlib.figure.Figure:

@@ -152,9 +152,11 @@ class Observations:
             rows = torch.cat([rotation[:, :2].T for rotation in self.rotations])
             observed = torch.cat([_middle(y) for y in self.projections])
             center = center + torch.linalg.pinv(rows) @ (observed - rows @ center)
-        scales = [_half_extent(y) for y in (*self.projections, *(y for y in (self.subunit,) if y is not None))]
+        scales = [_half_extent(y) for y in self.projections]
         if self.coarse is not None:
             scales.append(_half_extent(self.coarse) + _lost_by_means(self.coarse, n_points))
+        if self.subunit is not None:
+            scales.append(_half_extent(self.subunit))
         scale = max(scales)
         if scale == 0:
             raise ValueError("projections must hold distinct points, got only equal ones.")

@@ -116,12 +116,13 @@ class Projections(Measurement):
             raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
-        pairs = enumerate(zip(points, rotations, strict=True))
-        rest = (self.trimmed, self.shifted)
-        views = tuple(Observation(y, self.seed + k, self.balanced, r[:, :2], False, *rest) for k, (y, r) in pairs)
-        object.__setattr__(self, "views", views)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
             raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
+        views = tuple(
+            Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted)
+            for k, (y, r) in enumerate(zip(points, rotations, strict=True))
+        )
+        object.__setattr__(self, "views", views)
 
     @staticmethod
     def observe(

@@ -37,6 +37,8 @@ def test_runs_on_the_same_data_count_by_their_ends_and_all_by_their_hours():
 def test_a_prior_without_a_training_is_refused(one_sentence):
     with one_sentence(ValueError, "mine"):
         learning_curve(prior([]))
+    with one_sentence(ValueError, "mine", "how long"):
+        learning_curve(prior([row(30, 0.5)], [{"name": "older", "command": "dpskit train"}]))
 
 
 def test_the_shipped_priors_say_how_they_were_trained(tmp_path, capsys):
