@@ -58,6 +58,17 @@ def check_share(name: str, value: Any) -> float:
     return number
 
 
+def check_levels(name: str, value: Any) -> tuple[float, float]:
+    """Return `value` as two noise levels, low and high, or raise ValueError unless 0 <= low <= high."""
+    try:
+        low, high = (float(level) for level in value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        low = high = math.nan
+    if not 0 <= low <= high:
+        raise ValueError(f"{name} must be two noise levels (low, high) with 0 <= low <= high, got {shown(value)}.")
+    return low, high
+
+
 def shown(value: Any) -> str:
     """`value` in an error: in one line, and not without end."""
     try:

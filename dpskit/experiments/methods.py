@@ -18,7 +18,7 @@ from dpskit.priors.analytic import PointMixturePrior
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.protocol import Prior
 from dpskit.rotations import random_rotations
-from dpskit.sampling.dps import DPS, DataSpace
+from dpskit.sampling.dps import DPS, EVERYWHERE
 from dpskit.sampling.maximum_likelihood import maximum_likelihood
 from dpskit.sampling.noise import InverseTime
 from dpskit.sampling.protocol import Solver
@@ -35,7 +35,7 @@ ML = "maximum likelihood"
 SMOOTH = "smooth maximum a posteriori"
 FLOOR = "floor: other points of the same object"
 
-Rule = Callable[[float], DPS | DataSpace]
+Rule = Callable[[float], DPS]
 """rule(alpha) -> the guidance."""
 
 
@@ -93,13 +93,21 @@ def posterior(
     alpha = scenario.alpha if alpha is None else alpha
     solver = Algorithm1(InverseTime(scenario.cutoff)) if solver is None else solver
     guidance, n_steps = rule(alpha), scenario.n_steps if n_steps is None else n_steps
-    about = {"method": "sample", "prior": prior_digest(prior)}
-    about |= {"guidance": describe(guidance), "solver": describe(solver)}
+    about: dict[str, Any] = {"method": "sample", "prior": prior_digest(prior)}
+    about |= {"guidance": _described(guidance, prior), "solver": describe(solver)}
     run = partial(sample, prior, guidance=guidance, solver=solver, schedule=karras_schedule(n_steps), progress=False)
     if pose is not None:
         run = partial(run, pose=pose)
         about["templates"] = prior_digest(getattr(prior, "templates", None))
     return Method(name, about | {"n_steps": n_steps, "pose": pose}, run, alpha)
+
+
+def _described(guidance: DPS, prior: Prior) -> dict[str, Any]:
+    """The guidance as JSON, with what the prior asks of it. Results older than its `jacobian` are those without it."""
+    about = describe(guidance.suited(prior))
+    if about["jacobian"] == list(EVERYWHERE):
+        del about["jacobian"]
+    return about
 
 
 def nearest_cloud(clouds: Clouds, *, turned: bool, reflections: bool) -> Method:

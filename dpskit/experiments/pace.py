@@ -12,7 +12,7 @@ from dpskit.experiments.experiment import ML_STEPS, Experiment, Settings, run_ex
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.maximum_likelihood import iterate_maximum_likelihood
 
-TIMED = 2  # steps that are timed, after a first one that loads and compiles
+TIMED = 7  # steps of a short run that are timed, after a first one that loads and compiles
 
 Key = tuple[str, str, str, int]
 
@@ -48,13 +48,15 @@ class Pace:
         priors: Mapping[str, Prior] | None = None,
         targets: Mapping[str, Example] | None = None,
     ) -> Iterator[None]:
-        """Time a few steps of one sample, unless there are such already; yields after each, so that it can be stopped.
+        """Time a short run of one sample, unless there was one already; yields after each step, to be stopped there.
 
-        Of a target in an unknown pose, the search for the pose is not timed.
+        It passes through all noise levels, because steps at some take longer than at others. Of a target in an unknown
+        pose, the search for the pose is not timed.
         """
         if _key(settings) in self.step:
             return
-        one = Experiment.of(replace(settings, n_samples=1, pose="upright"), priors, targets)
+        short = replace(settings.scenario, n_steps=1 + TIMED)
+        one = Experiment.of(replace(settings, scenario=short, n_samples=1, pose="upright"), priors, targets)
         step = yield from _timed(run_experiment(one))
         if one.data is not None:
             fit = iterate_maximum_likelihood(one.data.start(), 1, settings.n_points, n_steps=ML_STEPS, seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,7 +74,7 @@ class DiffusionPrior:
         For tables.
     card : dict
         What is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds the
-        alpha and cutoff that were chosen for the prior.
+        alpha, cutoff and the levels of the Jacobian that were chosen for the prior.
     templates : Templates, optional
         Of its objects, where they stand upright, to find the pose of data.
 
@@ -115,6 +116,12 @@ class DiffusionPrior:
     def cutoff(self) -> float:
         """The noise level below which no noise is injected in guided runs; 0 where none was chosen."""
         return self.card.get("defaults", {}).get("cutoff", 0.0)
+
+    @property
+    def jacobian(self) -> tuple[float, float]:
+        """The noise levels between which the Jacobian of the network is worth its time in `DPS`; all by default."""
+        low, high = self.card.get("defaults", {}).get("jacobian", (0.0, math.inf))
+        return float(low), float(high)
 
     @property
     def orientation(self) -> str:

@@ -23,6 +23,9 @@ class Prior(Protocol):
         measured where it is missing.
     alpha, cutoff : float, optional
         The strength of `DPS` and the cutoff of the noise that suit it, to which runs with data default.
+    jacobian : tuple[float, float], optional
+        The noise levels (low, high) between which `DPS` takes the gradient through the denoiser; elsewhere it saves
+        that time.
     orientation : str, optional
         "upright" where all its objects stand alike, so that those of data have a pose (see `sample`).
     templates : dpskit.pose.templates.Templates, optional

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dpskit.checks import check_number, shown
+from dpskit.checks import check_levels, check_number, shown
 from dpskit.pose.templates import Templates
 from dpskit.priors.networks import NetworkConfig, build, network_from_dict
 
@@ -81,11 +81,12 @@ def _check_card(card: dict[str, Any], path: Path) -> None:
     defaults, settings = card.get("defaults", {}), card.get("settings", {})
     if not isinstance(defaults, dict) or not isinstance(settings, dict):
         raise _error(path, "has a card whose defaults or settings are no JSON object")
-    for name in ("alpha", "cutoff"):
-        try:
+    try:
+        for name in ("alpha", "cutoff"):
             check_number(name, defaults.get(name, 0.0), least=0.0)
-        except ValueError as error:
-            raise _error(path, f"has a card with wrong defaults ({str(error).rstrip('.')})") from None
+        check_levels("jacobian", defaults.get("jacobian", (0.0, math.inf)))
+    except ValueError as error:
+        raise _error(path, f"has a card with wrong defaults ({str(error).rstrip('.')})") from None
     if settings.get("orientation", "upright") not in ("upright", "rotated", "reflected"):
         raise _error(path, f"has a card with the orientation {shown(settings['orientation'])}")
 

@@ -1,19 +1,19 @@
-"""Diffusion posterior sampling: with alpha as in the paper, with the likelihood's own noise, and in data space."""
+"""Diffusion posterior sampling: with alpha as in the paper, and with the likelihood's own noise."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
-from dpskit.checks import check_method, check_number
+from dpskit.checks import check_levels, check_method, check_number
 from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.priors.edm import SIGMA_DATA
-from dpskit.priors.protocol import Prior, checked_denoise
-from dpskit.sampling.protocol import Score, ScoreEval
-from dpskit.sampling.pull import ByDensity, ByEnergy, Pull, through_denoiser, with_density
-from dpskit.sampling.unguided import prior_score
+from dpskit.priors.protocol import Prior
+from dpskit.sampling.protocol import Score
+from dpskit.sampling.pull import ByDensity, ByEnergy, in_data_space, through_denoiser, with_density
+
+EVERYWHERE = (0.0, math.inf)
+"""All noise levels."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class DPS:
         E to zero if it is linear; 2 takes a quadratic E to its minimum. Where the limit is not reached, nothing
         changes. None: the rule as printed, which at large t moves x by a length that does not depend on E, and diverges
         with a sharp prior.
+    jacobian
+        Noise levels (low, high): for low < t <= high the gradient is taken through the denoiser, which takes three
+        times as long as elsewhere, where s^2 / (s^2 + t^2), s = `prior.scale`, stands for the denoiser's Jacobian:
+        that of a Gaussian prior. (0, infinity) is the paper's rule, (0, 0) never differentiates the denoiser.
+        None: what the prior asks for with its own attribute of that name, else the paper's rule.
 
     Notes
     -----
@@ -49,13 +54,23 @@ class DPS:
 
     alpha: float = 10_000.0
     reach: float | None = 2.0
+    jacobian: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, least=0.0)
         _check_reach(self.reach)
+        if self.jacobian is not None:
+            object.__setattr__(self, "jacobian", check_levels("jacobian", self.jacobian))
+
+    def suited(self, prior: Prior) -> DPS:
+        """The same, with the noise levels that the prior asks for where `jacobian` is None."""
+        return self if self.jacobian is not None else replace(self, jacobian=getattr(prior, "jacobian", EVERYWHERE))
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        return through_denoiser(prior, ByEnergy(start(likelihood), self.alpha, self.reach))
+        low, high = self.suited(prior).jacobian or EVERYWHERE
+        pull = ByEnergy(start(likelihood), self.alpha, self.reach)
+        through, beside = through_denoiser(prior, pull), in_data_space(prior, pull, getattr(prior, "scale", SIGMA_DATA))
+        return lambda x, t: through(x, t) if bool(((low < t) & (t <= high)).any()) else beside(x, t)
 
 
 @dataclass(frozen=True)
@@ -106,16 +121,12 @@ class LikelihoodScore:
 
 @dataclass(frozen=True)
 class DataSpace:
-    """`LikelihoodScore`, or `DPS` when alpha is given, without backpropagation through the denoiser.
+    """`LikelihoodScore` without backpropagation through the denoiser. For `DPS`, see its `jacobian`.
 
     Parameters
     ----------
-    alpha
-        Strength of the pull, as that of `DPS`; None: the likelihood's own noise.
     prior_std
         The standard deviation s of the Gaussian prior whose Jacobian, s^2 / (s^2 + t^2), replaces that of the denoiser.
-    reach
-        With alpha, as that of `DPS`.
 
     Notes
     -----
@@ -125,47 +136,26 @@ class DataSpace:
     Examples
     --------
     >>> import dpskit
-    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]])
-    >>> prior, rule = dpskit.GaussianPrior(0.0, 0.5), dpskit.DataSpace(alpha=50_000)
-    >>> samples = dpskit.sample(prior, data, n_samples=4, n_points=20, guidance=rule, progress=False)
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]], sigma=0.05)
+    >>> prior, times = dpskit.GaussianPrior(0.0, 0.5), dpskit.karras_schedule(40, t_max=5.0)
+    >>> rule = dpskit.DataSpace()
+    >>> samples = dpskit.sample(prior, data, n_points=20, schedule=times, guidance=rule, progress=False)
     >>> bool((samples.energy < 0.01).all())
     True
     """
 
-    alpha: float | None = None
     prior_std: float = SIGMA_DATA
-    reach: float | None = 2.0
 
     def __post_init__(self) -> None:
-        if self.alpha is not None:
-            check_number("alpha", self.alpha, least=0.0)
         check_number("prior_std", self.prior_std, above=0.0)
-        _check_reach(self.reach)
 
     @property
     def uses_log_prob(self) -> bool:
-        """Whether the data need a noise level: without alpha."""
-        return self.alpha is None
+        """True: the data need a noise level."""
+        return True
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        pull: Pull
-        if self.alpha is None:
-            pull = ByDensity(with_density(likelihood))
-        else:
-            pull = ByEnergy(start(likelihood), self.alpha, self.reach)
-
-        def score(x: Tensor, t: Tensor) -> ScoreEval:
-            with torch.no_grad():
-                denoised = checked_denoise(prior, x, t)
-            with torch.enable_grad():
-                leaf = denoised.detach().requires_grad_()
-                misfit = pull.misfit(leaf, t)
-                (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
-            gradient = gradient * (self.prior_std**2 / (self.prior_std**2 + t.square()))[:, None, None]
-            evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
-            return replace(evaluation, log_twist=None)  # whose gradient this is not
-
-        return score
+        return in_data_space(prior, ByDensity(with_density(likelihood)), self.prior_std)
 
 
 def _check_reach(reach: float | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -86,5 +86,22 @@ def through_denoiser(prior: Prior, pull: Pull) -> Score:
             (gradient,) = torch.autograd.grad(misfit.sum(), x)
         own = prior_score(denoised.detach(), x.detach(), t)
         return pull.evaluation(denoised, misfit.detach(), own, gradient)
+
+    return score
+
+
+def in_data_space(prior: Prior, pull: Pull, prior_std: float) -> Score:
+    """As `through_denoiser`, with s^2 / (s^2 + t^2), that of a Gaussian prior, as the Jacobian of the denoiser."""
+
+    def score(x: Tensor, t: Tensor) -> ScoreEval:
+        with torch.no_grad():
+            denoised = checked_denoise(prior, x, t)
+        with torch.enable_grad():
+            leaf = denoised.detach().requires_grad_()
+            misfit = pull.misfit(leaf, t)
+            (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
+        gradient = gradient * (prior_std**2 / (prior_std**2 + t.square()))[:, None, None]
+        evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
+        return replace(evaluation, log_twist=None)  # whose gradient this is not
 
     return score

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ def test_the_file_follows_from_all_that_a_result_depends_on():
         Unit(target, SMALL, MAXIMUM_LIKELIHOOD, 2),
         Unit(target, SMALL, posterior("Gaussian", dpskit.GaussianPrior(0.0, 0.5), SMALL), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, alpha=9.0), 2),
-        Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, dpskit.DataSpace), 2),
+        Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, partial(dpskit.DPS, jacobian=(0.1, 0.3))), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, replace(SMALL, cutoff=0.2)), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, replace(SMALL, n_steps=3)), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, pose="unknown"), 2),

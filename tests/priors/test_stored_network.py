@@ -64,6 +64,10 @@ FAULTS = {
     "card's settings": (lambda w, m: m.update(card='{"settings": []}'), "defaults or settings are no JSON object"),
     "card's alpha": (lambda w, m: m.update(card='{"defaults": {"alpha": "x"}}'), "alpha must be a finite number"),
     "card's cutoff": (lambda w, m: m.update(card='{"defaults": {"cutoff": NaN}}'), "cutoff must be a finite number"),
+    "card's levels": (
+        lambda w, m: m.update(card='{"defaults": {"jacobian": [1, 0]}}'),
+        "jacobian must be two noise levels",
+    ),
     "card's way up": (lambda w, m: m.update(card='{"settings": {"orientation": "up"}}'), "the orientation 'up'"),
     "no card": (lambda w, m: m.pop("card"), "has no card"),
     "no network": (lambda w, m: m.pop("network"), "has no network"),

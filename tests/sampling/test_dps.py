@@ -186,7 +186,7 @@ def test_runs_do_not_share_their_warm_starts():
 
 
 @pytest.mark.parametrize(
-    "guidance", [DPS(), LikelihoodScore(), LikelihoodScore(0.4), DataSpace(), DataSpace(alpha=100.0)]
+    "guidance", [DPS(), LikelihoodScore(), LikelihoodScore(0.4), DataSpace(), DPS(100.0, jacobian=(0.0, 0.0))]
 )
 def test_an_evaluation_starts_from_the_assignments_of_the_last(monkeypatch, guidance):
     data, x, t = problem()
@@ -200,7 +200,7 @@ def test_an_evaluation_starts_from_the_assignments_of_the_last(monkeypatch, guid
     assert all(start is not None for one in starts[2:] for start in one)
 
 
-@pytest.mark.parametrize("guidance", [DPS(1e5), DataSpace(alpha=1e5)])
+@pytest.mark.parametrize("guidance", [DPS(1e5), DPS(1e5, jacobian=(0.0, 0.0))])
 def test_the_pull_moves_a_cloud_by_a_multiple_of_polyaks_step_at_the_most(guidance):
     """Where it would go farther it goes in the same direction, to that length; the prior's part stays as it is."""
     data, x, t = problem()
@@ -251,9 +251,48 @@ def test_one_full_step_of_the_pull_takes_a_quadratic_to_its_least(normal):
 
 @pytest.mark.parametrize("reach", [0.0, -1.0, math.nan, "2"])
 def test_bad_reach(one_sentence, reach):
-    for guidance in (DPS, DataSpace):
-        with one_sentence(ValueError, "reach", repr(reach)):
-            guidance(reach=reach)
+    with one_sentence(ValueError, "reach", repr(reach)):
+        DPS(reach=reach)
+
+
+@pytest.mark.parametrize("jacobian", [0.1, (0.1,), (0.3, 0.1), (-1.0, 0.1), (0.1, math.nan), ("a", 1), (0, 1, 2)])
+def test_bad_jacobian(one_sentence, jacobian):
+    with one_sentence(ValueError, "jacobian", "(low, high)"):
+        DPS(jacobian=jacobian)
+
+
+class Levels(GaussianPrior):
+    """A Gaussian prior that asks for its Jacobian between two levels, and says when it is differentiated."""
+
+    jacobian = (0.1, 0.3)
+
+    def denoise(self, x, t):
+        self.__dict__["differentiated"] = torch.is_grad_enabled() and x.requires_grad
+        return super().denoise(x, t)
+
+
+@pytest.mark.parametrize(
+    ("given", "levels"), [(None, (0.1, 0.3)), ((0.0, math.inf), (0.0, math.inf)), ((0.2, 0.5), (0.2, 0.5))]
+)
+def test_the_denoiser_is_differentiated_between_the_levels_alone(given, levels):
+    data, x, _ = problem()
+    prior = Levels(0.0, 0.5)
+    score = DPS(100.0, jacobian=given)(prior, data)
+    for t in (0.05, 0.1, 0.15, 0.3, 0.4, 0.6):
+        score(x, torch.full((len(x),), t))
+        assert prior.differentiated == (levels[0] < t <= levels[1])
+    score(x, torch.linspace(0.01, levels[0] + 0.01, len(x)))  # one of a batch suffices
+    assert prior.differentiated
+
+
+@given(st.floats(0.05, 2.0), st.integers(0, 50))
+def test_without_the_jacobian_the_pull_is_that_of_a_gaussian_prior(t, seed):
+    """For whose mean 0 both are the same; elsewhere the network's own derivative is not asked for."""
+    data, x, _ = problem(seed=seed)
+    times, prior = torch.full((len(x),), t), GaussianPrior(0.0, 0.4)
+    exact, saved = (DPS(100.0, jacobian=levels)(prior, data)(x, times) for levels in (None, (0.0, 0.0)))
+    torch.testing.assert_close(saved.score, exact.score, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(saved.longest, exact.longest, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])

@@ -93,9 +93,6 @@ def test_the_data_space_step_is_the_likelihood_score_of_its_gaussian(normal, see
     assert torch.allclose(
         DataSpace(prior_std=0.7)(prior, data)(x, t).score, LikelihoodScore()(prior, data)(x, t).score, rtol=1e-4
     )
-    assert torch.allclose(
-        DataSpace(alpha=500.0, prior_std=0.7)(prior, data)(x, t).score, DPS(500.0)(prior, data)(x, t).score, rtol=1e-4
-    )
 
 
 def test_the_data_space_step_does_not_differentiate_the_denoiser(normal):
@@ -253,7 +250,5 @@ def test_bad_input(one_sentence, normal):
             LikelihoodScore(number)
         with one_sentence(ValueError, "std", "above 0"):
             DataSpace(prior_std=number)
-    with one_sentence(ValueError, "alpha", "at least 0"):
-        DataSpace(alpha=-1.0)
     with one_sentence(ValueError, "sigma", "None"):
         DataSpace()(prior, CoarseGrained(normal(2, 3)))

@@ -34,7 +34,13 @@ def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
         "--prior", action="append", help="shipped name or .safetensors file, repeatable (default: the shipped one)"
     )
     kind.add_argument("--gaussian", type=float, default=0.4, help="standard deviation of the Gaussian prior")
-    kind.add_argument("--guidance", choices=["dps", "data-space"], default="dps", help="where the gradient is taken")
+    kind.add_argument(
+        "--jacobian",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="noise levels between which the gradient is taken through the denoiser (default: the prior's own)",
+    )
     kind.add_argument("--reach", type=_reach, default=2.0, help='bound of the pull; "none": the rule as printed')
     kind.add_argument("--seed", type=int, default=0, help="of targets, data and samples")
     kind.add_argument("--out", help="folder of results, continued if it exists (default: results/...)")
@@ -198,9 +204,9 @@ def trained_priors(options: argparse.Namespace, kind: str) -> dict[str, Prior]:
 
 def guidance_rule(options: argparse.Namespace) -> Callable[[float], Any]:
     """The guidance of an alpha."""
-    from dpskit.sampling.dps import DPS, DataSpace
+    from dpskit.sampling.dps import DPS
 
-    return partial({"dps": DPS, "data-space": DataSpace}[options.guidance], reach=options.reach)
+    return partial(DPS, reach=options.reach, jacobian=options.jacobian)
 
 
 def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
@@ -218,7 +224,8 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
 def note_of(options: argparse.Namespace) -> str:
     """What a reader should know of the run."""
     bound = "none" if options.reach is None else f"{options.reach:g}"
-    text = f"Guidance {options.guidance}, reach {bound}; seed {options.seed}."
+    levels = "the prior's own" if options.jacobian is None else "{:g} to {:g}".format(*options.jacobian)
+    text = f"Reach {bound}, noise levels of the Jacobian {levels}; seed {options.seed}."
     if not hasattr(options, "turned"):
         return text
     if options.turned is None:
