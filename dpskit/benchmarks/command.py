@@ -44,10 +44,10 @@ def _add_prior(kinds: Any) -> None:
     prior.add_argument("--n-steps", type=int, default=100, help="steps from t = 80 to 0")
     prior.add_argument(
         "--solver",
-        choices=["algorithm1", "heun", "flow"],
-        default="algorithm1",
-        help="solver of the samples: algorithm1 is the paper's, heun Heun's method with the same noise, flow"
-        " Heun's method without noise",
+        choices=["flow", "algorithm1", "heun"],
+        default="flow",
+        help="solver of the samples: flow is Heun's method without noise, algorithm1 the paper's, heun Heun's method"
+        " with the same noise",
     )
     prior.add_argument("--seed", type=int, default=0, help="random seed of the samples and of the reference sets")
     prior.add_argument(

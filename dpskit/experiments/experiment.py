@@ -29,7 +29,7 @@ from dpskit.sampling.noise import InverseTime, NoiseSource
 from dpskit.sampling.protocol import Info
 from dpskit.sampling.sample import iterate
 from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import Algorithm1
+from dpskit.sampling.solvers import FLOW, Algorithm1
 
 NO_SHAPE = "Gaussian (no shape)"
 POSES = ("upright", "unknown")
@@ -199,10 +199,9 @@ class Experiment:
 
 
 def run_experiment(experiment: Experiment) -> Iterator[Info]:
-    """Algorithm 1 with DPS, one `Info` per step: the default run of panels and sweeps."""
+    """Algorithm 1 with DPS, without data the flow; one `Info` per step: the default run of panels and sweeps."""
     s, data = experiment.settings, experiment.data
     scenario = s.scenario
-    noise = InverseTime(scenario.cutoff, below=0.0 if data is not None else 1.0)
     return iterate(
         experiment.prior,
         data,
@@ -211,7 +210,7 @@ def run_experiment(experiment: Experiment) -> Iterator[Info]:
         pose="unknown" if s.pose == "unknown" and data is not None else None,
         schedule=karras_schedule(scenario.n_steps, t_max=experiment.t_max),
         guidance=DPS(scenario.alpha),
-        solver=Algorithm1(noise),
+        solver=FLOW if data is None else Algorithm1(InverseTime(scenario.cutoff)),
         seed=s.seed,
         progress=False,
     )

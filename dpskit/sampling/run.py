@@ -23,7 +23,7 @@ from dpskit.sampling.orientations import find_orientations
 from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
 from dpskit.sampling.protocol import Guidance, Info, Score, Solver, State
 from dpskit.sampling.samples import describe
-from dpskit.sampling.solvers import Algorithm1
+from dpskit.sampling.solvers import FLOW, Algorithm1
 from dpskit.sampling.trial import prepare
 from dpskit.sampling.unguided import Unguided
 
@@ -76,8 +76,10 @@ class Run:
         if likelihood is not None:
             check_method("likelihood", likelihood, "energy(x0)")
         guidance = DPS(getattr(prior, "alpha", DPS.alpha)) if guidance is None else guidance
+        if isinstance(guidance, DPS):
+            guidance = guidance.suited(prior)  # for the record
         if solver is None:
-            solver = Algorithm1(InverseTime(0.0 if likelihood is None else getattr(prior, "cutoff", 0.0)))
+            solver = FLOW if likelihood is None else Algorithm1(InverseTime(getattr(prior, "cutoff", 0.0)))
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
         rotations = check_pose(pose, prior, likelihood)

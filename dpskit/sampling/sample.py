@@ -79,7 +79,7 @@ def sample(run: Run) -> Samples:
     guidance
         How the data steer the prior (default: `DPS`, with the prior's own alpha where it has one).
     solver
-        Default: `Algorithm1`, with data at the prior's own cutoff of the noise.
+        Default: with data `Algorithm1` at the prior's own cutoff of the noise, without data `Heun` without noise.
     seed
         Sample k of a seed is the same whatever n_samples and the batch size, up to rounding.
     batch_size

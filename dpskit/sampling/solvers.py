@@ -7,6 +7,7 @@ noise-free Euler step.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -99,6 +100,11 @@ class Heun:
             d = c * first.for_step(c * dt) + c_next * second.for_step(c_next * dt)
             x_next = x + d * dt / 2 + _injected(state, beta, t, dt)
         return _finish(state, x_next, t_next, first)
+
+
+FLOW = Heun(InverseTime(cutoff=math.inf))
+"""Without noise: the default where there are no data. It keeps the spread of a prior, which noise on the way narrows
+(`Algorithm1`) or widens (`Heun`)."""
 
 
 @dataclass(frozen=True)

@@ -125,11 +125,17 @@ def test_defaults_are_the_documented_ones():
     prior, data = GaussianPrior(0.0, 0.4), CoarseGrained([[0.0, 0.0, 0.0]])
     guided = sample(prior, data, n_samples=1, n_points=2, progress=False)
     assert guided.settings["schedule"] == karras_schedule(40, t_max=1.0, t_min=0.002, rho=3.0).tolist()
-    assert guided.settings["guidance"] == {"type": "DPS", "alpha": 10_000.0, "reach": 2.0}
+    assert guided.settings["guidance"] == {
+        "type": "DPS",
+        "alpha": 10_000.0,
+        "reach": 2.0,
+        "jacobian": [0.0, math.inf],
+    }
     assert guided.settings["solver"]["type"] == "Algorithm1"
     assert guided.settings["solver"]["noise"] == {"type": "InverseTime", "cutoff": 0.0, "below": 0.0}
     free = sample(prior, None, n_samples=1, n_points=2, progress=False)
     assert free.settings["schedule"] == karras_schedule(100, t_max=80.0).tolist()
+    assert free.settings["solver"]["type"] == "Heun" and free.settings["solver"]["noise"]["cutoff"] == math.inf
     for function in (sample, iterate):
         parameters = inspect.signature(function).parameters
         assert (parameters["n_samples"].default, parameters["n_points"].default) == (10, None)
@@ -327,13 +333,14 @@ def test_a_prior_that_yields_nan_is_named(one_sentence, data, guided):
         run(Broken(), data if guided else None)
 
 
-def test_a_run_takes_the_alpha_and_the_cutoff_of_its_prior(network_prior, data):
-    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2}
+def test_a_run_takes_what_suits_its_prior(network_prior, data):
+    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2, "jacobian": [0.1, 0.5]}
     own, free = (sample(network_prior, y, n_samples=1, n_points=24, progress=False).settings for y in (data, None))
     assert own["guidance"]["alpha"] == 123.0 and own["solver"]["noise"]["cutoff"] == 0.2
-    assert free["guidance"] is None and free["solver"]["noise"]["cutoff"] == 0.0
+    assert own["guidance"]["jacobian"] == [0.1, 0.5] and free["guidance"] is None
     del network_prior.card["defaults"]
     plain = sample(network_prior, data, n_samples=1, n_points=24, progress=False).settings
+    assert plain["guidance"]["jacobian"] == [0.0, math.inf]
     assert plain["guidance"]["alpha"] == 10_000 and plain["solver"]["noise"]["cutoff"] == 0.0
 
 
