@@ -59,6 +59,8 @@ DATA = ("target", "pose", "scenario", "n_views", "view_points", "coarse_points",
 """The controls on which the data depend."""
 NEEDS = {"n_views": "views", "view_points": "views", "coarse_points": "coarse", "means": "coarse", "share": "subunit"}
 """Controls that turn a part of the data, by the part in KINDS."""
+GUIDED = ("alpha", "cutoff")
+"""Controls that the prior alone does not need."""
 
 
 class Controls:
@@ -186,7 +188,8 @@ class Controls:
     def _show_relevant(self) -> None:
         parts = KINDS[self.widgets["scenario"].value]
         for name, widget in self.widgets.items():
-            show(widget, name in self.shown and NEEDS.get(name, "") in ("", *parts))
+            relevant = bool(parts) if name in GUIDED else NEEDS.get(name, "") in ("", *parts)
+            show(widget, name in self.shown and relevant)
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import html
 import ipywidgets as widgets
 
 from dpskit.experiments.experiment import Experiment, Report, Settings
+from dpskit.experiments.scenarios import KINDS
 from dpskit.plots.score_table import score_table
 from dpskit.widgets.cloud_view import CloudView, Unit
 
@@ -41,10 +42,8 @@ class ResultsView:
 def described(settings: Settings) -> str:
     """The settings in a line."""
     s, seen = settings, settings.scenario
-    return (
-        f"{s.target}, prior {s.prior}, {seen.kind}, α {seen.alpha:,.0f}, noise until t = {seen.cutoff:g}, "
-        f"{seen.n_steps} steps, seed {s.seed}"
-    )
+    guided = f"α {seen.alpha:,.0f}, noise until t = {seen.cutoff:g}, " if KINDS[seen.kind] else ""
+    return f"{s.target}, prior {s.prior}, {seen.kind}, {guided}{seen.n_steps} steps, seed {s.seed}"
 
 
 def small(text: str) -> str:

@@ -69,6 +69,8 @@ def test_only_the_sliders_of_what_is_measured_are_shown():
     assert panel.settings.scenario.means
     panel.widgets["means"].value = False
     assert not panel.settings.scenario.means
+    panel.widgets["scenario"].value = "prior alone"
+    assert {"n_steps", "prior"} <= shown() and not {"alpha", "cutoff", "n_views", "share"} & shown()
 
 
 def test_a_small_panel_shows_what_it_is_asked_for():
