@@ -19,9 +19,9 @@ class InverseTime:
     Parameters
     ----------
     cutoff
-        0: 1/t throughout, the reverse SDE. inf: no noise, the flow ODE. Unconditional sampling uses 1.
+        0: 1/t throughout, the reverse SDE. inf: no noise, the flow ODE. The paper samples unconditionally with 1.
     below
-        0, or 1 for unconditional sampling.
+        0, or 1 as in the paper without data.
 
     Raises
     ------
