@@ -110,6 +110,8 @@ class Observations:
             raise ValueError(
                 "likelihood must hold projections, a coarse structure and a subunit at most, in this order."
             )
+        if subunit and not subunit[0].placed:
+            raise ValueError("likelihood must hold a subunit in its place, got one that is not placed.")
         center = torch.tensor(frame.center)
         pairs = zip(views[0].points, views[0].rotations, strict=True) if views else ()
         return Observations(

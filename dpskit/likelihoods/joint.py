@@ -13,6 +13,7 @@ from dpskit.checks import check_array, check_method
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.likelihoods.subunit import Subunit
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,23 @@ def views_to_orient(likelihood: Likelihood | None) -> Projections | None:
 def seen_from(likelihood: Likelihood, rotations: Tensor) -> Likelihood:
     """The same data of a batch of clouds, each of which shows those projections from its own rotations (b, k, 3, 3)."""
     views = views_to_orient(likelihood)
-    turned = views.seen_from(rotations)
+    return _exchanged(likelihood, views, cast(Projections, views).seen_from(rotations))
+
+
+def part_to_place(likelihood: Likelihood | None) -> Subunit | None:
+    """The subunit in it that is not placed; None if there is none."""
+    parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
+    return next((part for part in parts if isinstance(part, Subunit) and not part.placed), None)
+
+
+def placed_at(likelihood: Likelihood, placements: Tensor) -> Likelihood:
+    """The same data of a batch of clouds, in each of which that subunit lies as its placement (b, 4, 3) says."""
+    part = part_to_place(likelihood)
+    return _exchanged(likelihood, part, cast(Subunit, part).placed_at(placements))
+
+
+def _exchanged(likelihood: Likelihood, old: Likelihood | None, new: Likelihood) -> Likelihood:
+    """The same data with one part exchanged for another."""
     if isinstance(likelihood, Joint):
-        return changed(likelihood, parts=tuple(turned if part is views else part for part in likelihood.parts))
-    return turned
+        return changed(likelihood, parts=tuple(new if part is old else part for part in likelihood.parts))
+    return new

@@ -24,12 +24,13 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """The poses that the samples of a run begin with, or the orientations from which each is seen.
+    """The poses that the samples of a run begin with, the orientations from which each is seen, or its placements.
 
     Parameters
     ----------
     rotations
         (k, 3, 3): a cloud in the data's frame is an upright one @ R. Or (k, v, 3, 3): sets of orientations of v views.
+        Or (k, 4, 3): placements of a part.
     weights
         (k,) their probabilities, where they are hypotheses, which a run refines. None: they are known.
     """
@@ -38,7 +39,7 @@ class Poses:
     weights: Tensor | None = None
 
     def of_samples(self, samples: range) -> Tensor:
-        """(b, 3, 3) or (b, v, 3, 3), those of the samples with these numbers.
+        """(b, 3, 3), (b, v, 3, 3) or (b, 4, 3), those of the samples with these numbers.
 
         Known ones in turn. Of hypotheses, sample j has the one in whose share of [0, 1] the golden-ratio sequence
         j (sqrt(5) - 1) / 2 mod 1 falls: sample 0 the first, and of any number of samples about the share of its weight.

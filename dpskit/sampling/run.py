@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_seed
-from dpskit.likelihoods.joint import seen_from, views_to_orient
+from dpskit.likelihoods.joint import part_to_place, placed_at, seen_from, views_to_orient
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.noise import InverseTime, NoiseSource
 from dpskit.sampling.orientations import find_orientations
+from dpskit.sampling.placements import UNMOVED, find_placements, views_that_place
 from dpskit.sampling.poses import Poses, check_pose, find_poses, in_data_frame
 from dpskit.sampling.protocol import Guidance, Info, Score, Solver, State
 from dpskit.sampling.samples import describe
@@ -43,6 +44,7 @@ class Run:
     shape: tuple[int, int]
     poses: Poses | None
     orientations: Poses | None
+    placements: Poses | None
     samples: range
     batch_size: int
     device: torch.device
@@ -68,7 +70,7 @@ class Run:
         device: torch.device | str = "cpu",
         progress: bool = True,
     ) -> Run:
-        """Check the arguments, which `sample` describes, try the parts, and find poses and orientations."""
+        """Check the arguments, which `sample` describes, try the parts, and find poses, orientations and placements."""
         n_samples, seed = check_integer("n_samples", n_samples), check_seed("seed", seed)
         first = check_integer("first", first, least=0)
         batch_size = n_samples if batch_size is None else check_integer("batch_size", batch_size)
@@ -83,10 +85,14 @@ class Run:
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
         rotations = check_pose(pose, prior, likelihood)
-        one = likelihood if rotations is None or likelihood is None else Posed(likelihood, torch.eye(3).unsqueeze(0))
+        part, placing = part_to_place(likelihood), views_that_place(likelihood)
+        tried = likelihood if likelihood is None or part is None else placed_at(likelihood, UNMOVED)
+        if part is not None and isinstance(rotations, str):
+            raise ValueError("pose must be None or known rotations where a subunit has to be placed, got 'unknown'.")
+        one = tried if rotations is None or tried is None else Posed(tried, torch.eye(3).unsqueeze(0))
         _score(guidance, prior, one)  # what it refuses, it refuses here
         density = likelihood is not None and getattr(guidance, "uses_log_prob", False)
-        shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=density, device=device)
+        shape, times = prepare(prior, tried, n_points, dim, schedule, density=density, device=device)
         if rotations is not None and shape[1] != 3:
             raise ValueError(f"dim must be 3 where a pose is given, got {shape[1]}.")
         poses = Poses(rotations) if isinstance(rotations, Tensor) else None
@@ -102,6 +108,7 @@ class Run:
             shape,
             poses,
             orientations=None if views is None else find_orientations(views, seed),
+            placements=None if part is None or placing is None else find_placements(placing, part, shape[0], seed),
             samples=range(first, first + n_samples),
             batch_size=batch_size,
             device=torch.device(device),
@@ -134,10 +141,14 @@ class Run:
         return State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
 
     def data(self, samples: range) -> Likelihood | None:
-        """The data as the samples with these numbers see them: each from the orientations of one hypothesis."""
-        if self.orientations is None or self.likelihood is None:
-            return self.likelihood
-        return seen_from(self.likelihood, self.orientations.of_samples(samples).to(self.device))
+        """The data as the samples with these numbers see them: each by one hypothesis of orientations or placement."""
+        if self.likelihood is None:
+            return None
+        if self.placements is not None:
+            return placed_at(self.likelihood, self.placements.of_samples(samples).to(self.device))
+        if self.orientations is not None:
+            return seen_from(self.likelihood, self.orientations.of_samples(samples).to(self.device))
+        return self.likelihood
 
     def settings(self) -> dict[str, Any]:
         """What the samples depend on, as JSON can hold it."""
@@ -155,6 +166,8 @@ class Run:
             settings["hypotheses"] = describe(self.poses)
         if self.orientations is not None:
             settings["orientations"] = describe(self.orientations.weights)
+        if self.placements is not None:
+            settings["placements"] = describe(self.placements.weights)
         return settings
 
     def _in_data_frame(self, samples: range) -> Iterator[Info]:

@@ -61,7 +61,7 @@ def sample(run: Run) -> Samples:
     likelihood
         The data: anything with `energy`, see `Likelihood`. None: samples of the prior alone. Of `Projections` with
         unknown or rough orientations, hypotheses are found first (`find_orientations`); each sample takes one, as often
-        as it is probable.
+        as it is probable. So for the placement of a `Subunit` that is not placed (`find_placements`).
     n_samples
         Number of clouds.
     n_points, dim
@@ -132,7 +132,8 @@ def sample(run: Run) -> Samples:
         _check_fit(energy, float(data.energy(run.start(run.samples).x).detach().mean()))
     rotations = None if run.orientations is None else run.orientations.of_samples(run.samples)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])
-    return Samples(points, energy, run.settings(), run.seed, __version__, rotations, poses)
+    placements = None if run.placements is None else run.placements.of_samples(run.samples)
+    return Samples(points, energy, run.settings(), run.seed, __version__, rotations, poses, placements)
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

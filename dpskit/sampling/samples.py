@@ -15,7 +15,7 @@ from dpskit.arrays import open_npz
 from dpskit.checks import check_path
 from dpskit.files import NPZ_ERRORS, replacing, why_unreadable
 
-OPTIONAL = ("energy", "rotations", "pose")
+OPTIONAL = ("energy", "rotations", "pose", "placement")
 """Arrays of `Samples` that may be None, in the order of its fields."""
 
 
@@ -39,6 +39,9 @@ class Samples:
         (s, k, 3, 3), from where each sample was seen in each view, if some orientations were unknown.
     pose : Tensor, optional
         (s, 3, 3), how each sample stands, points = upright @ pose, if the run had poses.
+    placement : Tensor, optional
+        (s, 4, 3), where each sample has the subunit that was not placed: its points y at y @ placement[:3] +
+        placement[3].
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Samples:
     version: str
     rotations: Tensor | None = None
     pose: Tensor | None = None
+    placement: Tensor | None = None
 
     def save(self, path: str | Path) -> None:
         """Write an npz file: the arrays, and settings, seed and version as JSON text.
