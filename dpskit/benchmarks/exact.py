@@ -28,6 +28,7 @@ from dpskit.sampling.protocol import Guidance
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import twisted_smc
+from dpskit.sampling.solvers import Algorithm1
 from dpskit.sampling.trial import LARGEST_TRIAL
 
 
@@ -121,7 +122,9 @@ def exact_samplers(case: Case, prior: Prior, n_samples: int) -> dict[str, Sample
     """Every method that applies to the case, by name; all but the last are `sample` with another guidance."""
     n, d = case.shape
     schedule = karras_schedule(40, t_max=case.t_max)
-    draw = partial(sample, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, progress=False)
+    draw = partial(
+        sample, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, solver=Algorithm1(), progress=False
+    )
     move = partial(twisted_smc, n_points=n, dim=d, schedule=schedule, prior_std=case.prior_std, progress=False)
     rules: dict[str, Guidance] = {
         "DPS, alpha 10,000": DPS(10_000),

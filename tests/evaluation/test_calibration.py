@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from dpskit import (
+    Algorithm1,
     GaussianPrior,
     LikelihoodScore,
     LinearGaussian,
@@ -95,6 +96,7 @@ def test_sbc_accepts_the_exact_score_and_rejects_dps():
     """Nine numbers at once, both through sample() and the same solver; DPS has the right noise, and fails."""
     prior, data = GaussianPrior(torch.zeros(3, 3), 1.0), LinearGaussian(torch.eye(9), torch.zeros(9), 0.5)
     settings = {"n_samples": 15, "n_points": 3, "schedule": karras_schedule(25, t_max=10.0), "progress": False}
+    settings["solver"] = Algorithm1()
     samplers = {
         "exact": lambda data, seed: sample(data.posterior(prior), None, seed=seed, **settings).points,
         "dps": lambda data, seed: sample(prior, data, guidance=LikelihoodScore(), seed=seed, **settings).points,

@@ -230,6 +230,7 @@ def test_moment_matching_of_a_mixture_stays_wrong_with_more_steps():
     mean, std = float(exact.mean), float(exact.std)
     for n_steps in (30, 60):
         settings = {"n_samples": 1000, "n_points": 1, "dim": 1, "schedule": karras_schedule(n_steps, t_max=12.0)}
+        settings["solver"] = Algorithm1()
         drawn = sample(MIXTURE, data, guidance=MomentMatched(), progress=False, **settings).points
         through_the_solver = sample(exact, None, progress=False, **settings).points
         assert abs(z_score(drawn, mean, std)) > 5
