@@ -63,7 +63,18 @@ class DPS:
             object.__setattr__(self, "jacobian", check_levels("jacobian", self.jacobian))
 
     def suited(self, prior: Prior) -> DPS:
-        """The same, with the noise levels that the prior asks for where `jacobian` is None."""
+        """The same rule, with the noise levels of the Jacobian that a prior asks for where `jacobian` is None.
+
+        Parameters
+        ----------
+        prior : Prior
+            Anything with `denoise`, perhaps with an attribute `jacobian`.
+
+        Returns
+        -------
+        DPS
+            What a run with this prior uses.
+        """
         return self if self.jacobian is not None else replace(self, jacobian=getattr(prior, "jacobian", EVERYWHERE))
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
