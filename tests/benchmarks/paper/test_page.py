@@ -104,7 +104,7 @@ def test_the_page_has_table_3_and_the_runtime(tmp_path):
     runtime = Runtime("chairs", 8.35, 10, 1024, 6, 40, "cpu", 2, 2, 1.5, 1.25, 0.25, 5.0)
     save_runtime(runtime, tmp_path / "results" / "runtime")
     page = collect(tmp_path / "results", tmp_path / "docs").read_text()
-    assert "| prior chairs, algorithm1 | 50.00 | 50.00 | 25.00 | 25.00 | 12.50 | 12.50 |" in page
+    assert "| prior chairs, flow | 50.00 | 50.00 | 25.00 | 25.00 | 12.50 | 12.50 |" in page
     assert "8 test clouds" in page and "| paper: prior, ShapeNet-Chair | 78.34 |" in page
     assert "| 3.00 | 5.00 | 24.0 |" in page
 
