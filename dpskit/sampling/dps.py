@@ -146,13 +146,16 @@ class DataSpace:
 
     Examples
     --------
-    >>> import dpskit
-    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]], sigma=0.05)
-    >>> prior, times = dpskit.GaussianPrior(0.0, 0.5), dpskit.karras_schedule(40, t_max=5.0)
-    >>> rule = dpskit.DataSpace()
-    >>> samples = dpskit.sample(prior, data, n_points=20, schedule=times, guidance=rule, progress=False)
-    >>> bool((samples.energy < 0.01).all())
-    True
+    The posterior of one number is N(0.8, 0.2). Without the variance of x0 given x (`LikelihoodScore(prior_std)`) samples
+    are too near to the data, and to each other.
+
+    >>> import dpskit, torch
+    >>> data = dpskit.LinearGaussian(torch.eye(1), torch.ones(1), sigma=0.5)
+    >>> times, rule = dpskit.karras_schedule(40, t_max=10.0), dpskit.DataSpace(prior_std=1.0)
+    >>> prior = dpskit.GaussianPrior(0.0, 1.0)
+    >>> samples = dpskit.sample(prior, data, n_samples=400, schedule=times, guidance=rule, progress=False)
+    >>> round(float(samples.points.mean()), 1), bool(samples.points.var() < 0.2)
+    (0.9, True)
     """
 
     prior_std: float = SIGMA_DATA
