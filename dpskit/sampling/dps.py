@@ -146,7 +146,7 @@ class DataSpace:
 
     Examples
     --------
-    The posterior of one number is N(0.8, 0.2). Without the variance of x0 given x (`LikelihoodScore(prior_std)`) samples
+    The posterior of one number is N(0.8, 0.2). Without the variance of x0 given x, that of `LikelihoodScore(1)`, samples
     are too near to the data, and to each other.
 
     >>> import dpskit, torch
