@@ -146,8 +146,8 @@ class DataSpace:
 
     Examples
     --------
-    The posterior of one number is N(0.8, 0.2). Without the variance of x0 given x, that of `LikelihoodScore(1)`, samples
-    are too near to the data, and to each other.
+    The posterior of one number is N(0.8, 0.2). Without the variance of x0 given x, that of `LikelihoodScore(1)`,
+    samples are too near to the data, and to each other.
 
     >>> import dpskit, torch
     >>> data = dpskit.LinearGaussian(torch.eye(1), torch.ones(1), sigma=0.5)
