@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,18 +122,19 @@ def test_splits_and_redundant_clouds_of_the_references(tmp_path):
 
 
 def test_the_benchmark(prior, files, tmp_path):
-    result, samples = benchmark_prior(prior, *files, SMALL, tmp_path)
+    settings = replace(SMALL, solver="algorithm1")  # without training it draws worse than the flow
+    result, samples = benchmark_prior(prior, *files, settings, tmp_path)
     assert samples.shape == (4, 24, 3) and result.n_test == 4
-    again, _ = benchmark_prior(prior, *files, SMALL, tmp_path)
+    again, _ = benchmark_prior(prior, *files, settings, tmp_path)
     assert again == result
-    other, _ = benchmark_prior(prior, *files, SampleSettings(4, 24, 12, seed=1, emd_clouds=3), tmp_path)
+    other, _ = benchmark_prior(prior, *files, replace(settings, seed=1), tmp_path)
     assert other.training != result.training
     assert set(result.samples) == set(result.training) == {"CD", "EMD"}
     assert result.samples["CD"].one_nna > result.training["CD"].one_nna  # an untrained prior
     assert result.training["CD"].mmd < result.samples["CD"].mmd
     assert result.blurred["CD"].one_nna >= result.training["CD"].one_nna
     assert set(result.thickness) == {"samples", "test", "blurred"} and min(result.thickness.values()) > 0
-    assert np.median(result.nearest["samples"]) > max(result.nearest["redrawn"])
+    assert min(result.nearest["samples"]) > max(result.nearest["redrawn"])
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def run(prior, data, **changes):
 # --- A known pose -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("guidance", [DPS(2000), DPS(2000, jacobian=(0.0, 0.0)), DPS(2000, reach=None)])
+@pytest.mark.parametrize("guidance", [DPS(2000), DPS(2000, jacobian=(0.0, 0.0)), DPS(2000, None, (0.0, 0.0))])
 @pytest.mark.parametrize("reflections", [False, True])
 def test_data_of_a_turned_object_give_the_turned_samples(prior, data, guidance, reflections):
     rotation = random_rotations(3, 4, reflections=reflections)[2]
