@@ -58,6 +58,8 @@ class Scenario:
     means
         The points of the low-resolution structure are taken for the means of equally large groups of model points; the
         paper draws every point of a group to them.
+    blur
+        Of `Projections`: the width of the kernels with which views are also compared as densities; 0: as in the paper.
     """
 
     name: str
@@ -73,12 +75,13 @@ class Scenario:
     anew: bool = False
     balanced: bool = False
     means: bool = False
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("n_views", "coarse_points", "subunit_points"):
             check_integer(name, getattr(self, name), least=0)
         check_integer("n_steps", self.n_steps)
-        for name in ("alpha", "cutoff"):
+        for name in ("alpha", "cutoff", "blur"):
             check_number(name, getattr(self, name), least=0.0)
         check_sigma(self.sigma)
         check_integer("n_points", self.n_points, least=1 if self.n_views else 0)
@@ -184,8 +187,9 @@ class Scenario:
     def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:
         sigma = None if self.sigma is None else self.sigma / scale
         views = Projections.observe(
-            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma, balanced=self.balanced
+            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma
         )
+        views = replace(views, balanced=self.balanced, blur=self.blur)
         if not self.anew:
             return views
         if draw is None:
@@ -194,7 +198,7 @@ class Scenario:
         for k, rotation in enumerate(views.rotations):
             other = resample(draw(k), self.n_points, generator)
             seen.append(noisy(project(other, rotation), sigma, generator))
-        return Projections(seen, views.rotations, sigma, balanced=self.balanced)
+        return replace(views, points=seen)
 
     def __str__(self) -> str:
         views = f"{self.n_views} projection{'s' if self.n_views > 1 else ''} of {self.n_points:,} points"

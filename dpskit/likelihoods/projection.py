@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from dpskit.likelihoods.observation import (
     check_given,
     check_sigma,
     gaussian_log_prob,
+    log_kernels,
     matched_energies,
     noisy,
 )
@@ -70,6 +72,10 @@ class Projections(Measurement):
     shifted
         Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
+    blur
+        Above 0, three quarters of E are blur^2 times the mean of -log p_k(y), p_k the density of the cloud's projection
+        estimated with Gaussian kernels of this width, up to a constant. Then a cloud need not crowd at the points of
+        a view, if these are few: 0.06 suits 1,024 points. No points may be left out.
 
     Raises
     ------
@@ -99,6 +105,7 @@ class Projections(Measurement):
     tolerance: float = 0.0
     trimmed: float = 0.0
     shifted: bool = False
+    blur: float = 0.0
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -116,10 +123,14 @@ class Projections(Measurement):
             raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
+        if check_number("blur", self.blur, least=0.0) and self.trimmed:
+            raise ValueError(f"blur must be 0 where points are left out (trimmed {self.trimmed}), got {self.blur}.")
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
             raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
         views = tuple(
-            Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted)
+            Observation(
+                y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted, blur=self.blur
+            )
             for k, (y, r) in enumerate(zip(points, rotations, strict=True))
         )
         object.__setattr__(self, "views", views)
@@ -134,6 +145,7 @@ class Projections(Measurement):
         reflections: bool = False,
         sigma: float | None = None,
         balanced: bool = False,
+        blur: float = 0.0,
     ) -> Projections:
         """Projections of random subsets of a cloud from random orientations, as in the paper's experiments.
 
@@ -149,7 +161,7 @@ class Projections(Measurement):
             Orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules).
         sigma : float, optional
             Standard deviation of noise to be added.
-        balanced : bool
+        balanced, blur : bool, float
             As for `Projections`.
 
         Returns
@@ -170,7 +182,7 @@ class Projections(Measurement):
             rotation = random_rotations(1, generator, reflections=reflections)[0]
             observed.append(noisy(project(resample(points, n_points, generator), rotation), sigma, generator))
             rotations.append(rotation)
-        return Projections(observed, torch.stack(rotations), sigma, balanced=balanced)
+        return Projections(observed, torch.stack(rotations), sigma, balanced=balanced, blur=blur)
 
     @property
     def unknown(self) -> list[int]:
@@ -267,8 +279,16 @@ class Projections(Measurement):
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `gaussian_log_prob`.
 
-        Raises ValueError without sigma.
+        With `blur`, each observed point was drawn from any of the model's points with noise of variance
+        blur^2 + sigma^2. Raises ValueError without sigma.
         """
+        if self.blur:
+            width = math.hypot(self.blur, check_given(self.sigma))
+            x0 = check_points("x0", x0, batched=True)
+            matrices = self.orientations(x0)[..., :2].unbind(dim=1)
+            seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
+            drawn = [log_kernels(y, x, width).sum(dim=1) for y, x in zip(self.points, seen, strict=True)]
+            return torch.stack(drawn).sum(dim=0) - sum(map(len, self.points)) * math.log(2 * math.pi * width**2)
         sizes = [(1 - self.trimmed) * len(y) for y in self.points]
         return gaussian_log_prob(self.energies(x0), sizes, 2, self.sigma)
 
@@ -282,8 +302,9 @@ class Projections(Measurement):
         if self.unknown:
             raise ValueError(f"rotations must all be known to simulate data, but view {self.unknown[0]} has none.")
         x0 = check_points("x0", x0)
+        noise = math.hypot(self.blur, sigma)
         pairs = zip(self.points, self.rotations, strict=True)
-        points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
+        points = [noisy(project(resample(x0, len(y), generator), r), noise, generator) for y, r in pairs]
         return replace(self, points=points)
 
 

@@ -99,6 +99,13 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
         action="store_true",
         help="take coarse points for means of groups of points, where the paper draws every point to them",
     )
+    kind.add_argument(
+        "--blur",
+        type=float,
+        default=0.0,
+        metavar="WIDTH",
+        help="compare projections also as densities, by kernels of this width; 0: as in the paper",
+    )
     kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
     kind.add_argument(
         "--twin",
@@ -218,6 +225,8 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     for choice in ("balanced", "means"):
         if getattr(options, choice, False):
             given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
+    if getattr(options, "blur", 0.0):
+        given |= {"blur": options.blur, "name": f"{given.get('name', scenario.name)}, blur {options.blur:g}"}
     return replace(scenario, **given)
 
 
