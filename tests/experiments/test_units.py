@@ -35,15 +35,15 @@ def test_results_are_the_library_s_own_distances():
 
 def test_posterior_samples_are_those_of_the_library():
     target = make_target(5)
-    scenario = replace(SMALL, alpha=3_000.0, cutoff=0.15)
+    scenario = replace(SMALL, alpha=3_000.0, cutoff=0.15, t_max=3.0, blur=0.2)
     found = Unit(target, scenario, posterior("Gaussian", GAUSS, scenario), 2).compute()
-    data = dpskit.Projections.observe(target.points, 2, 16, 5, reflections=True)
+    data = dpskit.Projections.observe(target.points, 2, 16, 5, reflections=True, blur=0.2)
     samples = dpskit.sample(
         GAUSS,
         data,
         n_samples=2,
         n_points=24,
-        schedule=dpskit.karras_schedule(2),
+        schedule=dpskit.karras_schedule(2, t_max=3.0),
         guidance=dpskit.DPS(3_000),
         solver=dpskit.Algorithm1(dpskit.InverseTime(0.15)),
         seed=5,

@@ -85,6 +85,7 @@ def holding(name: str) -> Callable[[Command], Command]:
 def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
     """What is compared beside DPS in the paper's settings."""
     kind.add_argument("--n-steps", type=int, help="steps of the solver (default: the paper's 40)")
+    kind.add_argument("--t-max", type=float, help="noise level that runs begin at (default: the paper's 1)")
     kind.add_argument("--alpha", type=float, help="strength of the guidance (default: the paper's)")
     kind.add_argument(
         "--choose-alpha", type=int, default=0, metavar="N", help="choose each prior's alpha on N other targets"
@@ -220,11 +221,13 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     """The scenario with the options' own alpha and number of steps."""
     from dataclasses import replace
 
-    changes = {"n_steps": options.n_steps, "alpha": options.alpha}
+    changes = {"n_steps": options.n_steps, "alpha": options.alpha, "t_max": getattr(options, "t_max", None)}
     given = {field: value for field, value in changes.items() if value is not None}
     for choice in ("balanced", "means"):
         if getattr(options, choice, False):
             given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
+    if given.get("t_max"):
+        given["name"] = f"{given.get('name', scenario.name)}, from t = {options.t_max:g}"
     if getattr(options, "blur", 0.0):
         given |= {"blur": options.blur, "name": f"{given.get('name', scenario.name)}, blur {options.blur:g}"}
     return replace(scenario, **given)
