@@ -15,10 +15,11 @@ from torch import Tensor
 from dpskit.experiments.experiment import Experiment
 from dpskit.plots.colours import BASELINE_COLOUR
 from dpskit.plots.figures import COLOURS, cube_scene
-from dpskit.widgets.live_figure import LINE, LiveFigure
+from dpskit.widgets.live_figure import LiveFigure
 
 MARKED = BASELINE_COLOUR  # stands out from Cividis, also for colour-blind readers
 TITLE = 30  # pixels above the scenes
+LINE = "#a0a0a0"  # of the cube, on a light page and on a dark one; opaque, because WebGL adds the page to what is not
 
 
 @dataclass(frozen=True)

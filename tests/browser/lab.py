@@ -237,8 +237,8 @@ def faults_of_layout(panel):
     return panel.evaluate(SCROLLING) + panel.evaluate(CUT) + panel.evaluate(CUT_TEXTS) + short
 
 
-def findings(page, selector):
-    """What axe-core finds: (impact, rule, number of elements, one of them)."""
+def findings(page, selector="html"):
+    """What axe-core finds in the element: (impact, rule, number of elements, one of them)."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page, context=selector).response["violations"]

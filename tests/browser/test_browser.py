@@ -217,36 +217,41 @@ def test_the_panel_fits_in_light_and_dark(page, address):
 
 @pytest.mark.skipif("DPSKIT_MEASURE" not in os.environ, reason="a measurement: DPSKIT_MEASURE=1 make test-browser")
 def test_how_fast_the_panel_is(page, address):
-    """Prints what was measured with 512 points, two samples and 20 steps, after a first run; it depends on the machine.
-    A picture is one of the sample as plotly says that it has drawn it."""
+    """Prints what was measured with 512 points, two samples and 20 steps; it depends on the machine. A picture is one
+    of the sample as plotly says that it has drawn it."""
     lab.open_notebook(page, address, "90_panel.ipynb")
     assert lab.run_all(page)
     panel = page.locator(".dpskit-panel").last
     panel.locator(SCENE).nth(1).wait_for()
     status = panel.locator(".dpskit-status")
-    button(panel, "Run").click()
-    status.get_by_text("Done in").wait_for()
     for label, key, times in (("model points", "ArrowRight", 2), ("steps", "ArrowRight", 3)):
         for _ in range(times):
             move(page, panel, label, key)
     assert "512" in panel.inner_text() and "20" in panel.inner_text()
-    lab.watch(page, panel)
-    pressed = lab.press(page, button(panel, "Run"))
-    status.get_by_text("Done in").wait_for()
-    page.wait_for_timeout(2000)
-    pictures = lab.noted(page, "sample")
-    assert len(pictures) >= 2
-    rate = (len(pictures) - 1) / (pictures[-1] - pictures[0])
+    for run in ("first run of the kernel", "second run"):
+        page.wait_for_timeout(3000)
+        status.get_by_text("A run takes").or_(status.get_by_text("Done in")).first.wait_for()
+        button(panel, "steps").click()  # a figure that is hidden tells nothing of what it draws
+        panel.locator(SCENE).nth(1).wait_for()
+        page.wait_for_timeout(2000)
+        lab.watch(page, panel)
+        pressed = lab.press(page, button(panel, "Run"))
+        status.get_by_text("Step ").first.wait_for()
+        status.get_by_text("Done in").wait_for()
+        page.wait_for_timeout(2000)
+        pictures = lab.noted(page, "sample")
+        assert len(pictures) >= 2
+        rate = (len(pictures) - 1) / (pictures[-1] - pictures[0])
+        first, count = pictures[0] - pressed, len(pictures)
+        print(f"\n{run}: first picture {first:.1f} s after Run; {count} pictures of 20 steps, {rate:.1f}/s")
     move(page, panel, "steps", "End")  # long enough to be stopped
     lab.press(page, button(panel, "Run"))
     status.get_by_text("Step ").first.wait_for()
     stopped = lab.press(page, button(panel, "Stop"))
     status.get_by_text("Stopped after step").wait_for()
     said = page.evaluate("performance.now() / 1000") - stopped
+    print(status.inner_text())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(
-        f"\nfirst picture {pictures[0] - pressed:.1f} s after Run; {len(pictures)} pictures of 20 steps, {rate:.1f}/s;"
-    )
     print(f"stopped {said:.2f} s after Stop; load {load:.1f} on {os.cpu_count()} cores")
 
 
