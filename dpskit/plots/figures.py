@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,14 +19,27 @@ VIEW = ((0.866, -0.25, 0.433), (0.5, 0.433, -0.75), (0.0, 0.866, 0.5))
 """Columns: right, up and towards the viewer of the static picture, 30 degrees above the ground, z up."""
 
 
-def cube_scene(unit: str, reach: float) -> dict[str, Any]:
-    """Plotly's settings of a 3-D scene with equal axes from -reach to reach, in which nothing touches the border."""
+def round_below(most: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is not above `most`."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(digit * power for digit in (1, 2, 5) if digit * power <= most * (1 + 1e-9))
+
+
+def ticks(name: str, reach: float) -> list[float]:
+    """Where the axis from -reach to reach has its numbers; z has none at its foot, where x begins."""
+    far = round_below(0.95 * reach)
+    return [0.0, far] if name == "z" else [-far, 0.0, far]
+
+
+def cube_scene(unit: str, reach: float, zoom: float = 1.05) -> dict[str, Any]:
+    """Plotly's settings of a 3-D scene with equal axes from -reach to reach. With this zoom nothing touches the border
+    of a scene that is wider than high."""
 
     def axis(name: str) -> dict[str, Any]:
         return {
             "title": {"text": f"{name} ({unit})", "font": {"size": 11, "color": "#444444"}},
             "range": [-reach, reach],
-            "nticks": 4,
+            "tickvals": ticks(name, reach),
             "tickfont": {"size": 10, "color": "#444444"},
             "backgroundcolor": "rgba(0,0,0,0)",
             "gridcolor": "#dddddd",
@@ -35,8 +49,8 @@ def cube_scene(unit: str, reach: float) -> dict[str, Any]:
     # In parallel projection, as in the static pictures; the aspect ratio is the zoom, and leaves room for the labels.
     eye, center = {"x": 1.3, "y": -1.9, "z": 0.98}, {"x": 0, "y": 0, "z": -0.04}
     camera = {"eye": eye, "center": center, "projection": {"type": "orthographic"}}
-    zoom = {"aspectmode": "manual", "aspectratio": dict.fromkeys("xyz", 1.05)}
-    return {f"{name}axis": axis(name) for name in "xyz"} | {"camera": camera} | zoom
+    aspect = {"aspectmode": "manual", "aspectratio": dict.fromkeys("xyz", zoom)}
+    return {f"{name}axis": axis(name) for name in "xyz"} | {"camera": camera} | aspect
 
 
 def cloud_figure(
@@ -70,7 +84,7 @@ def cloud_figure(
     from plotly.subplots import make_subplots
 
     parts = {name: check_points(name, points).cpu() for name, points in clouds.items()}
-    reach = max(float(points.abs().max()) for points in parts.values())
+    reach = max(float(points.abs().max()) for points in parts.values()) or 1.0
     shades = {name: points[:, 2] for name, points in parts.items()}
     if colour is not None:
         colour = check_array("colour", colour, "(n,)").detach().cpu().double()
@@ -82,6 +96,7 @@ def cloud_figure(
     figure = make_subplots(
         1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.05
     )
+    zoom = min(1.05, 2.4 / len(parts))  # narrow scenes need room for the names of their axes
     for column, (name, points) in enumerate(parts.items(), start=1):
         marker = {"size": 2.2, "color": shades[name].tolist(), "colorscale": COLOURS, **limits}
         marker["showscale"] = column == len(parts)
@@ -90,7 +105,7 @@ def cloud_figure(
         figure.add_trace(
             go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False), row=1, col=column
         )
-        figure.update_layout({f"scene{column if column > 1 else ''}": cube_scene(unit, reach)})
+        figure.update_layout({f"scene{column if column > 1 else ''}": cube_scene(unit, reach, zoom)})
     return figure.update_layout(height=420, margin={"l": 30, "r": 0, "t": 30, "b": 0}, template="plotly_white")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dpskit.experiments.experiment import Experiment
 from dpskit.plots.colours import BASELINE_COLOUR
-from dpskit.plots.figures import COLOURS, cube_scene
+from dpskit.plots.figures import COLOURS, cube_scene, ticks
 from dpskit.widgets.live_figure import LiveFigure
 
 MARKED = BASELINE_COLOUR  # stands out from Cividis, also for colour-blind readers
@@ -102,6 +102,7 @@ class CloudView:
         scene = self.live.figure.layout[_scene(k)]
         for name, axis in (("x", scene.xaxis), ("y", scene.yaxis), ("z", scene.zaxis)):
             axis.range, axis.title.text = (-reach, reach), f"{name} ({unit.name})"
+            axis.tickvals = ticks(name, reach)
 
 
 def _scaled(values: Tensor, name: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from dpskit.plots.colours import SAMPLE_COLOUR
+from dpskit.plots.figures import round_below
 from dpskit.widgets.cloud_view import CUBE, Unit
 from dpskit.widgets.live_figure import LINE, LiveFigure
 
@@ -62,7 +62,5 @@ class TilesView:
 
 
 def bar_length(reach: float) -> float:
-    """The longest of 1, 2 and 5 times a power of ten within a third of the width, 2 reach, of a tile."""
-    most = 2 * reach / 3
-    power = 10.0 ** math.floor(math.log10(most))
-    return max(digit * power for digit in (1, 2, 5) if digit * power <= most * (1 + 1e-9))
+    """A round length within a third of the width, 2 reach, of a tile."""
+    return round_below(2 * reach / 3)

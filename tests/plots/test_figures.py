@@ -67,3 +67,17 @@ def test_the_grid_holds_every_cloud_on_the_same_axes():
 def test_bad_input_names_the_cloud():
     with pytest.raises(ValueError, match="broken must be finite"):
         cloud_figure({"broken": torch.full((3, 3), torch.nan)})
+
+
+@pytest.mark.parametrize(("reach", "far"), [(1.1, 1.0), (1.0, 0.5), (84.0, 50.0), (260.0, 200.0), (0.03, 0.02)])
+def test_axes_have_round_numbers_that_do_not_meet_at_a_corner(reach, far):
+    figure = cloud_figure({"a": torch.tensor([[reach, 0.0, 0.0]]), "b": torch.zeros(1, 3)})
+    for name in "xyz":
+        values = figure.layout.scene[f"{name}axis"].tickvals
+        assert values == pytest.approx([0, far] if name == "z" else [-far, 0, far])
+
+
+def test_three_scenes_leave_their_axes_more_room_than_one():
+    one, three = (cloud_figure({str(k): torch.rand(4, 3) for k in range(count)}) for count in (1, 3))
+    assert three.layout.scene3.aspectratio.x < 0.85 < 1 < one.layout.scene.aspectratio.x
+    assert cloud_figure({"a point at the centre": torch.zeros(1, 3)}).layout.scene.xaxis.range == (-1, 1)
