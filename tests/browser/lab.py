@@ -220,7 +220,7 @@ SCROLLING = """panel => [panel, ...panel.querySelectorAll("*")].filter(element =
 }).map(element => element.className)"""
 CUT = """panel => {
   const {left, right} = panel.getBoundingClientRect();
-  const parts = [...panel.querySelectorAll("button, select, .noUi-target, .js-plotly-plot, .widget-label")];
+  const parts = [...panel.querySelectorAll("button, select, .noUi-target, .js-plotly-plot, .widget-label, table")];
   return parts.map(part => [part, part.getBoundingClientRect()])
     .filter(([, box]) => box.width && (box.left < left - 1 || box.right > right + 1))
     .map(([part]) => part.className);
