@@ -11,6 +11,7 @@ from torch import Tensor
 from dpskit.plots.colours import SAMPLE_COLOUR
 from dpskit.plots.figures import round_below
 from dpskit.widgets.cloud_view import CUBE, Unit
+from dpskit.widgets.frame import show
 from dpskit.widgets.live_figure import LINE, LiveFigure
 
 TILES = 5  # projections that are shown
@@ -57,8 +58,11 @@ class TilesView:
                 bar.text = ("", "", f"{length:g} {unit.name}")
                 more = f" ({hidden} more)" if k == TILES - 1 and hidden else ""
                 title.text = f"projection {k + 1}{more}" if shown else ""
-            figure.update_xaxes(range=(-reach, reach))
-            figure.update_yaxes(range=(-reach, reach))
+            for k in range(TILES):
+                tile = {"range": (-reach, reach), "visible": k < len(observed)}
+                figure.update_xaxes(tile, row=1, col=k + 1)
+                figure.update_yaxes(tile, row=1, col=k + 1)
+        show(self.live, bool(observed))
 
 
 def bar_length(reach: float) -> float:
