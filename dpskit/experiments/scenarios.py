@@ -60,7 +60,7 @@ class Scenario:
         The points of the low-resolution structure are taken for the means of equally large groups of model points; the
         paper draws every point of a group to them.
     blur
-        Of `Projections`: the width of the kernels with which views are also compared as densities; 0: as in the paper.
+        Of `Projections`: the width of the kernels of its `surprise`; 0: without, as in the paper.
     """
 
     name: str

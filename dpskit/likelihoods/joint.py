@@ -76,6 +76,16 @@ class Joint(Measurement):
         energies = self.energies(x0)
         return energies @ self.weights.to(energies)
 
+    def surprise(self, x0: Tensor) -> Tensor | None:
+        """The weighted sum of that of the projections, (b, n, 3) -> (b,); None where they have none."""
+        if not any(isinstance(part, Projections) and part.blur for part in self.parts):
+            return None
+        columns = [
+            part.surprises(x0) if isinstance(part, Projections) else x0.new_zeros(len(x0), 1) for part in self.parts
+        ]
+        surprises = torch.cat(columns, dim=1)
+        return surprises @ self.weights.to(surprises)
+
     def log_prob(self, x0: Tensor) -> Tensor:
         """The sum of the parts' log densities, (b,); the weights play no role, since sigma carries the precision."""
         return torch.stack([part.log_prob(x0) for part in cast(Sequence[Measurement], self.parts)]).sum(dim=0)

@@ -16,8 +16,6 @@ from dpskit.transport.assignment import assign_each
 from dpskit.transport.problem import Assignment
 
 T = TypeVar("T", bound=Any)
-SURPRISE = 0.75
-"""The share of a misfit with `blur` that is surprise; the rest is matching, which reaches points that lie far away."""
 Problem = tuple[Tensor, Tensor, Tensor | None, Assignment | None]
 """x, y, multiplicity and start, as `assign` takes them."""
 
@@ -33,7 +31,6 @@ class Observation:
     paper wants each of them to lie at it. trimmed: the share of the observed points, as often as they then occur, that
     the matching leaves out, those without which it costs least. shifted: what is seen is moved to where it fits
     best, with its mean at that of the observed points: for squared distances that is best whatever the matching.
-    blur: width of the kernel of `surprise`, which is then a part of the misfit; 0: the matching alone.
     Paper: eq. (10) and its footnote.
     """
 
@@ -44,7 +41,6 @@ class Observation:
     means: bool = False
     trimmed: float = 0.0
     shifted: bool = False
-    blur: float = 0.0
 
     def predict(self, x0: Tensor) -> Tensor:
         """Predicted observation of clouds (b, n, d), without noise and correspondence: (b, n, e)."""
@@ -85,14 +81,6 @@ class Observation:
         difference = seen - self.points.to(seen)[best.index]
         return group_means(difference, best.index, len(self.points)) if self.means else difference
 
-    def misfit(self, seen: Tensor, best: Assignment) -> Tensor:
-        """The energy (b,) of what is seen (b, n, e) under the best assignment."""
-        matched = half_mean_square(self.residual(seen, best))
-        if not self.blur:
-            return matched
-        surprise = -(self.blur**2) * log_kernels(self.points, seen, self.blur).mean(dim=1)
-        return (1 - SURPRISE) * matched + SURPRISE * surprise
-
     def _occurring(self, n: int) -> Tensor:
         """The observed points as often as they occur, n and those that may be left out."""
         return self.points.repeat_interleave(self.multiplicity(math.ceil(n / (1 - self.trimmed))), dim=0)
@@ -127,8 +115,7 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     """1/2 min_P |P U y_k - x_k|_F^2 / n for K observations y_k and what they see, x_k, of clouds (b, n, d) -> (b, K).
 
     The assignments are solved without gradient, all at once; by the envelope theorem the gradient of the minimum is
-    that of the matched distances. Of an observation of means, it is the energy of the means under that matching; of one
-    with `blur`, a weighted mean of that energy and `blur`^2 times the mean surprise of the observed points.
+    that of the matched distances. Of an observation of means, it is the energy of the means under that matching.
     memory: of a run; the energies of the same clouds are then not computed again when no gradient is asked for.
     Paper: eqs. (10) and (12), over 2n.
     """
@@ -139,16 +126,10 @@ def matched_energies(observations: Sequence[Observation], x0: Tensor, memory: Me
     starts = memory.starts(len(observations), len(x0))
     triples = list(zip(observations, clouds, starts, strict=True))
     best = assign_each([view.problem(x, assignment) for view, x, assignment in triples])
-    energies = torch.stack([view.misfit(x, b) for (view, x, _), b in zip(triples, best, strict=True)], dim=1)
+    residuals = (view.residual(x, b) for (view, x, _), b in zip(triples, best, strict=True))
+    energies = torch.stack([half_mean_square(residual) for residual in residuals], dim=1)
     memory.x0, memory.version, memory.energies, memory.assignments = x0, x0._version, energies.detach(), best
     return energies
-
-
-def log_kernels(points: Tensor, seen: Tensor, width: float) -> Tensor:
-    """log 1/n sum_i exp(-|y_j - x_i|^2 / (2 width^2)) of points y (m, e) and what is seen (b, n, e): (b, m)."""
-    y = points.to(seen)
-    squares = y.square().sum(1)[:, None] + seen.square().sum(2)[:, None, :] - 2 * y @ seen.mT
-    return (squares / (-2 * width**2)).logsumexp(dim=2) - math.log(seen.shape[1])
 
 
 def group_means(values: Tensor, index: Tensor, count: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,12 +26,12 @@ from dpskit.likelihoods.observation import (
     check_given,
     check_sigma,
     gaussian_log_prob,
-    log_kernels,
     matched_energies,
     noisy,
 )
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
+from dpskit.likelihoods.surprise import surprise
 from dpskit.rotations import angles_between, random_rotations
 
 MAX_TRIMMED = 0.5  # beyond it the outliers could be the object
@@ -73,9 +72,8 @@ class Projections(Measurement):
         Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
     blur
-        Above 0, three quarters of E are blur^2 times the mean of -log p_k(y), p_k the density of the cloud's projection
-        estimated with Gaussian kernels of this width, up to a constant. Then a cloud need not crowd at the points of
-        a view, if these are few: 0.06 suits 1,024 points. No points may be left out.
+        Width of the Gaussian kernels of `surprise`, in units of the cube; 0: without it. 0.04 suits shapes of 1,024
+        points and views of a few hundred.
 
     Raises
     ------
@@ -86,6 +84,9 @@ class Projections(Measurement):
     -----
     E_k = 1/2 min_P |P U y_k - (x R_k)_{:, (1, 2)}|_F^2 / n, and the energy is the mean over the views. Paper: eqs. (10)
     and (11), without the factor 1 / (2 n); but its table of energies and its alpha fit the half mean.
+
+    If a view has few points, E is least for a cloud that crowds at them, and smaller than that of the object itself.
+    `blur` sets against this how likely the points are under the density of the cloud.
 
     Examples
     --------
@@ -123,14 +124,11 @@ class Projections(Measurement):
             raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
-        if check_number("blur", self.blur, least=0.0) and self.trimmed:
-            raise ValueError(f"blur must be 0 where points are left out (trimmed {self.trimmed}), got {self.blur}.")
+        check_number("blur", self.blur, least=0.0)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
             raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
         views = tuple(
-            Observation(
-                y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted, blur=self.blur
-            )
+            Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted)
             for k, (y, r) in enumerate(zip(points, rotations, strict=True))
         )
         object.__setattr__(self, "views", views)
@@ -276,19 +274,29 @@ class Projections(Measurement):
         """The mean over the views: (b, n, 3) -> (b,)."""
         return self.energies(x0).mean(dim=1)
 
+    def surprises(self, x0: Tensor) -> Tensor:
+        """How unexpected the points of every view are: (b, n, 3) -> (b, K), at least 0, and 0 without `blur`.
+
+        See `dpskit.likelihoods.surprise`.
+        """
+        x0 = check_points("x0", x0, batched=True)
+        if not self.blur:
+            return x0.new_zeros(len(x0), len(self.points))
+        known = None if self.memory is None else self.memory.rotations
+        matrices = (self.orientations(x0) if known is None else known)[..., :2].unbind(dim=1)
+        seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
+        pairs = zip(self.points, seen, strict=True)
+        return torch.stack([surprise(y, x, self.blur) for y, x in pairs], dim=1)
+
+    def surprise(self, x0: Tensor) -> Tensor | None:
+        """The mean over the views, (b, n, 3) -> (b,), which `DPS` adds to E at small noise; None without `blur`."""
+        return self.surprises(x0).mean(dim=1) if self.blur else None
+
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `gaussian_log_prob`.
 
-        With `blur`, each observed point was drawn from any of the model's points with noise of variance
-        blur^2 + sigma^2. Raises ValueError without sigma.
+        Raises ValueError without sigma.
         """
-        if self.blur:
-            width = math.hypot(self.blur, check_given(self.sigma))
-            x0 = check_points("x0", x0, batched=True)
-            matrices = self.orientations(x0)[..., :2].unbind(dim=1)
-            seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
-            drawn = [log_kernels(y, x, width).sum(dim=1) for y, x in zip(self.points, seen, strict=True)]
-            return torch.stack(drawn).sum(dim=0) - sum(map(len, self.points)) * math.log(2 * math.pi * width**2)
         sizes = [(1 - self.trimmed) * len(y) for y in self.points]
         return gaussian_log_prob(self.energies(x0), sizes, 2, self.sigma)
 
@@ -302,9 +310,8 @@ class Projections(Measurement):
         if self.unknown:
             raise ValueError(f"rotations must all be known to simulate data, but view {self.unknown[0]} has none.")
         x0 = check_points("x0", x0)
-        noise = math.hypot(self.blur, sigma)
         pairs = zip(self.points, self.rotations, strict=True)
-        points = [noisy(project(resample(x0, len(y), generator), r), noise, generator) for y, r in pairs]
+        points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
         return replace(self, points=points)
 
 

@@ -75,6 +75,21 @@ class Measurement(Likelihood, Protocol):
         """
         return self.energy(x0).unsqueeze(1)
 
+    def surprise(self, x0: Tensor) -> Tensor | None:
+        """What `DPS` adds to the energy at small noise levels, where details are decided.
+
+        Parameters
+        ----------
+        x0 : Tensor
+            Clouds (b, n, d).
+
+        Returns
+        -------
+        Tensor or None
+            (b,), at least 0 and differentiable in x0; None: nothing.
+        """
+        return None
+
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0): used by `LikelihoodScore`, `twisted_smc` and calibration.
 
@@ -172,12 +187,20 @@ def start(likelihood: Likelihood) -> Likelihood:
     return run if hasattr(run, "energy") else _Started(likelihood, run)
 
 
+def surprise(likelihood: Likelihood, x0: Tensor) -> Tensor | None:
+    """What `likelihood.surprise(x0)` returns, (b,) or None; None where it has no such method."""
+    return likelihood.surprise(x0) if hasattr(likelihood, "surprise") else None
+
+
 @dataclass(frozen=True, eq=False)
 class _Started:
     """A likelihood whose `start` returns a plain function: that one is the energy of the run."""
 
     likelihood: Any
     energy: Callable[[Tensor], Tensor]
+
+    def surprise(self, x0: Tensor) -> Tensor | None:
+        return surprise(self.likelihood, x0)
 
     def log_prob(self, x0: Tensor) -> Tensor:
         return self.likelihood.log_prob(x0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dpskit.likelihoods.observation import changed
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
 from dpskit.rotations import rotations_by
 
 RATE = 0.45  # of the Gauss-Newton step
@@ -56,6 +56,10 @@ class Posed(Measurement):
         if self.refine and y.requires_grad:
             y.register_hook(partial(self._follow, y.detach(), energy.detach()))
         return energy
+
+    def surprise(self, x0: Tensor) -> Tensor | None:
+        """That of the base, (b,), if it has any. The rotations do not follow it."""
+        return surprise(self.base, self.turned(x0))
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) of the base, (b,)."""

@@ -9,42 +9,51 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_method
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
 from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.protocol import Score, ScoreEval
 from dpskit.sampling.unguided import prior_score
+
+DETAILS = 0.2
+"""Noise level from which on details are decided."""
 
 
 class Pull(Protocol):
     """What a guidance differentiates, and the score that its gradient gives."""
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
-        """(b,), of denoised clouds (b, n, d) at times (b,)."""
+    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """What is differentiated, and the energy without a gradient, (b,), of denoised clouds (b, n, d) at t (b,)."""
         ...
 
-    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
-        """From the misfit (b,), its gradient (b, n, d), and the prior's `own` score (b, n, d)."""
+    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+        """From the misfit (b,), its gradient (b, n, d), the energy (b,), and the prior's `own` score (b, n, d)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ByEnergy:
-    """-zeta grad E with zeta = alpha / sqrt(E), guarded where E vanishes; the way is bounded by `reach`."""
+    """-zeta grad E with zeta = alpha / sqrt(E), guarded where E vanishes; the way is bounded by `reach`.
+
+    Up to t = DETAILS, where the shape is nearly settled, the likelihood's `surprise` is added to E. Earlier it would
+    weaken the matching, which alone knows of what lies far away.
+    """
 
     likelihood: Likelihood
     alpha: float
     reach: float | None
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
-        return self.likelihood.energy(denoised)
+    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        energy = self.likelihood.energy(denoised)
+        more = surprise(self.likelihood, denoised) if float(t.max()) <= DETAILS else None
+        return (energy if more is None else energy + more), energy.detach()
 
     @torch.no_grad()
-    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
+    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
         zeta = self.alpha * (own.shape[1] / 1024) / misfit.clamp_min(1e-12).sqrt()
         score = own - zeta[:, None, None] * gradient
         slope = gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
         longest = None if self.reach is None else self.reach * misfit / slope
-        return ScoreEval(score, denoised.detach(), misfit, prior_score=own, longest=longest)
+        return ScoreEval(score, denoised.detach(), energy, prior_score=own, longest=longest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +63,16 @@ class ByDensity:
     likelihood: Measurement
     prior_std: float | None = None
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> Tensor:
-        if self.prior_std is None:
-            return -self.likelihood.log_prob(denoised)
-        variance = self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2)
-        return -self.likelihood.with_noise(variance).log_prob(denoised)
+    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        noisier = self.likelihood
+        if self.prior_std is not None:
+            noisier = noisier.with_noise(self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2))
+        misfit = -noisier.log_prob(denoised)
+        with torch.no_grad():
+            return misfit, self.likelihood.energy(denoised)
 
     @torch.no_grad()
-    def evaluation(self, denoised: Tensor, misfit: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
-        energy = self.likelihood.energy(denoised).detach()
+    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
         return ScoreEval(own - gradient, denoised.detach(), energy, -misfit, misfit)
 
 
@@ -82,10 +92,10 @@ def through_denoiser(prior: Prior, pull: Pull) -> Score:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             denoised = checked_denoise(prior, x, t)
-            misfit = pull.misfit(denoised, t)
+            misfit, energy = pull.misfit(denoised, t)
             (gradient,) = torch.autograd.grad(misfit.sum(), x)
         own = prior_score(denoised.detach(), x.detach(), t)
-        return pull.evaluation(denoised, misfit.detach(), own, gradient)
+        return pull.evaluation(denoised, misfit.detach(), energy, own, gradient)
 
     return score
 
@@ -98,10 +108,10 @@ def in_data_space(prior: Prior, pull: Pull, prior_std: float) -> Score:
             denoised = checked_denoise(prior, x, t)
         with torch.enable_grad():
             leaf = denoised.detach().requires_grad_()
-            misfit = pull.misfit(leaf, t)
+            misfit, energy = pull.misfit(leaf, t)
             (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
         gradient = gradient * (prior_std**2 / (prior_std**2 + t.square()))[:, None, None]
-        evaluation = pull.evaluation(leaf, misfit.detach(), prior_score(denoised, x, t), gradient)
+        evaluation = pull.evaluation(leaf, misfit.detach(), energy, prior_score(denoised, x, t), gradient)
         return replace(evaluation, log_twist=None)  # whose gradient this is not
 
     return score

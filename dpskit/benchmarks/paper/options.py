@@ -105,7 +105,7 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
         type=float,
         default=0.0,
         metavar="WIDTH",
-        help="compare projections also as densities, by kernels of this width; 0: as in the paper",
+        help="of the kernels of `Projections.surprise`, in the cube; 0: as in the paper",
     )
     kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
     kind.add_argument(
