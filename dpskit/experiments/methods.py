@@ -106,10 +106,12 @@ def posterior(
 
 
 def _described(guidance: DPS, prior: Prior) -> dict[str, Any]:
-    """The guidance as JSON, with what the prior asks of it. Results older than its `jacobian` are those without it."""
+    """The guidance as JSON, with what the prior asks of it. Results older than a field are those without it."""
     about = describe(guidance.suited(prior))
     if about["jacobian"] == list(EVERYWHERE):
         del about["jacobian"]
+    if not about["blur"]:
+        del about["blur"]
     return about
 
 

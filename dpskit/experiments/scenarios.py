@@ -59,8 +59,6 @@ class Scenario:
     means
         The points of the low-resolution structure are taken for the means of equally large groups of model points; the
         paper draws every point of a group to them.
-    blur
-        Of `Projections`: the width of the kernels of its `surprise`; 0: without, as in the paper.
     """
 
     name: str
@@ -76,14 +74,13 @@ class Scenario:
     anew: bool = False
     balanced: bool = False
     means: bool = False
-    blur: float = 0.0
     t_max: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("n_views", "coarse_points", "subunit_points"):
             check_integer(name, getattr(self, name), least=0)
         check_integer("n_steps", self.n_steps)
-        for name in ("alpha", "cutoff", "blur"):
+        for name in ("alpha", "cutoff"):
             check_number(name, getattr(self, name), least=0.0)
         check_number("t_max", self.t_max, above=0.0)
         check_sigma(self.sigma)
@@ -192,7 +189,7 @@ class Scenario:
         views = Projections.observe(
             points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma
         )
-        views = replace(views, balanced=self.balanced, blur=self.blur)
+        views = replace(views, balanced=self.balanced)
         if not self.anew:
             return views
         if draw is None:

@@ -75,11 +75,7 @@ class Unit:
             data = asdict(self.scenario)
             for name in ("name", "alpha", "cutoff", "n_steps", "t_max"):  # of the method, where it has them
                 del data[name]
-            for name in (
-                "balanced",
-                "means",
-                "blur",
-            ):  # younger than the format: results of before are those without them
+            for name in ("balanced", "means"):  # younger than the format: results of before are those without them
                 if not data[name]:
                     del data[name]
         target = {"name": self.target.name, "points": _digest(self.target.points), "seed": self.target.seed}

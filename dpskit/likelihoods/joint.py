@@ -76,12 +76,11 @@ class Joint(Measurement):
         energies = self.energies(x0)
         return energies @ self.weights.to(energies)
 
-    def surprise(self, x0: Tensor) -> Tensor | None:
-        """The weighted sum of that of the projections, (b, n, 3) -> (b,); None where they have none."""
-        if not any(isinstance(part, Projections) and part.blur for part in self.parts):
-            return None
+    def surprise(self, x0: Tensor, width: float) -> Tensor:
+        """The weighted sum of that of the projections: (b, n, 3) -> (b,)."""
         columns = [
-            part.surprises(x0) if isinstance(part, Projections) else x0.new_zeros(len(x0), 1) for part in self.parts
+            part.surprises(x0, width) if isinstance(part, Projections) else x0.new_zeros(len(x0), 1)
+            for part in self.parts
         ]
         surprises = torch.cat(columns, dim=1)
         return surprises @ self.weights.to(surprises)

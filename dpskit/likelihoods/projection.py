@@ -71,10 +71,6 @@ class Projections(Measurement):
     shifted
         Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
-    blur
-        Width of the Gaussian kernels of `surprise`, in units of the cube; 0: without it. 0.04 suits shapes of 1,024
-        points and views of a few hundred.
-
     Raises
     ------
     ValueError, TypeError
@@ -84,9 +80,6 @@ class Projections(Measurement):
     -----
     E_k = 1/2 min_P |P U y_k - (x R_k)_{:, (1, 2)}|_F^2 / n, and the energy is the mean over the views. Paper: eqs. (10)
     and (11), without the factor 1 / (2 n); but its table of energies and its alpha fit the half mean.
-
-    If a view has few points, E is least for a cloud that crowds at them, and smaller than that of the object itself.
-    `blur` sets against this how likely the points are under the density of the cloud.
 
     Examples
     --------
@@ -106,7 +99,6 @@ class Projections(Measurement):
     tolerance: float = 0.0
     trimmed: float = 0.0
     shifted: bool = False
-    blur: float = 0.0
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -124,7 +116,6 @@ class Projections(Measurement):
             raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
-        check_number("blur", self.blur, least=0.0)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
             raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
         views = tuple(
@@ -143,7 +134,6 @@ class Projections(Measurement):
         reflections: bool = False,
         sigma: float | None = None,
         balanced: bool = False,
-        blur: float = 0.0,
     ) -> Projections:
         """Projections of random subsets of a cloud from random orientations, as in the paper's experiments.
 
@@ -159,7 +149,7 @@ class Projections(Measurement):
             Orientations from O(3) (the paper's shapes) instead of SO(3) (biomolecules).
         sigma : float, optional
             Standard deviation of noise to be added.
-        balanced, blur : bool, float
+        balanced : bool
             As for `Projections`.
 
         Returns
@@ -180,7 +170,7 @@ class Projections(Measurement):
             rotation = random_rotations(1, generator, reflections=reflections)[0]
             observed.append(noisy(project(resample(points, n_points, generator), rotation), sigma, generator))
             rotations.append(rotation)
-        return Projections(observed, torch.stack(rotations), sigma, balanced=balanced, blur=blur)
+        return Projections(observed, torch.stack(rotations), sigma, balanced=balanced)
 
     @property
     def unknown(self) -> list[int]:
@@ -274,23 +264,17 @@ class Projections(Measurement):
         """The mean over the views: (b, n, 3) -> (b,)."""
         return self.energies(x0).mean(dim=1)
 
-    def surprises(self, x0: Tensor) -> Tensor:
-        """How unexpected the points of every view are: (b, n, 3) -> (b, K), at least 0, and 0 without `blur`.
-
-        See `dpskit.likelihoods.surprise`.
-        """
+    def surprises(self, x0: Tensor, width: float) -> Tensor:
+        """How unexpected the points of every view are, at least 0: (b, n, 3) -> (b, K); see `likelihoods.surprise`."""
         x0 = check_points("x0", x0, batched=True)
-        if not self.blur:
-            return x0.new_zeros(len(x0), len(self.points))
         known = None if self.memory is None else self.memory.rotations
         matrices = (self.orientations(x0) if known is None else known)[..., :2].unbind(dim=1)
         seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
-        pairs = zip(self.points, seen, strict=True)
-        return torch.stack([surprise(y, x, self.blur) for y, x in pairs], dim=1)
+        return torch.stack([surprise(y, x, width) for y, x in zip(self.points, seen, strict=True)], dim=1)
 
-    def surprise(self, x0: Tensor) -> Tensor | None:
-        """The mean over the views, (b, n, 3) -> (b,), which `DPS` adds to E at small noise; None without `blur`."""
-        return self.surprises(x0).mean(dim=1) if self.blur else None
+    def surprise(self, x0: Tensor, width: float) -> Tensor:
+        """The mean over the views: (b, n, 3) -> (b,)."""
+        return self.surprises(x0, width).mean(dim=1)
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `gaussian_log_prob`.

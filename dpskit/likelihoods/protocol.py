@@ -75,20 +75,22 @@ class Measurement(Likelihood, Protocol):
         """
         return self.energy(x0).unsqueeze(1)
 
-    def surprise(self, x0: Tensor) -> Tensor | None:
-        """What `DPS` adds to the energy at small noise levels, where details are decided.
+    def surprise(self, x0: Tensor, width: float) -> Tensor | float:
+        """How unexpected the data are under the density of the cloud: what `DPS(blur=width)` adds to the energy.
 
         Parameters
         ----------
         x0 : Tensor
             Clouds (b, n, d).
+        width : float
+            Of the kernels with which the density is estimated, in units of the cube.
 
         Returns
         -------
-        Tensor or None
-            (b,), at least 0 and differentiable in x0; None: nothing.
+        Tensor or float
+            (b,), at least 0 and differentiable in x0; 0.0 where the data are no sample of a density.
         """
-        return None
+        return 0.0
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0): used by `LikelihoodScore`, `twisted_smc` and calibration.
@@ -187,9 +189,9 @@ def start(likelihood: Likelihood) -> Likelihood:
     return run if hasattr(run, "energy") else _Started(likelihood, run)
 
 
-def surprise(likelihood: Likelihood, x0: Tensor) -> Tensor | None:
-    """What `likelihood.surprise(x0)` returns, (b,) or None; None where it has no such method."""
-    return likelihood.surprise(x0) if hasattr(likelihood, "surprise") else None
+def surprise(likelihood: Likelihood, x0: Tensor, width: float) -> Tensor | float:
+    """What `likelihood.surprise(x0, width)` returns; 0.0 where it has no such method."""
+    return likelihood.surprise(x0, width) if hasattr(likelihood, "surprise") else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +201,8 @@ class _Started:
     likelihood: Any
     energy: Callable[[Tensor], Tensor]
 
-    def surprise(self, x0: Tensor) -> Tensor | None:
-        return surprise(self.likelihood, x0)
+    def surprise(self, x0: Tensor, width: float) -> Tensor | float:
+        return surprise(self.likelihood, x0, width)
 
     def log_prob(self, x0: Tensor) -> Tensor:
         return self.likelihood.log_prob(x0)

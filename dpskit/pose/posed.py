@@ -57,9 +57,9 @@ class Posed(Measurement):
             y.register_hook(partial(self._follow, y.detach(), energy.detach()))
         return energy
 
-    def surprise(self, x0: Tensor) -> Tensor | None:
+    def surprise(self, x0: Tensor, width: float) -> Tensor | float:
         """That of the base, (b,), if it has any. The rotations do not follow it."""
-        return surprise(self.base, self.turned(x0))
+        return surprise(self.base, self.turned(x0), width)
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """log p(y | x0) of the base, (b,)."""

@@ -124,6 +124,11 @@ class DiffusionPrior:
         return float(low), float(high)
 
     @property
+    def blur(self) -> float:
+        """The width of the kernels of the data's `surprise` that suits the prior in `DPS`; 0 (without) by default."""
+        return self.card.get("defaults", {}).get("blur", 0.0)
+
+    @property
     def orientation(self) -> str:
         """How the prior's objects stand: "upright", "rotated" (any way, SO(3)) or "reflected" (O(3)); by its card."""
         settings = self.card.get("settings", {})

@@ -26,6 +26,8 @@ class Prior(Protocol):
     jacobian : tuple[float, float], optional
         The noise levels (low, high) between which `DPS` takes the gradient through the denoiser; elsewhere it saves
         that time.
+    blur : float, optional
+        The width of the kernels with which `DPS` adds the data's `surprise` to the energy; 0 without it.
     orientation : str, optional
         "upright" where all its objects stand alike, so that those of data have a pose (see `sample`).
     templates : dpskit.pose.templates.Templates, optional

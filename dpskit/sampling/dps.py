@@ -35,6 +35,11 @@ class DPS:
         times as long as elsewhere, where s^2 / (s^2 + t^2), s = `prior.scale`, stands for the denoiser's Jacobian:
         that of a Gaussian prior. (0, infinity) is the paper's rule, (0, 0) never differentiates the denoiser.
         None: what the prior asks for with its own attribute of that name, else the paper's rule.
+    blur
+        Width of the Gaussian kernels, in units of the cube, with which the data's `surprise` is added to E up to
+        t = 0.2: how unlikely the points of a view are under the density of the cloud. Where views have few points, E
+        alone is least for clouds that crowd at them. 0: E alone, the paper's rule. None: what the prior asks for with
+        its own attribute of that name, else 0.
 
     Notes
     -----
@@ -55,31 +60,37 @@ class DPS:
     alpha: float = 10_000.0
     reach: float | None = 2.0
     jacobian: tuple[float, float] | None = None
+    blur: float | None = None
 
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, least=0.0)
         _check_reach(self.reach)
         if self.jacobian is not None:
             object.__setattr__(self, "jacobian", check_levels("jacobian", self.jacobian))
+        if self.blur is not None:
+            check_number("blur", self.blur, least=0.0)
 
     def suited(self, prior: Prior) -> DPS:
-        """The same rule, with the noise levels of the Jacobian that a prior asks for where `jacobian` is None.
+        """The same rule, with what a prior asks for where `jacobian` or `blur` is None.
 
         Parameters
         ----------
         prior : Prior
-            Anything with `denoise`, perhaps with an attribute `jacobian`.
+            Anything with `denoise`, perhaps with attributes `jacobian` and `blur`.
 
         Returns
         -------
         DPS
             What a run with this prior uses.
         """
-        return self if self.jacobian is not None else replace(self, jacobian=getattr(prior, "jacobian", EVERYWHERE))
+        jacobian = getattr(prior, "jacobian", EVERYWHERE) if self.jacobian is None else self.jacobian
+        blur = getattr(prior, "blur", 0.0) if self.blur is None else self.blur
+        return replace(self, jacobian=jacobian, blur=blur)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        low, high = self.suited(prior).jacobian or EVERYWHERE
-        pull = ByEnergy(start(likelihood), self.alpha, self.reach)
+        rule = self.suited(prior)
+        low, high = rule.jacobian or EVERYWHERE
+        pull = ByEnergy(start(likelihood), self.alpha, self.reach, rule.blur or 0.0)
         through, beside = through_denoiser(prior, pull), in_data_space(prior, pull, getattr(prior, "scale", SIGMA_DATA))
         return lambda x, t: through(x, t) if bool(((low < t) & (t <= high)).any()) else beside(x, t)
 

@@ -34,18 +34,19 @@ class Pull(Protocol):
 class ByEnergy:
     """-zeta grad E with zeta = alpha / sqrt(E), guarded where E vanishes; the way is bounded by `reach`.
 
-    Up to t = DETAILS, where the shape is nearly settled, the likelihood's `surprise` is added to E. Earlier it would
-    weaken the matching, which alone knows of what lies far away.
+    With `blur`, the likelihood's `surprise` is added to E up to t = DETAILS, where the shape is nearly settled. Earlier
+    it would weaken the matching, which alone knows of what lies far away.
     """
 
     likelihood: Likelihood
     alpha: float
     reach: float | None
+    blur: float = 0.0
 
     def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         energy = self.likelihood.energy(denoised)
-        more = surprise(self.likelihood, denoised) if float(t.max()) <= DETAILS else None
-        return (energy if more is None else energy + more), energy.detach()
+        more = surprise(self.likelihood, denoised, self.blur) if self.blur and float(t.max()) <= DETAILS else 0.0
+        return energy + more, energy.detach()
 
     @torch.no_grad()
     def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:

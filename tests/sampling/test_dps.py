@@ -295,6 +295,12 @@ def test_without_the_jacobian_the_pull_is_that_of_a_gaussian_prior(t, seed):
     torch.testing.assert_close(saved.longest, exact.longest, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("blur", [-0.1, math.nan, "0.04"])
+def test_bad_blur(one_sentence, blur):
+    with one_sentence(ValueError, "blur", "at least 0", repr(blur)):
+        DPS(blur=blur)
+
+
 @pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])
 def test_bad_alpha(one_sentence, alpha):
     with one_sentence(ValueError, "alpha", "at least 0", repr(alpha)):

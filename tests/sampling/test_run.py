@@ -56,7 +56,13 @@ def test_the_record_of_a_run():
     data = Joint([CoarseGrained([[0.3, 0.0, 0.0]])])
     settings = Run.of(PRIOR, data, n_samples=2, first=3, **SETTINGS).settings()
     assert settings["prior"]["type"] == "GaussianPrior" and settings["likelihood"]["type"] == "Joint"
-    assert settings["guidance"] == {"type": "DPS", "alpha": 10_000.0, "reach": 2.0, "jacobian": [0.0, math.inf]}
+    assert settings["guidance"] == {
+        "type": "DPS",
+        "alpha": 10_000.0,
+        "reach": 2.0,
+        "jacobian": [0.0, math.inf],
+        "blur": 0.0,
+    }
     assert settings["schedule"] == SETTINGS["schedule"].tolist()
     assert settings["first"] == 3 and settings["pose"] is None
     alone = Run.of(PRIOR, None, **SETTINGS).settings()

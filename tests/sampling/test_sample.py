@@ -130,6 +130,7 @@ def test_defaults_are_the_documented_ones():
         "alpha": 10_000.0,
         "reach": 2.0,
         "jacobian": [0.0, math.inf],
+        "blur": 0.0,
     }
     assert guided.settings["solver"]["type"] == "Algorithm1"
     assert guided.settings["solver"]["noise"] == {"type": "InverseTime", "cutoff": 0.0, "below": 0.0}
@@ -334,13 +335,13 @@ def test_a_prior_that_yields_nan_is_named(one_sentence, data, guided):
 
 
 def test_a_run_takes_what_suits_its_prior(network_prior, data):
-    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2, "jacobian": [0.1, 0.5]}
+    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2, "jacobian": [0.1, 0.5], "blur": 0.07}
     own, free = (sample(network_prior, y, n_samples=1, n_points=24, progress=False).settings for y in (data, None))
     assert own["guidance"]["alpha"] == 123.0 and own["solver"]["noise"]["cutoff"] == 0.2
-    assert own["guidance"]["jacobian"] == [0.1, 0.5] and free["guidance"] is None
+    assert own["guidance"]["jacobian"] == [0.1, 0.5] and own["guidance"]["blur"] == 0.07 and free["guidance"] is None
     del network_prior.card["defaults"]
     plain = sample(network_prior, data, n_samples=1, n_points=24, progress=False).settings
-    assert plain["guidance"]["jacobian"] == [0.0, math.inf]
+    assert plain["guidance"]["jacobian"] == [0.0, math.inf] and plain["guidance"]["blur"] == 0.0
     assert plain["guidance"]["alpha"] == 10_000 and plain["solver"]["noise"]["cutoff"] == 0.0
 
 

@@ -48,7 +48,13 @@ def test_round_trip(drawn, tmp_path):
 def test_settings_say_how_the_samples_came_to_be(drawn):
     assert drawn.settings["prior"] == {"type": "GaussianPrior", "mean": 0.0, "std": pytest.approx(0.4)}
     everywhere = [0.0, math.inf]
-    assert drawn.settings["guidance"] == {"type": "DPS", "alpha": 123.0, "reach": 2.0, "jacobian": everywhere}
+    assert drawn.settings["guidance"] == {
+        "type": "DPS",
+        "alpha": 123.0,
+        "reach": 2.0,
+        "jacobian": everywhere,
+        "blur": 0.0,
+    }
     noise = {"type": "InverseTime", "cutoff": math.inf, "below": 0.0}
     assert drawn.settings["solver"] == {"type": "Algorithm1", "noise": noise}
     assert drawn.settings["schedule"] == karras_schedule(3, t_max=2.0).tolist()

@@ -41,6 +41,9 @@ def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
         metavar=("LOW", "HIGH"),
         help="noise levels between which the gradient is taken through the denoiser (default: the prior's own)",
     )
+    kind.add_argument(
+        "--blur", type=float, help="width of the kernels of the data's surprise; 0: without (default: the prior's own)"
+    )
     kind.add_argument("--reach", type=_reach, default=2.0, help='bound of the pull; "none": the rule as printed')
     kind.add_argument("--seed", type=int, default=0, help="of targets, data and samples")
     kind.add_argument("--out", help="folder of results, continued if it exists (default: results/...)")
@@ -99,13 +102,6 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
         "--means",
         action="store_true",
         help="take coarse points for means of groups of points, where the paper draws every point to them",
-    )
-    kind.add_argument(
-        "--blur",
-        type=float,
-        default=0.0,
-        metavar="WIDTH",
-        help="of the kernels of `Projections.surprise`, in the cube; 0: as in the paper",
     )
     kind.add_argument("--no-prior", action="store_true", help="maximum likelihood and the Gaussian prior alone")
     kind.add_argument(
@@ -214,7 +210,7 @@ def guidance_rule(options: argparse.Namespace) -> Callable[[float], Any]:
     """The guidance of an alpha."""
     from dpskit.sampling.dps import DPS
 
-    return partial(DPS, reach=options.reach, jacobian=options.jacobian)
+    return partial(DPS, reach=options.reach, jacobian=options.jacobian, blur=options.blur)
 
 
 def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
@@ -228,8 +224,6 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
             given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
     if given.get("t_max"):
         given["name"] = f"{given.get('name', scenario.name)}, from t = {options.t_max:g}"
-    if getattr(options, "blur", 0.0):
-        given |= {"blur": options.blur, "name": f"{given.get('name', scenario.name)}, blur {options.blur:g}"}
     return replace(scenario, **given)
 
 
@@ -237,7 +231,8 @@ def note_of(options: argparse.Namespace) -> str:
     """What a reader should know of the run."""
     bound = "none" if options.reach is None else f"{options.reach:g}"
     levels = "the prior's own" if options.jacobian is None else "{:g} to {:g}".format(*options.jacobian)
-    text = f"Reach {bound}, noise levels of the Jacobian {levels}; seed {options.seed}."
+    blur = "the prior's own" if options.blur is None else f"{options.blur:g}"
+    text = f"Reach {bound}, noise levels of the Jacobian {levels}, blur {blur}; seed {options.seed}."
     if not hasattr(options, "turned"):
         return text
     if options.turned is None:
