@@ -265,12 +265,17 @@ class Projections(Measurement):
         return self.energies(x0).mean(dim=1)
 
     def surprises(self, x0: Tensor, width: float) -> Tensor:
-        """How unexpected the points of every view are, at least 0: (b, n, 3) -> (b, K); see `likelihoods.surprise`."""
+        """How unexpected the points of every view are, at least 0: (b, n, 3) -> (b, K); see `likelihoods.surprise`.
+
+        0 of a view with as many points as the clouds: what can be said is then said by the matching.
+        """
         x0 = check_points("x0", x0, batched=True)
         known = None if self.memory is None else self.memory.rotations
         matrices = (self.orientations(x0) if known is None else known)[..., :2].unbind(dim=1)
         seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
-        return torch.stack([surprise(y, x, width) for y, x in zip(self.points, seen, strict=True)], dim=1)
+        pairs = zip(self.points, seen, strict=True)
+        none = x0.new_zeros(len(x0))
+        return torch.stack([surprise(y, x, width) if len(y) < x0.shape[1] else none for y, x in pairs], dim=1)
 
     def surprise(self, x0: Tensor, width: float) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""

@@ -28,7 +28,7 @@ def test_surprise_is_the_mean_log_density_of_the_observed_points(seed, n, m, blu
     for b, cloud in enumerate(x):
         for k in range(2):
             densities = kernel_densities(cloud, rotations[k], y[k], blur) * 2 * np.pi * blur**2
-            expected = -3 * blur**2 * np.log(densities).mean()
+            expected = -3 * blur**2 * np.log(densities).mean() if m < n else 0.0
             assert float(data.surprises(x, blur)[b, k]) == pytest.approx(expected, rel=1e-5, abs=1e-7)
     assert torch.allclose(data.surprise(x, blur), data.surprises(x, blur).mean(dim=1))
 

@@ -119,7 +119,10 @@ def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys
     assert main([*small, "--row", "5"]) == 0
     assert all(path.stat().st_mtime_ns == time for path, time in units.items())
     assert main([*arguments, "--row", "1", "--balanced", "--means", "--t-max", "3", "--blur", "0.1"]) == 0
-    assert "## 1, 4 steps, balanced, means, from t = 3, blur 0.1: 5 projections" in (tmp_path / "out" / "table1.md").read_text()
+    assert (
+        "## 1, 4 steps, balanced, means, from t = 3, blur 0.1: 5 projections"
+        in (tmp_path / "out" / "table1.md").read_text()
+    )
 
 
 def test_the_command_says_what_it_cannot_do(tmp_path, capsys):
