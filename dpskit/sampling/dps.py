@@ -38,8 +38,8 @@ class DPS:
     blur
         Width of the Gaussian kernels, in units of the cube, with which the data's `surprise` is added to E up to
         t = 0.2: how unlikely the points of a view are under the density of the cloud. Where a view has fewer points
-        than the cloud, E alone is least for clouds that crowd at them. 0: E alone, the paper's rule. None: what the prior asks for with
-        its own attribute of that name, else 0.
+        than the cloud, E alone is least for clouds that crowd at them. 0: E alone, the paper's rule. None: what the
+        prior asks for with its own attribute of that name, else 0.
 
     Notes
     -----
