@@ -265,9 +265,19 @@ class Projections(Measurement):
         return self.energies(x0).mean(dim=1)
 
     def surprises(self, x0: Tensor, width: float) -> Tensor:
-        """How unexpected the points of every view are, at least 0: (b, n, 3) -> (b, K); see `likelihoods.surprise`.
+        """How unexpected the points of every view are under the cloud's density; see `dpskit.likelihoods.surprise`.
 
-        0 of a view with as many points as the clouds: what can be said is then said by the matching.
+        Parameters
+        ----------
+        x0 : Tensor
+            (b, n, 3).
+        width : float
+            Of the kernels with which the density is estimated, in units of the cube.
+
+        Returns
+        -------
+        Tensor
+            (b, K), at least 0; 0 of a view with n points or more, of which the matching says what can be said.
         """
         x0 = check_points("x0", x0, batched=True)
         known = None if self.memory is None else self.memory.rotations
