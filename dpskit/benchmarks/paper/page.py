@@ -89,7 +89,7 @@ def part_table(part: TablePart) -> str:
 
 
 def _paper_rows(key: str) -> list[list[str]]:
-    rows = []
+    rows, key = [], _row_of(key)
     published = PUBLISHED.get(key, {})
     for name, line in published.items():
         numbers = [f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in (line.cd, line.emd, line.energy)]
@@ -99,6 +99,13 @@ def _paper_rows(key: str) -> list[list[str]]:
     return rows
 
 
+def _row_of(key: str) -> str:
+    """The paper's row with the data of a part: other rules and likelihoods see the same, twins and other steps do not."""
+    row, *changes = key.split(", ")
+    same = all(change in ("balanced", "means") or change.startswith(("blur ", "from t = ")) for change in changes)
+    return row if same else key
+
+
 def _over(line: Published, ml: Published | None) -> list[str]:
     if ml is None or line is ml:
         return ["", ""] if ml is None else ["1", "1"]
@@ -106,7 +113,7 @@ def _over(line: Published, ml: Published | None) -> list[str]:
 
 
 def _paper_ratio(key: str) -> str:
-    published = PUBLISHED.get(key, {})
+    published = PUBLISHED.get(_row_of(key), {})
     if ML not in published:
         return ""
     return _over(published["DPS"], published[ML])[0]

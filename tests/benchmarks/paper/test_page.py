@@ -59,6 +59,15 @@ def test_the_summary_compares_with_the_gaussian_at_its_chosen_alpha():
     assert rows[1][1].startswith("Gaussian, alpha 15,000") and rows[1][3] == "50%" and len(rows) == 2
 
 
+@pytest.mark.parametrize(
+    ("key", "ratio"),
+    [("1, balanced", "0.75"), ("2, means, from t = 5", "0.77"), ("2, 20 steps", ""), ("1, drawn anew", "")],
+)
+def test_another_rule_on_the_paper_s_data_stands_beside_the_paper_s_numbers(key, ratio):
+    assert cells(summary_table([shapes(key)]))[0][-1] == ratio
+    assert len(cells(part_table(shapes(key)))) == (7 if ratio else 5)
+
+
 def test_table_2_has_the_paper_s_three_lines_and_no_ratio_to_maximum_likelihood_there():
     rows = cells(part_table(shapes("Table 2")))
     assert rows[-1][:6] == ["paper: C, + correction step", "11.11 ± 4.13", "11.19 ± 5.09", "2.47 ± 0.86", "", ""]
