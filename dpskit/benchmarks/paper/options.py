@@ -224,6 +224,8 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
             given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
     if given.get("t_max"):
         given["name"] = f"{given.get('name', scenario.name)}, from t = {options.t_max:g}"
+    if getattr(options, "turned", None) is not None:
+        given["name"] = f"{given.get('name', scenario.name)}, turned"
     if options.blur is not None:
         given["name"] = f"{given.get('name', scenario.name)}, blur {options.blur:g}"
     return replace(scenario, **given)
