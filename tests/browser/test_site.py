@@ -32,6 +32,7 @@ def pages(site):
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=lab.CHROMIUM, args=lab.FLAGS)
         page = chromium.new_context(offline=True, viewport={"width": 1300, "height": 900}).new_page()
+        page.set_default_timeout(300_000)
         errors = []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
