@@ -111,6 +111,8 @@ async function render({model, el}) {
   });
   const recoloured = new MutationObserver(() => setTimeout(draw, 300)); // the theme's colours come after its name
   el.setAttribute("role", "img");
+  el.classList.add("dpskit-figure"); // said here, because a busy page can lose the layout that the kernel sets
+  Object.assign(el.style, {width: "100%", minWidth: "0", overflow: "hidden"});
   el.addEventListener("keydown", (event) => {
     const scene = ARROWS[event.key] && watched && scenes(plot.layout)[0];
     if (!scene) return;

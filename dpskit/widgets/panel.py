@@ -96,6 +96,8 @@ class Panel:
             if was_running and self.history:
                 self.bar.say(f"Stopped after step {len(self.history)} of {self._n_steps}.")
                 self.steps.end()
+            elif was_running:
+                self.bar.say("Stopped before the first step.")
 
     def reset(self, _: Any = None) -> None:
         """Stop, and restore the initial state."""

@@ -80,6 +80,16 @@ def test_stop_ends_the_run_within_a_step(ticks):
     assert panel.steps.step.max == 2 and not panel.steps.step.disabled
 
 
+def test_a_run_that_is_stopped_before_its_first_step_says_so(ticks):
+    panel = Panel(FakeRun(ticks), settings=SMALL)
+    panel.start()
+    panel.bar.stop.click()
+    assert "Stopped before the first step." in panel.bar.status.value and panel.history == []
+    ticks.release(5)
+    panel.wait(60)
+    assert "Stopped before the first step." in panel.bar.status.value
+
+
 def test_a_slider_moved_during_a_run_starts_anew_and_mixes_nothing(ticks):
     run = FakeRun(ticks)
     panel = Panel(run, settings=SMALL)
