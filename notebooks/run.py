@@ -101,7 +101,8 @@ def execute(path: Path, *, fast: bool) -> Executed:
     client.execute(env=os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"})
     seconds = time.monotonic() - start
     bar.close()
-    peak, cpu = map(float, notebook.cells[-1].outputs[0].text.split())
+    printed = "".join(output.text for output in notebook.cells[-1].outputs)  # a busy kernel sends it in pieces
+    peak, cpu = map(float, printed.split())
     notebook.cells = notebook.cells[1:-2]
     return Executed(notebook, seconds, cpu, peak)
 
