@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.protocol import surprise
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import iterate
@@ -75,6 +76,9 @@ class _Stopwatch:
         energy = self.likelihood.energy(x0)
         self.assignment += self._elapsed(x0)
         return energy
+
+    def surprise(self, x0: Tensor, width: float) -> Tensor | float:
+        return surprise(self.likelihood, x0, width)  # counts as the rest
 
     def _start(self) -> None:
         self.started = time.perf_counter()

@@ -187,9 +187,8 @@ class Scenario:
     def _views(self, points: Tensor, seed: int, scale: float, draw: Callable[[int], Tensor] | None) -> Projections:
         sigma = None if self.sigma is None else self.sigma / scale
         views = Projections.observe(
-            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma
+            points, self.n_views, self.n_points, seed, reflections=self.reflections, sigma=sigma, balanced=self.balanced
         )
-        views = replace(views, balanced=self.balanced)
         if not self.anew:
             return views
         if draw is None:

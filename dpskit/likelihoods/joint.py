@@ -12,7 +12,7 @@ from torch import Tensor
 from dpskit.checks import check_array, check_method
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import Projections
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start
+from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
 from dpskit.likelihoods.subunit import Subunit
 
 
@@ -77,9 +77,10 @@ class Joint(Measurement):
         return energies @ self.weights.to(energies)
 
     def surprise(self, x0: Tensor, width: float) -> Tensor:
-        """The weighted sum of that of the projections: (b, n, 3) -> (b,)."""
+        """The weighted sum of that of the parts, 0 of those without: (b, n, 3) -> (b,)."""
+        none = x0.new_zeros(len(x0))
         columns = [
-            part.surprises(x0, width) if isinstance(part, Projections) else x0.new_zeros(len(x0), 1)
+            part.surprises(x0, width) if isinstance(part, Projections) else (none + surprise(part, x0, width))[:, None]
             for part in self.parts
         ]
         surprises = torch.cat(columns, dim=1)

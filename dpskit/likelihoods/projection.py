@@ -71,6 +71,7 @@ class Projections(Measurement):
     shifted
         Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
+
     Raises
     ------
     ValueError, TypeError
@@ -280,12 +281,13 @@ class Projections(Measurement):
             (b, K), at least 0; 0 of a view with n points or more, of which the matching says what can be said.
         """
         x0 = check_points("x0", x0, batched=True)
-        known = None if self.memory is None else self.memory.rotations
-        matrices = (self.orientations(x0) if known is None else known)[..., :2].unbind(dim=1)
-        seen = [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
-        pairs = zip(self.points, seen, strict=True)
-        none = x0.new_zeros(len(x0))
-        return torch.stack([surprise(y, x, width) if len(y) < x0.shape[1] else none for y, x in pairs], dim=1)
+        found = None if self.memory is None else self.memory.rotations  # by the energy of these clouds
+        matrices = (self.orientations(x0) if found is None else found)[..., :2].unbind(dim=1)
+        columns = [x0.new_zeros(len(x0))] * len(self.views)
+        for k, (view, matrix) in enumerate(zip(self.views, matrices, strict=True)):
+            if len(view.points) < x0.shape[1]:
+                columns[k] = surprise(view.points, changed(view, matrix=matrix).predict(x0), width)
+        return torch.stack(columns, dim=1)
 
     def surprise(self, x0: Tensor, width: float) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""

@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from dpskit import GaussianPrior, Projections
+from dpskit import DPS, GaussianPrior, Projections, iterate, karras_schedule
 from dpskit.benchmarks.run_profile import profile_run, thread_speedup
 from dpskit.likelihoods import projection
 
@@ -32,6 +32,17 @@ def test_the_parts_of_a_run(data, monkeypatch):
     assert profile.network >= 5 * 0.010 and profile.assignment >= 5 * 0.020
     assert profile.rest > 0 and profile.total == profile.network + profile.assignment + profile.rest
     assert [x.shape for x in profile.denoised] == [(3, 40, 3)] * 5
+
+
+def test_the_run_is_that_of_the_prior_and_the_data(data):
+    class Blurred(GaussianPrior):
+        blur = 0.2
+
+    prior, times = Blurred(0.0, 0.3), karras_schedule(3)
+    profile = profile_run(prior, data, n_samples=3, n_points=40, n_steps=3, progress=False)
+    run = iterate(prior, data, n_samples=3, n_points=40, schedule=times, guidance=DPS(), seed=0, progress=False)
+    *_, last = run
+    assert torch.equal(profile.denoised[-1], last.denoised)
 
 
 def test_threads_do_not_change_results(data, normal):

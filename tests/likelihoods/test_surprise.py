@@ -40,6 +40,19 @@ def test_a_joint_weights_the_surprise_of_each_view_as_its_energy(normal):
     assert float(CoarseGrained(normal(5, 3)).surprise(x, 0.3)) == 0.0  # no sample of a density
 
 
+def test_a_joint_asks_every_part_that_has_a_surprise(normal):
+    class Counted:
+        def energy(self, x0):
+            return x0.square().sum(dim=(1, 2))
+
+        def surprise(self, x0, width):
+            return width * x0.abs().sum(dim=(1, 2))
+
+    x = normal(2, 30, 3)
+    data = Joint([Counted(), CoarseGrained(normal(5, 3))], weights=[0.5, 9.0])
+    assert torch.allclose(data.surprise(x, 0.3), 0.15 * x.abs().sum(dim=(1, 2)))
+
+
 def test_the_surprise_of_turned_data_is_that_of_the_turned_cloud(normal):
     x, views = normal(2, 30, 3), Projections.observe(normal(40, 3), 2, 12, seed=0)
     turns = random_rotations(2, 5)

@@ -84,8 +84,7 @@ def _compare(
     from dpskit.benchmarks.paper.compare import compare
 
     study = shared.make_study(options, name, kind, targets, others)
-    steps = "" if options.n_steps is None else f", {options.n_steps} steps"
-    scenario = shared.changed(options, replace(scenario, name=f"{key}{steps}"))
+    scenario = shared.changed(options, replace(scenario, name=key))
     label = scenario.name
     twins = {label: scenario}
     if options.twin:

@@ -214,21 +214,23 @@ def guidance_rule(options: argparse.Namespace) -> Callable[[float], Any]:
 
 
 def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
-    """The scenario with the options' own alpha and number of steps."""
+    """The scenario with the options' own settings, and what differs from the paper's in its name."""
     from dataclasses import replace
 
-    changes = {"n_steps": options.n_steps, "alpha": options.alpha, "t_max": getattr(options, "t_max", None)}
+    changes = {"n_steps": options.n_steps, "alpha": options.alpha, "t_max": options.t_max}
     given = {field: value for field, value in changes.items() if value is not None}
-    for choice in ("balanced", "means"):
-        if getattr(options, choice, False):
-            given |= {choice: True, "name": f"{given.get('name', scenario.name)}, {choice}"}
-    if given.get("t_max"):
-        given["name"] = f"{given.get('name', scenario.name)}, from t = {options.t_max:g}"
+    given |= {"balanced": options.balanced, "means": options.means}
+    words = [scenario.name]
+    if options.n_steps is not None:
+        words.append(f"{options.n_steps} steps")
+    words += [choice for choice in ("balanced", "means") if given[choice]]
+    if options.t_max is not None:
+        words.append(f"from t = {options.t_max:g}")
     if getattr(options, "turned", None) is not None:
-        given["name"] = f"{given.get('name', scenario.name)}, turned"
+        words.append("turned")
     if options.blur is not None:
-        given["name"] = f"{given.get('name', scenario.name)}, blur {options.blur:g}"
-    return replace(scenario, **given)
+        words.append(f"blur {options.blur:g}")
+    return replace(scenario, **given, name=", ".join(words))
 
 
 def note_of(options: argparse.Namespace) -> str:
