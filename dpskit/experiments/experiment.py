@@ -147,8 +147,8 @@ class Experiment:
 
     @property
     def t_max(self) -> float:
-        """First noise level: that of the scenario with data, 80 without. Paper: A.3 and figures 3 to 5."""
-        return 80.0 if self.data is None else self.settings.scenario.t_max
+        """First noise level: 1 with data, 80 without. Paper: A.3 and figures 3 to 5."""
+        return 80.0 if self.data is None else 1.0
 
     def upright(self, points: Tensor) -> Tensor:
         """Points (..., 3) turned back to the orientation of the target's file, for display."""

@@ -95,10 +95,7 @@ def posterior(
     guidance, n_steps = rule(alpha), scenario.n_steps if n_steps is None else n_steps
     about: dict[str, Any] = {"method": "sample", "prior": prior_digest(prior)}
     about |= {"guidance": _described(guidance, prior), "solver": describe(solver)}
-    if scenario.t_max != 1:  # younger than the format: results of before are those from 1
-        about["t_max"] = scenario.t_max
-    schedule = karras_schedule(n_steps, t_max=scenario.t_max)
-    run = partial(sample, prior, guidance=guidance, solver=solver, schedule=schedule, progress=False)
+    run = partial(sample, prior, guidance=guidance, solver=solver, schedule=karras_schedule(n_steps), progress=False)
     if pose is not None:
         run = partial(run, pose=pose)
         about["templates"] = prior_digest(getattr(prior, "templates", None))

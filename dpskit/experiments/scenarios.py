@@ -43,9 +43,8 @@ class Scenario:
         Points of a low-resolution structure; 0: none.
     subunit_points
         Points of a known part, about, which is a random cluster unless the target names one; 0: none.
-    alpha, cutoff, n_steps, t_max
-        Strength of the guidance; beta(t) = 1/t above `cutoff` and 0 below; steps of the solver, and the
-        noise level that they begin at.
+    alpha, cutoff, n_steps
+        Strength of the guidance; beta(t) = 1/t above `cutoff` and 0 below; steps of the solver, which begin at t = 1.
     reflections
         Projections from random orientations of O(3), as the paper's shapes, instead of SO(3).
     sigma
@@ -74,7 +73,6 @@ class Scenario:
     anew: bool = False
     balanced: bool = False
     means: bool = False
-    t_max: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("n_views", "coarse_points", "subunit_points"):
@@ -82,7 +80,6 @@ class Scenario:
         check_integer("n_steps", self.n_steps)
         for name in ("alpha", "cutoff"):
             check_number(name, getattr(self, name), least=0.0)
-        check_number("t_max", self.t_max, above=0.0)
         check_sigma(self.sigma)
         check_integer("n_points", self.n_points, least=1 if self.n_views else 0)
 

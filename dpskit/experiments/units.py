@@ -73,7 +73,7 @@ class Unit:
         data = None
         if self.scenario is not None:
             data = asdict(self.scenario)
-            for name in ("name", "alpha", "cutoff", "n_steps", "t_max"):  # of the method, where it has them
+            for name in ("name", "alpha", "cutoff", "n_steps"):  # of the method, where it has them
                 del data[name]
             for name in ("balanced", "means"):  # younger than the format: results of before are those without them
                 if not data[name]:

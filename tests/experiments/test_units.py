@@ -35,7 +35,7 @@ def test_results_are_the_library_s_own_distances():
 
 def test_posterior_samples_are_those_of_the_library():
     target = make_target(5)
-    scenario = replace(SMALL, alpha=3_000.0, cutoff=0.15, t_max=3.0)
+    scenario = replace(SMALL, alpha=3_000.0, cutoff=0.15)
     found = Unit(target, scenario, posterior("Gaussian", GAUSS, scenario), 2).compute()
     data = dpskit.Projections.observe(target.points, 2, 16, 5, reflections=True)
     samples = dpskit.sample(
@@ -43,7 +43,7 @@ def test_posterior_samples_are_those_of_the_library():
         data,
         n_samples=2,
         n_points=24,
-        schedule=dpskit.karras_schedule(2, t_max=3.0),
+        schedule=dpskit.karras_schedule(2),
         guidance=dpskit.DPS(3_000),
         solver=dpskit.Algorithm1(dpskit.InverseTime(0.15)),
         seed=5,
@@ -122,7 +122,6 @@ def test_the_file_follows_from_all_that_a_result_depends_on():
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, alpha=9.0), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, partial(dpskit.DPS, jacobian=(0.1, 0.3))), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, partial(dpskit.DPS, blur=0.1)), 2),
-        Unit(target, SMALL, posterior("Gaussian", GAUSS, replace(SMALL, t_max=3.0)), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, replace(SMALL, cutoff=0.2)), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, replace(SMALL, n_steps=3)), 2),
         Unit(target, SMALL, posterior("Gaussian", GAUSS, SMALL, pose="unknown"), 2),

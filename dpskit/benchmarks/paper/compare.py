@@ -38,7 +38,9 @@ class Study:
     plain
         The name of the one that knows no shape; "" without one.
     others
-        Targets on which each prior's alpha is chosen, with one sample each; none: the scenario's alpha alone.
+        Targets on which alpha is chosen, with one sample each; none: the scenario's alpha alone.
+    tuned
+        The priors whose alpha is chosen; none: all.
     rule
         The guidance of an alpha.
     extra
@@ -55,6 +57,7 @@ class Study:
     priors: dict[str, Prior] = field(default_factory=dict)
     plain: str = ""
     others: Sequence[Target] = ()
+    tuned: Sequence[str] = ()
     rule: Rule = DPS
     extra: Sequence[Method] = ()
     turned: bool = False
@@ -92,7 +95,7 @@ def compare(
     results = _run(study, study.targets, scenario, fixed)
     lines = [_line(method, found) for method, found in zip(fixed, results, strict=True)]
     if study.others:
-        for name in names:
+        for name in [name for name in names if name in (study.tuned or names)]:
             method = study.posterior(name, scenario, choose_alpha(study, name, scenario))
             (found,) = _run(study, study.targets, scenario, [method])
             place = next(k for k, line in enumerate(lines) if line.method == name)

@@ -88,11 +88,10 @@ def holding(name: str) -> Callable[[Command], Command]:
 def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
     """What is compared beside DPS in the paper's settings."""
     kind.add_argument("--n-steps", type=int, help="steps of the solver (default: the paper's 40)")
-    kind.add_argument("--t-max", type=float, help="noise level that runs begin at (default: the paper's 1)")
     kind.add_argument("--alpha", type=float, help="strength of the guidance (default: the paper's)")
-    kind.add_argument(
-        "--choose-alpha", type=int, default=0, metavar="N", help="choose each prior's alpha on N other targets"
-    )
+    kind.add_argument("--choose-alpha", type=int, default=0, metavar="N", help="choose alpha on N other targets")
+    kind.add_argument("--choose-for", choices=["each", "gaussian"], default="each",
+                      help="the priors whose alpha is chosen (default: each)")  # fmt: skip
     kind.add_argument(
         "--balanced",
         action="store_true",
@@ -190,6 +189,7 @@ def make_study(
         priors,
         PLAIN,
         others,
+        [PLAIN] if getattr(options, "choose_for", None) == "gaussian" else [],
         guidance_rule(options),
         extra,
         turned,
@@ -217,15 +217,13 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     """The scenario with the options' own settings, and what differs from the paper's in its name."""
     from dataclasses import replace
 
-    changes = {"n_steps": options.n_steps, "alpha": options.alpha, "t_max": options.t_max}
+    changes = {"n_steps": options.n_steps, "alpha": options.alpha}
     given = {field: value for field, value in changes.items() if value is not None}
     given |= {"balanced": options.balanced, "means": options.means}
     words = [scenario.name]
     if options.n_steps is not None:
         words.append(f"{options.n_steps} steps")
     words += [choice for choice in ("balanced", "means") if given[choice]]
-    if options.t_max is not None:
-        words.append(f"from t = {options.t_max:g}")
     if getattr(options, "turned", None) is not None:
         words.append("turned")
     if options.blur is not None:

@@ -102,9 +102,7 @@ def _paper_rows(key: str) -> list[list[str]]:
 def _row_of(key: str) -> str:
     """The paper's row of the same data: other rules and likelihoods have it, twins and other steps not."""
     row, *changes = key.split(", ")
-    same = all(
-        change in ("balanced", "means", "turned") or change.startswith(("blur ", "from t = ")) for change in changes
-    )
+    same = all(change in ("balanced", "means", "turned") or change.startswith("blur ") for change in changes)
     return row if same else key
 
 

@@ -44,6 +44,8 @@ def test_every_method_has_a_line(study):
     result = Unit(study.targets[1], SMALL, posterior("x", PRIORS["trained"], SMALL), 2).load(study.folder)
     assert found.line("trained", chosen=False).means["cd"][1] == pytest.approx(np.mean(result.cd))
     assert found.line("trained").alpha == 4_000
+    tuned = [(line.method, line.chosen) for line in compare(replace(study, tuned=["Gaussian"]), "key", SMALL).lines]
+    assert tuned == [one for one in shown if one != ("trained", True)]
     few = compare(replace(study, others=()), "key", SMALL)
     assert [line.method for line in few.lines] == [ML, *PRIORS, FLOOR]
 
@@ -102,7 +104,17 @@ def packed(path, count=4, n_points=90):
 def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys):
     arguments = ["benchmark", "table1", "--targets", packed(tmp_path / "t.npz"), "--count", "1", "--n-samples", "1"]
     arguments += ["--no-prior", "--n-points", "40", "--n-steps", "4", "--out", str(tmp_path / "out")]
-    small = [*arguments, "--choose-alpha", "1", "--twin", "--smooth", "--train", arguments[3]]
+    small = [
+        *arguments,
+        "--choose-alpha",
+        "1",
+        "--choose-for",
+        "gaussian",
+        "--twin",
+        "--smooth",
+        "--train",
+        arguments[3],
+    ]
     assert main([*small, "--row", "5"]) == 0
     units = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "units").iterdir()}
     assert main([*arguments, "--row", "1"]) == 0
@@ -118,11 +130,8 @@ def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys
     )
     assert main([*small, "--row", "5"]) == 0
     assert all(path.stat().st_mtime_ns == time for path, time in units.items())
-    assert main([*arguments, "--row", "1", "--balanced", "--means", "--t-max", "3", "--blur", "0.1"]) == 0
-    assert (
-        "## 1, 4 steps, balanced, means, from t = 3, blur 0.1: 5 projections"
-        in (tmp_path / "out" / "table1.md").read_text()
-    )
+    assert main([*arguments, "--row", "1", "--balanced", "--means", "--blur", "0.1"]) == 0
+    assert "## 1, 4 steps, balanced, means, blur 0.1: 5 projections" in (tmp_path / "out" / "table1.md").read_text()
 
 
 def test_the_command_says_what_it_cannot_do(tmp_path, capsys):
