@@ -21,28 +21,30 @@ def add(commands: Any) -> None:
     data.add_argument("--balance", action="store_true", help="in training, draw large structures more often and let"
                       " near relatives share; all must be in the same unit")  # fmt: skip
     data.add_argument("--seed", type=int, default=0, help="random seed of the points that are drawn")
+    data.add_argument("--draws", type=int, default=1, help="clouds of each object, by this seed and the next: other"
+                      " points of a mesh, other fits of a structure (default: 1)")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
     import warnings
 
+    from dpskit.checks import check_integer
     from dpskit.claim import claim
-    from dpskit.data.packed import pack_clouds
+    from dpskit.data.packed import Packed, join_packed, pack_clouds
     from dpskit.data.shapes import read_clouds
+
+    def packed_by(seed: int) -> Packed:
+        clouds = read_clouds(
+            options.source, category=options.category, split=options.split, n_points=options.n_points, seed=seed
+        )
+        return pack_clouds(clouds, options.n_points, seed, balance=options.balance)
 
     with claim(options.out) as out:
         if any(out.resolve() == Path(source).expanduser().resolve() for source in options.source if "\0" not in source):
             raise ValueError(f"out must be another file than the source {options.out!r}, which it would replace.")
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"dpskit: {message}", file=sys.stderr)
-            clouds = read_clouds(
-                options.source,
-                category=options.category,
-                split=options.split,
-                n_points=options.n_points,
-                seed=options.seed,
-            )
-        packed = pack_clouds(clouds, options.n_points, options.seed, balance=options.balance)
+            packed = join_packed([packed_by(options.seed + k) for k in range(check_integer("--draws", options.draws))])
         packed.save(out)
     count, n_points = packed.points.shape[:2]
     fewer = packed.size[packed.size < n_points]

@@ -115,6 +115,15 @@ def read_packed(path: str | Path, argument: str = "data") -> Packed:
     return Packed(points, torch.from_numpy(size.astype(np.int64)), **parts)
 
 
+def join_packed(parts: Sequence[Packed]) -> Packed:
+    """All clouds of `parts`, which have equally many points, in one."""
+    joined: dict[str, Any] = {}
+    for name in (field.name for field in fields(Packed)):
+        columns = [getattr(part, name) for part in parts]
+        joined[name] = torch.cat(columns) if isinstance(columns[0], Tensor) else np.concatenate(columns)
+    return Packed(**joined)
+
+
 def pack_clouds(
     clouds: Sequence[NamedCloud],
     n_points: int | None = None,

@@ -57,7 +57,8 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
     """Read a packed npz (see `dpskit.data.packed`) into (training, held-out) clouds, each normalised to [-1, 1]^3.
 
     If some of its clouds are marked as the split "train", only these are used. The held-out clouds are spread evenly
-    over those that are not `redundant`. n_points: that a run draws of a cloud at the most. Raises FileNotFoundError if
+    over those that are not `redundant`; clouds of the same category and name are of one object, which is in training
+    with all of them or with none. n_points: that a run draws of a cloud at the most. Raises FileNotFoundError if
     there is no such file, and ValueError if it is not an npz with finite `points` (k, m, 3), or holds too few clouds,
     or clouds of too few points.
     """
@@ -70,19 +71,27 @@ def load_clouds(path: str | Path, held_out: int, n_points: int = 1) -> tuple[Clo
         got = f"got clouds of {points.shape[1]}: give stages of fewer points (--stage)"
         raise ValueError(f"data must hold clouds of at least the {n_points} points that a stage draws, {got}.")
     clouds = torch.stack([normalise(cloud)[0] for cloud in points])
-    own = (~redundant).nonzero().squeeze(1)
+    first, which = _objects(data.category[own_split], data.name[own_split])
+    own = first[~redundant[first]]
     if len(own) < 2 * held_out:
-        raise ValueError(f"data must hold at least {2 * held_out} clouds to hold out {held_out}, got {len(own)}.")
-    test = torch.zeros(len(clouds), dtype=torch.bool)
-    test[own[evenly(len(own), held_out)]] = True
+        raise ValueError(f"data must hold at least {2 * held_out} objects to hold out {held_out}, got {len(own)}.")
+    test = own[evenly(len(own), held_out)]
+    train = ~torch.isin(which, which[test])
 
-    def pick(mask: Tensor) -> Clouds:
+    def pick(rows: Tensor) -> Clouds:
         repeated = bool((size < points.shape[1]).any())
         return Clouds(
-            clouds[mask].half(), draw_probability(redundant[mask], weight[mask]), size[mask] if repeated else None
+            clouds[rows].half(), draw_probability(redundant[rows], weight[rows]), size[rows] if repeated else None
         )
 
-    return pick(~test), pick(test)
+    return pick(train), pick(test)
+
+
+def _objects(category: np.ndarray, name: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The first cloud of each object, rising, and of which object each cloud is."""
+    keys = [f"{c}/{n}" for c, n in zip(category, name, strict=True)]
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    return torch.from_numpy(np.sort(first)), torch.from_numpy(which)
 
 
 def evenly(total: int, count: int) -> Tensor:

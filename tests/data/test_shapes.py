@@ -315,6 +315,19 @@ def test_the_command(tmp_path, normal_layout, capsys):
     assert not (tmp_path / "none.npz").exists()
 
 
+def test_several_draws_are_those_of_the_next_seeds(tmp_path):
+    (tmp_path / "a.off").write_text("OFF 4 2 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2\n3 0 2 3\n")
+    command = ["data", str(tmp_path / "a.off"), "--n-points", "50", "--out"]
+    assert main([*command, str(tmp_path / "two.npz"), "--seed", "3", "--draws", "2"]) == 0
+    two = read_packed(tmp_path / "two.npz")
+    assert two.name.tolist() == ["a", "a"] and two.size.tolist() == [50, 50]
+    for k, seed in enumerate(("3", "4")):
+        assert main([*command, str(tmp_path / "one.npz"), "--seed", seed]) == 0
+        assert torch.equal(read_packed(tmp_path / "one.npz").points[0], two.points[k])
+    assert not torch.equal(two.points[0], two.points[1])
+    assert main([*command, str(tmp_path / "none.npz"), "--draws", "0"]) == 2
+
+
 def test_structures_can_be_balanced_and_keep_their_codes(tmp_path, capsys):
     points = np.random.default_rng(0).normal(size=(3, 60, 3)).astype(np.float32)
     points[2] = points[1] + 5  # a relative, elsewhere

@@ -181,3 +181,16 @@ def test_repeated_rows_are_drawn_last(tmp_path):
     drawn = load_clouds(path, held_out=2)[0].draw(50, 6, torch.Generator().manual_seed(0))
     assert float((torch.cdist(drawn, drawn) + torch.eye(6)).amin()) > 1e-3  # all six distinct points, each time
     assert load_clouds(path, held_out=2)[0].draw(5, 9, torch.Generator().manual_seed(0)).shape == (5, 9, 3)
+
+
+def test_clouds_of_one_name_are_held_out_together(tmp_path):
+    original, names = some_clouds(12), np.array(["a", "b", "c", "d", "e", "f"] * 2)
+    training, held_out = load_clouds(write(tmp_path / "a.npz", points=original, name=names), held_out=3)
+    rows = match(held_out.points, original)
+    assert len(rows) == 3 and rows.max() < 6  # the first of each
+    assert sorted(match(training.points, original) % 6) == sorted(2 * list(set(range(6)) - set(rows.tolist())))
+    two = np.array(["x"] * 6 + ["y"] * 6)  # the same names in two categories are not the same object
+    training, held_out = load_clouds(write(tmp_path / "b.npz", points=original, name=names, category=two), held_out=3)
+    assert len(training.points) == 9
+    with pytest.raises(ValueError, match="at least 8 objects to hold out 4, got 6"):
+        load_clouds(tmp_path / "a.npz", held_out=4)
