@@ -1,4 +1,4 @@
-"""Is DPS with a trained prior calibrated? Truths from the prior itself, seen in a few projections."""
+"""Is guidance with a trained prior calibrated? Truths from the prior itself, seen in a few projections."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
-from dpskit.sampling.dps import DPS
+from dpskit.sampling.dps import DPS, LikelihoodScore
 from dpskit.sampling.noise import InverseTime
+from dpskit.sampling.protocol import Guidance
 from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
@@ -41,21 +42,24 @@ class CalibrationSetting:
     """Row 1 of the paper's Table 1 with a quarter of the points and half the steps, and beta = 1/t throughout.
 
     The first n_chosen targets, with chosen_samples each, choose alpha; n_samples are drawn for the others. The truths
-    are unconditional samples by Algorithm 1 with beta = 1/t in draw_steps from t = 10, which gives Gaussian priors of
-    standard deviation 0.05 to 0.5 their spread to 1 %.
+    are unconditional samples by Heun's method in draw_steps from t = 80. A scenario with noise (sigma) has a sampler
+    more, `LikelihoodScore`, which knows the noise and has no alpha to choose; prior_std is its argument.
     """
 
     scenario: Scenario = SPARSE
     n_points: int = 256
-    n_samples: int = 16
-    n_chosen: int = 8
-    chosen_samples: int = 8
-    draw_steps: int = 50
+    n_samples: int = 8
+    n_chosen: int = 32
+    chosen_samples: int = 4
+    draw_steps: int = 40
+    prior_std: float | None = 0.4
     seed: int = 0
 
 
 PAPER_ALPHA = 10_000.0
-ALPHAS = (1_000.0, 2_000.0, 3_000.0, 10_000.0, 30_000.0)
+ALPHAS = (1_000.0, 2_000.0, 4_000.0, 10_000.0, 30_000.0)
+KNOWN_NOISE = None
+"""Stands where an alpha does, for `LikelihoodScore`."""
 
 
 def calibration_benchmark(
@@ -65,8 +69,8 @@ def calibration_benchmark(
     setting: CalibrationSetting | None = None,
     alphas: Sequence[float] = ALPHAS,
     client: Client | None = None,
-) -> tuple[AlphaCalibration, dict[float, Trials]]:
-    """Choose alpha on a few targets, and run the paper's alpha and that one on n_targets others.
+) -> tuple[AlphaCalibration, dict[float | None, Trials]]:
+    """Choose alpha on a few targets, and run the paper's, that one and the known noise, if any, on n_targets others.
 
     Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. client: of Dask,
     whose workers compute the runs. Raises ValueError if the folder holds runs of another setting.
@@ -80,7 +84,9 @@ def calibration_benchmark(
     pairs = list(itertools.product(chosen, alphas))
     _run_all(prior, truths, pairs, setting.chosen_samples, setting, folder, client, "choosing alpha")
     calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
-    reported = sorted({PAPER_ALPHA, calibrated.nearest})
+    reported: list[float | None] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
+    if setting.scenario.sigma is not None:
+        reported.append(KNOWN_NOISE)
     pairs = list(itertools.product(main, reported))
     _run_all(prior, truths, pairs, setting.n_samples, setting, folder, client, "coverage")
     return calibrated, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
@@ -95,8 +101,7 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
             None,
             n_samples=count,
             n_points=setting.n_points,
-            schedule=karras_schedule(setting.draw_steps, t_max=10.0),
-            solver=Algorithm1(InverseTime()),
+            schedule=karras_schedule(setting.draw_steps, t_max=80.0),
             seed=setting.seed + 1_000_000,
             batch_size=16,
         )
@@ -105,8 +110,8 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
     return known[:count]
 
 
-def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials]) -> str:
-    """Markdown tables of the choice of alpha, and of the coverage of the paper's alpha and the chosen one."""
+def calibration_table(calibrated: AlphaCalibration, trials: dict[float | None, Trials]) -> str:
+    """Markdown tables of the choice of alpha, and of the coverage on the other targets."""
     columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
     rows = [
         [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
@@ -117,7 +122,8 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials])
     for alpha, part in trials.items():
         coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
         spread, error = spread_against_error(part, chamfer_distance)
-        cells = [f"{alpha:,.0f}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
+        name = "known noise" if alpha is KNOWN_NOISE else f"{alpha:,.0f}"
+        cells = [f"{name}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
         cells += [f"{coverage.p_value:.1g}", f"{tarp.error:.2f}", f"{tarp.p_value:.1g}"]
         cells += [f"{simulation_based_calibration(part).p_value:.1g}"]
         rows.append([*cells, f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"])
@@ -130,7 +136,7 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[float, Trials])
 def _run_all(
     prior: Prior,
     truths: Tensor,
-    pairs: Sequence[tuple[int, float]],
+    pairs: Sequence[tuple[int, float | None]],
     n_samples: int,
     setting: CalibrationSetting,
     folder: Path,
@@ -147,14 +153,17 @@ def _run_all(
         samples.save(_path(folder, alpha, k))
 
 
-def _run(prior: Prior, truth: Tensor, alpha: float, seed: int, n_samples: int, setting: CalibrationSetting) -> Samples:
+def _run(
+    prior: Prior, truth: Tensor, alpha: float | None, seed: int, n_samples: int, setting: CalibrationSetting
+) -> Samples:
     scenario = setting.scenario
+    guidance: Guidance = LikelihoodScore(setting.prior_std) if alpha is KNOWN_NOISE else DPS(alpha)
     return sample(
         prior,
         scenario.observe(truth, seed),
         n_samples=n_samples,
         n_points=setting.n_points,
-        guidance=DPS(alpha),
+        guidance=guidance,
         schedule=karras_schedule(scenario.n_steps),
         solver=Algorithm1(InverseTime(scenario.cutoff)),
         seed=seed,
@@ -162,13 +171,13 @@ def _run(prior: Prior, truth: Tensor, alpha: float, seed: int, n_samples: int, s
     )
 
 
-def _trials(truths: Tensor, alpha: float, targets: range, folder: Path) -> Trials:
+def _trials(truths: Tensor, alpha: float | None, targets: range, folder: Path) -> Trials:
     samples = [load_samples(_path(folder, alpha, k)).points for k in targets]
     return Trials(truths[targets.start : targets.stop], torch.stack(samples))
 
 
-def _path(folder: Path, alpha: float, k: int) -> Path:
-    return folder / f"alpha_{alpha:g}" / f"target_{k:03d}.npz"
+def _path(folder: Path, alpha: float | None, k: int) -> Path:
+    return folder / ("known_noise" if alpha is KNOWN_NOISE else f"alpha_{alpha:g}") / f"target_{k:03d}.npz"
 
 
 def _same_setting(setting: CalibrationSetting, folder: Path) -> None:

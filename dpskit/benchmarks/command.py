@@ -209,15 +209,20 @@ def _add_calibration(kinds: Any) -> None:
     calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
     calibration.add_argument("--folder", default="results/calibration", help="folder of runs, continued if it exists")
     calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
+    calibration.add_argument("--noise", type=float, help="standard deviation of the projected points, in units of the"
+                             " cube: also LikelihoodScore, which knows it (default: without noise)")  # fmt: skip
     add_cluster(calibration)
 
 
 @on_cluster
 def _calibration(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.calibration import calibration_benchmark, calibration_table
+    from dataclasses import replace
+
+    from dpskit.benchmarks.calibration import CalibrationSetting, calibration_benchmark, calibration_table
     from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
-    prior = load_prior(options.prior)
+    prior, setting = load_prior(options.prior), CalibrationSetting()
+    setting = replace(setting, scenario=replace(setting.scenario, sigma=options.noise))
     with claim(options.folder, folder=True, name="folder") as folder:
-        print(calibration_table(*calibration_benchmark(prior, folder, options.targets, client=options.client)))
+        print(calibration_table(*calibration_benchmark(prior, folder, options.targets, setting, client=options.client)))
