@@ -12,14 +12,17 @@ N_BOOTSTRAP = 4000
 
 @dataclass(frozen=True)
 class Ratio:
-    """value: ratio of the means; low, high: its interval of 95 %; below: share of targets where the first is less."""
+    """value: ratio of the means of `count` targets; low, high: its interval of 95 %; below: share of ratios below 1."""
 
     value: float
     low: float
     high: float
     below: float
+    count: int
 
     def __str__(self) -> str:
+        if self.count == 1:  # the bootstrap of one target has no width, and says nothing
+            return f"{self.value:.2f}"
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
@@ -34,4 +37,4 @@ def ratio_of_means(values: Sequence[float], reference: Sequence[float], seed: in
         raise ValueError(f"values and reference must be equally many numbers, got shapes {a.shape} and {b.shape}.")
     drawn = np.random.default_rng(seed).integers(len(a), size=(N_BOOTSTRAP, len(a)))
     low, high = np.quantile(a[drawn].mean(axis=1) / b[drawn].mean(axis=1), (0.025, 0.975))
-    return Ratio(float(a.mean() / b.mean()), float(low), float(high), float((a < b).mean()))
+    return Ratio(float(a.mean() / b.mean()), float(low), float(high), float((a < b).mean()), len(a))

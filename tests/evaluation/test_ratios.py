@@ -10,6 +10,7 @@ def test_equal_ratios_have_no_width():
     found = ratio_of_means([1.0, 4.0, 9.0], [2.0, 8.0, 18.0])
     assert (found.value, found.low, found.high, found.below) == pytest.approx((0.5, 0.5, 0.5, 1.0))
     assert str(found) == "0.50 [0.50, 0.50]"
+    assert str(ratio_of_means([1.0], [2.0])) == "0.50"  # of one target nothing is known about the width
 
 
 def test_the_interval_holds_the_true_ratio_as_often_as_it_says():

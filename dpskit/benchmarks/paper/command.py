@@ -37,7 +37,7 @@ def add(kinds: Any) -> None:
         shared.add_shapes(kind)
         shared.add_run(kind)
     figure1 = add_command(kinds, "figure1", _figure1, "reconstructions of shapes side by side: the paper's Figure 1")
-    shared.add_shapes(figure1, count=100)
+    shared.add_shapes(figure1, count=None)
     shared.add_run(figure1, n_samples=1)
     figure2 = add_command(kinds, "figure2", _figure2, "five complexes from sparse data: the paper's Figure 2")
     figure2.add_argument("structures", nargs="+", help="files or PDB codes, for panels A to E in order")

@@ -18,12 +18,13 @@ PLAIN = "Gaussian prior"
 Command = Callable[[argparse.Namespace], None]
 
 
-def add_shapes(kind: argparse.ArgumentParser, count: int = 24) -> None:
+def add_shapes(kind: argparse.ArgumentParser, count: int | None = 24) -> None:
     """Which shapes."""
     kind.add_argument("--targets", required=True, help="packed npz file of shapes that stand upright")
     kind.add_argument("--category", action="append", help="only shapes of this category, repeatable")
     kind.add_argument("--turned", type=int, metavar="SEED", help="turn the shapes at random (O(3)) by this seed")
-    kind.add_argument("--count", type=int, default=count, help="number of targets")
+    kind.add_argument("--count", type=int, default=count,
+                      help="number of targets, the first ones" + " (default: all)" * (count is None))  # fmt: skip
 
 
 def add_run(kind: argparse.ArgumentParser, n_samples: int = 2) -> None:
@@ -126,7 +127,7 @@ def shapes(options: argparse.Namespace, kind: str, n_others: int = 0) -> tuple[l
     known = shape_targets(
         options.targets, options.n_points, options.seed, categories=options.category or chairs, turned=options.turned
     )
-    count = check_integer("--count", options.count)
+    count = check_integer("--count", len(known) - n_others if options.count is None else options.count)
     if count + n_others > len(known):
         raise ValueError(f"--count and --choose-alpha must be at most {len(known)} targets, got {count} + {n_others}.")
     return known[:count], known[count : count + n_others]

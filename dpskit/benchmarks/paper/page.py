@@ -69,7 +69,10 @@ def part_table(part: TablePart) -> str:
         for metric, (_, factor) in columns.items():
             if metric in line.means:
                 mean = factor * np.mean(line.means[metric])
-                cells.append(f"{mean:.2f} ± {factor * line.deviations[metric]:.2f}")
+                deviation = (
+                    f" ± {factor * line.deviations[metric]:.2f}" if len(part.targets) * part.n_samples > 1 else ""
+                )
+                cells.append(f"{mean:.2f}{deviation}")
             else:
                 cells.append("")
         for metric in compared:

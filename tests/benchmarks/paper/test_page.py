@@ -61,7 +61,7 @@ def test_the_summary_compares_with_the_gaussian_at_its_chosen_alpha():
 
 @pytest.mark.parametrize(
     ("key", "ratio"),
-    [("1, balanced, turned", "0.75"), ("2, means, from t = 5", "0.77"), ("2, 20 steps", ""), ("1, drawn anew", "")],
+    [("1, balanced, turned", "0.75"), ("2, means, blur 0.1", "0.77"), ("2, 20 steps", ""), ("1, drawn anew", "")],
 )
 def test_another_rule_on_the_paper_s_data_stands_beside_the_paper_s_numbers(key, ratio):
     assert cells(summary_table([shapes(key)]))[0][-1] == ratio
