@@ -120,8 +120,6 @@ def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: fl
     return order[kept]
 
 
-@torch.compiler.disable
-@torch.no_grad()
 def principal_axes(x: Tensor) -> Tensor:
     """Rotations (b, 3, 3) whose columns are the principal axes of clouds (b, n, 3): x @ axes lies along x, y and z.
 
@@ -130,6 +128,11 @@ def principal_axes(x: Tensor) -> Tensor:
     the normal of a mirror plane, makes them right-handed. They jump where two variances or skewnesses cross, and count
     as constants in derivatives.
     """
+    return _uncompiled(x) if torch.compiler.is_compiling() else _principal_axes(x)
+
+
+@torch.no_grad()
+def _principal_axes(x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         y = x.float() - x.float().mean(dim=1, keepdim=True)
         variance, axes = torch.linalg.eigh(torch.nan_to_num(y.mT @ y / y.shape[1], 0.0, 0.0, 0.0))
@@ -138,3 +141,7 @@ def principal_axes(x: Tensor) -> Tensor:
         hand = torch.where(torch.linalg.det(axes) < 0, -1.0, 1.0).unsqueeze(1)
         least = skewness.abs().argmin(dim=1, keepdim=True)
         return axes * torch.ones_like(skewness).scatter(1, least, hand).unsqueeze(1)
+
+
+_uncompiled = torch._disable_dynamo(_principal_axes)
+"""torch.compiler.disable would load the compiler, for seconds, with every `import dpskit`."""

@@ -104,6 +104,14 @@ def test_import_stays_light(fresh_import, module):
     assert module not in fresh_import
 
 
+def test_the_compiler_is_not_loaded_before_it_is_needed():
+    """torch's takes over a second to load, which a first reconstruction does not need."""
+    code = "import sys, dpskit; dpskit.load_prior('chairs'); print('torch._dynamo' in sys.modules)"
+    root = Path(dpskit.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_import_needs_what_it_says(fresh_import):
     assert {"torch", "numpy", "scipy", "numba"} <= set(fresh_import)
 

@@ -85,7 +85,8 @@ class LatentNetwork(nn.Module):
     def __init__(self, config: LatentConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.register_buffer("frequencies", math.pi / 2 * 2.0 ** torch.arange(c.octaves), persistent=False)
+        frequencies = torch.tensor([math.pi / 2 * 2.0**k for k in range(c.octaves)])
+        self.register_buffer("frequencies", frequencies, persistent=False)
         self.register_buffer("waves", torch.logspace(-2, 3, WAVES, base=2.0), persistent=False)
         self.input = nn.Linear(3 + 6 * c.octaves + PER_SCALE * len(c.scales), c.point_width)
         self.time = nn.Sequential(nn.Linear(2 * WAVES, c.width), nn.SiLU(), nn.Linear(c.width, c.width), nn.SiLU())
