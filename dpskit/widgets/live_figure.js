@@ -50,25 +50,40 @@ async function render({model, el}) {
 
   const height = () => Math.round(Math.min(ratio * el.clientWidth + extra, most * window.innerHeight));
 
+  function tell(number) { // the kernel, which waits with the next picture
+    if (drawn.get("shown") === number) return;
+    drawn.set("shown", number);
+    drawn.save_changes();
+  }
+
   async function draw() {
     outdated = true;
+    if (el.clientWidth === 0) tell(drawn.get("number"));
     if (drawing || el.clientWidth === 0) return;
     drawing = true;
-    plot.style.height = `${height()}px`; // its place, before there is anything to see
-    Plotly = await library(model);
-    while (outdated && !removed && el.clientWidth > 0) {
-      outdated = false;
-      const {data, layout} = themed(el, structuredClone(drawn.get("figure")));
-      width = layout.width = el.clientWidth;
-      layout.height = height();
-      plot.style.height = `${layout.height}px`;
-      for (const scene of scenes(layout)) Object.assign(layout[scene], group.view);
-      await Plotly.react(plot, data, layout, {displayModeBar: false});
-      el.setAttribute("aria-label", drawn.get("label"));
-      if (!watched) watch();
-      await new Promise(requestAnimationFrame);
+    try {
+      plot.style.height = `${height()}px`; // its place, before there is anything to see
+      Plotly = await library(model);
+      while (outdated && !removed && el.clientWidth > 0) await drawOnce();
+    } finally {
+      drawing = false;
     }
-    drawing = false;
+  }
+
+  async function drawOnce() {
+    outdated = false;
+    const number = drawn.get("number");
+    const {data, layout} = themed(el, structuredClone(drawn.get("figure")));
+    width = layout.width = el.clientWidth;
+    layout.height = height();
+    plot.style.height = `${layout.height}px`;
+    for (const scene of scenes(layout)) Object.assign(layout[scene], group.view);
+    await Plotly.react(plot, data, layout, {displayModeBar: false});
+    el.setAttribute("aria-label", drawn.get("label"));
+    if (!watched) watch();
+    if (removed || el.clientWidth === 0) release(); // hidden meanwhile
+    await new Promise(requestAnimationFrame);
+    tell(number);
   }
 
   function watch() {
@@ -121,15 +136,18 @@ async function render({model, el}) {
     const camera = plot.layout[scene].camera;
     share({camera: {...camera, eye: turned(camera.eye, ARROWS[event.key])}});
   });
+  el.addEventListener("touchend", ({target}) => { // plotly notes what a mouse has turned, but not what a finger has
+    if (target.matches("canvas")) requestAnimationFrame(() => target.dispatchEvent(new MouseEvent("mouseup")));
+  });
   group.members.add(turn);
-  drawn.on("change", draw);
+  drawn.on("change:number", draw);
   resized.observe(el);
   recoloured.observe(document.body, {attributeFilter: ["data-jp-theme-light"]});
   draw();
   return () => {
     removed = true;
     group.members.delete(turn);
-    drawn.off("change", draw);
+    drawn.off("change:number", draw);
     resized.disconnect();
     recoloured.disconnect();
     release();

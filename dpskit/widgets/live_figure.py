@@ -26,10 +26,17 @@ _library = cache(_Library)
 
 
 class _Drawn(widgets.Widget):
-    """Data and layout of the displayed figure, and what it shows in words."""
+    """Data and layout of the displayed figure, and what it shows in words. The figures are numbered, and the browser
+    sets `shown` to the number of the one that it has drawn."""
 
     figure = traitlets.Dict().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
+    number = traitlets.Int().tag(sync=True)
+    shown = traitlets.Int().tag(sync=True)
+
+    @traitlets.observe("figure")
+    def _count(self, _: object) -> None:
+        self.number += 1
 
 
 class LiveFigure(anywidget.AnyWidget):
@@ -78,6 +85,11 @@ class LiveFigure(anywidget.AnyWidget):
         super().__init__(_drawn=drawn, _library=_library(), _size=size, _group=group)
         self.add_class("dpskit-figure")
         self.layout = widgets.Layout(width="100%", min_width="0", overflow="hidden")
+
+    @property
+    def seen(self) -> bool:
+        """Whether a browser has drawn the last change, or has no place for it now."""
+        return self._drawn.shown == self._drawn.number
 
     @contextmanager
     def drawing(self, label: str | None = None) -> Iterator[go.Figure]:

@@ -65,6 +65,7 @@ class Panel:
         self.report: Report | None = None
         self.kept: Kept | None = None
         self._started, self._running_steps, self._n_steps = 0.0, False, 0
+        self._pictured: tuple[Any, str] = (None, "")
         self._assemble()
         self.steps.begin(self.jobs.prepare(self.controls.settings))
         self.pages.still.value = f"<img alt='the data and the truth' src='data:image/png;base64,{self._still()}'>"
@@ -283,7 +284,11 @@ class Panel:
         return finished_samples(self.experiment, self.history, self.report)
 
     def _still(self) -> str:
-        return base64.b64encode(png(self.picture(), 80)).decode()
+        """The picture of the current state, drawn once."""
+        state = self.experiment, len(self.history), self.report
+        if self._pictured[0] != state:
+            self._pictured = state, base64.b64encode(png(self.picture(), 80)).decode()
+        return self._pictured[1]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = self.widget._repr_mimebundle_(**options)

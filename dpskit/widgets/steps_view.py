@@ -17,6 +17,7 @@ from dpskit.widgets.frame import box
 from dpskit.widgets.tiles_view import TilesView
 
 PAUSE = 0.1  # seconds between pictures, at least
+PATIENCE = 5.0  # seconds that a browser has for a picture, before it gets the next one
 NOISY, DENOISED = "as it is, noisy", "denoised"
 
 
@@ -67,14 +68,14 @@ class StepsView:
             self.step.disabled = True
 
     def add(self, info: Info) -> None:
-        """Add a step, and draw it unless the figures were drawn less than PAUSE seconds ago."""
+        """Add a step, and draw it if it is the last one, or if the browser is done with the picture before: a browser
+        that is slower than the run would show all that follows, also an answer to Stop, ever later."""
         with self._lock:
             self.history.append(info)
             self.curves.add(self.experiment.step_scores(info))
-            if (
-                time.monotonic() - self._drawn >= PAUSE
-                or len(self.history) == self.experiment.settings.scenario.n_steps
-            ):
+            seen = all(live.seen for live in (self.cloud.live, self.tiles.live, self.numbers.live))
+            last = len(self.history) == self.experiment.settings.scenario.n_steps
+            if last or time.monotonic() - self._drawn >= (PAUSE if seen else PATIENCE):
                 self._follow()
 
     def end(self) -> None:

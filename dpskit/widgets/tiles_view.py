@@ -15,7 +15,7 @@ from dpskit.widgets.frame import show
 from dpskit.widgets.live_figure import LINE, LiveFigure
 
 TILES = 5  # projections that are shown
-DOTS = 300  # points drawn in each
+DOTS = 150  # points drawn in each: they take most of the time that a browser needs for a step
 GREY = "#8a8a8a"
 LEFT, RIGHT, TOP, BOTTOM, SPACING = 2, 2, 22, 4, 0.012
 

@@ -37,6 +37,8 @@ FLAGS = [
     "--enable-unsafe-swiftshader",
 ]
 TOKEN = "browser-test"
+DRAWN = 0.002
+"""The part of a picture that is in colour, at least, if there is more than axes."""
 SETTINGS = {  # draw all cells, also those out of sight; ask nothing
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false"},
@@ -112,7 +114,11 @@ def serving(command, folder, variables, url):
         yield
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:  # a busy kernel does not hear it
+            server.kill()
+            server.wait()
 
 
 def _answers(url):
@@ -139,7 +145,7 @@ def open_notebook(page, address, name):
 def run_all(page):
     """Run all cells; returns whether none of them failed."""
     counted = page.locator(".jp-CodeCell .jp-InputPrompt").filter(has_text=re.compile(r"\d"))
-    for _ in range(10):  # a command that comes before the notebook is ready runs nothing, and reports success
+    for _ in range(60):  # a command that comes before the notebook is ready runs nothing, and reports success
         page.evaluate(
             "() => {window.ran = undefined; "
             "window.jupyterapp.commands.execute('notebook:run-all-cells').then(done => {window.ran = done})}"
@@ -156,6 +162,34 @@ def red_boxes(page):
     errors = '[data-mime-type="application/vnd.jupyter.error"], .jupyter-widgets-error-widget, .jp-RenderedText-error'
     broken = page.get_by_text("Error displaying widget").all_inner_texts()
     return page.locator(errors).all_inner_texts() + broken
+
+
+def until(page, what, wanted, seconds=60):
+    """Wait until `what()` is `wanted`, `seconds` at most; returns what it is then. A busy machine needs time for what
+    it shows at once elsewhere."""
+    end = time.monotonic() + seconds
+    while (found := what()) != wanted and time.monotonic() < end:
+        page.wait_for_timeout(500)
+    return found
+
+
+def listen(status):
+    """From now on note all that the panel says: a page that is busy passes over much of it."""
+    status.evaluate(
+        "status => {window.heard = []; new MutationObserver(() => window.heard.push(status.textContent))"
+        ".observe(status, {subtree: true, childList: true, characterData: true})}"
+    )
+
+
+def heard(page, *words):
+    """Wait until the panel has said each of the words, in this order, and forget all that it said."""
+    said = """words => {
+      let k = 0;
+      for (const text of window.heard) if (k < words.length && text.includes(words[k])) k++;
+      return k === words.length;
+    }"""
+    page.wait_for_function(said, arg=list(words))
+    page.evaluate("window.heard = []")
 
 
 def pixels(page, element):
@@ -186,16 +220,18 @@ def ink(image):
 
 
 def changed(before, after):
-    """The part of the pixels that differ."""
+    """The part of the pixels that differ; all of them where the picture has another size."""
+    if before.shape != after.shape:
+        return 1.0
     return (np.abs(before - after).sum(axis=2) > 30).mean()
 
 
 def changes(page, element, before):
     """Wait until the element looks different from `before`, and then until it rests; returns what is seen.
 
-    Raises AssertionError when it stays as it is for a minute.
+    Raises AssertionError when it stays as it is for three minutes.
     """
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while changed(before, image := pixels(page, element)) < 0.005:
         assert time.monotonic() < end, "the picture does not change"
         page.wait_for_timeout(200)
@@ -203,12 +239,14 @@ def changes(page, element, before):
 
 
 def rests(page, element, image=None):
-    """Wait until nothing moves for a second, a minute at most; returns what is seen."""
+    """Wait until something is drawn and nothing moves for a second in which the page had nothing to do, a minute at
+    most; returns what is seen."""
     image, end = pixels(page, element) if image is None else image, time.monotonic() + 60
     while time.monotonic() < end:
         page.wait_for_timeout(1000)
+        page.evaluate("() => new Promise(done => requestIdleCallback(() => done()))")
         last, image = image, pixels(page, element)
-        if changed(last, image) == 0:
+        if changed(last, image) == 0 and ink(image)[1] > DRAWN:
             break
     return image
 
@@ -252,6 +290,17 @@ def eyes(panel):
         """panel => [...panel.querySelectorAll(".js-plotly-plot")].flatMap(plot => Object.keys(plot.layout)
           .filter(name => /^scene/.test(name)).map(name => plot.layout[name].camera.eye))"""
     )
+
+
+def drag_by_finger(page, element, right):
+    """Put a finger on the middle of the element, move it by `right` pixels, and lift it."""
+    box = element.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    client = page.context.new_cdp_session(page)
+    for kind, moved in (("touchStart", 0), *(("touchMove", right * k / 5) for k in range(1, 6)), ("touchEnd", None)):
+        points = [] if moved is None else [{"x": x + moved, "y": y}]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    client.detach()
 
 
 def watch(page, panel):

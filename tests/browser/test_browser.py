@@ -1,6 +1,7 @@
 """The notebooks as a person sees them: JupyterLab in a real browser. `make test-browser` runs this."""
 
 import os
+import time
 
 import lab
 import pytest
@@ -11,6 +12,8 @@ sync_api = pytest.importorskip(
 if lab.CHROMIUM is None:
     pytest.skip("the browser tests need chromium (apt-get install chromium)", allow_module_level=True)
 
+expect = sync_api.expect
+expect.set_options(timeout=60_000)
 PICTURES = lab.ROOT / "results" / "browser"
 IMPATIENT = ["[anywidget] Failed to initialize model."]
 """anywidget says so of a widget that a busy browser takes two seconds to load; a live figure follows all the same."""
@@ -57,7 +60,7 @@ def picture(page, name, width, height):
 def assert_inside(image, name):
     """Something is drawn, and it does not touch the border."""
     box, part = lab.ink(image)
-    assert part > 0.002, f"{name} is empty"
+    assert part > lab.DRAWN, f"{name} is empty"
     assert box[0] > 0.005 and box[1] > 0.005 and box[2] < 0.995 and box[3] < 0.995, f"{name} leaves its view: {box}"
 
 
@@ -68,12 +71,27 @@ def move(page, panel, label, key):
     before = readout.inner_text()
     row.locator(".noUi-handle").focus()
     page.keyboard.press(key)
-    page.wait_for_timeout(150)
-    return before, readout.inner_text()
+    end = time.monotonic() + 5
+    while (after := readout.inner_text()) == before and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    return before, after
 
 
 def button(panel, name):
     return panel.locator("button", has_text=name).first
+
+
+def show_steps(page, panel):
+    """Turn to the page of the steps, and wait until the results are gone."""
+    button(panel, "steps").click()
+    panel.locator(".dpskit-download").wait_for(state="hidden")
+    assert lab.until(page, panel.locator(SCENE).count, 2) == 2
+    return panel.locator(SCENE).first
+
+
+def serious(page):
+    found = lab.findings(page, ".dpskit-panel")
+    return [each for each in found if each[0] in ("serious", "critical")]
 
 
 def test_quickstart(page, address):
@@ -81,6 +99,7 @@ def test_quickstart(page, address):
     page.set_viewport_size({"width": 1300, "height": 7000})  # a tall view draws all cells
     assert lab.run_all(page)
     page.locator(MOLECULE).first.wait_for()
+    page.locator(SCENE).nth(5).wait_for()
     page.wait_for_timeout(3000)
     assert lab.red_boxes(page) == []
     assert_inside(lab.rests(page, page.locator(MOLECULE).first), "the molecule")
@@ -97,6 +116,7 @@ def test_panel(page, address):
     panel = page.locator(".dpskit-panel").last
     panel.locator(SCENE).nth(1).wait_for()
     status, live = panel.locator(".dpskit-status"), panel.locator(SCENE).first
+    lab.listen(status)
     lab.rests(page, live)
 
     # Every slider moves, and those of the data and the noise change the picture before any run.
@@ -107,15 +127,16 @@ def test_panel(page, address):
     move(page, panel, "seed", "ArrowRight")
     lab.changes(page, live, start)
 
-    # Reset, run and stop: a hundred steps of 1,024 points, so that there is something to stop.
+    # Reset, run and stop: a hundred steps of ten samples of 1,024 points, so that there is something to stop.
     button(panel, "Reset").click()
-    page.wait_for_timeout(1000)
-    move(page, panel, "steps", "End")
-    move(page, panel, "model points", "End")
+    status.get_by_text("Ready").wait_for()
+    for label in ("steps", "model points", "samples"):
+        move(page, panel, label, "End")
+    lab.heard(page)
     button(panel, "Run").click()
-    status.get_by_text("Step ").first.wait_for()
+    lab.heard(page, "Step ")
     button(panel, "Stop").click()
-    status.get_by_text("Stopped after step").wait_for()
+    lab.heard(page, "Stopped after step")
     button(panel, "Reset").click()
     status.get_by_text("Ready").wait_for()
 
@@ -125,19 +146,17 @@ def test_panel(page, address):
         move(page, panel, "seed", "ArrowRight")
         page.wait_for_timeout(1000)
         start = lab.rests(page, live)
+        lab.heard(page)
         button(panel, "Run").click()
-        status.get_by_text("Preparing").or_(status.get_by_text("Step ")).first.wait_for()
-        status.get_by_text("Done in").wait_for()
+        lab.heard(page, "Preparing", "Step ", "Sampled", "Done in")
+        panel.locator(".dpskit-download").wait_for()
         scenes = panel.locator(SCENE)
-        scenes.nth(3).wait_for()
-        assert scenes.count() == 4, "two samples of methods, the truth and the spread"
-        lab.rests(page, scenes.nth(3))
+        assert lab.until(page, scenes.count, 4) == 4, "two samples of methods, the truth and the spread"
         for k in range(4):
-            assert_inside(lab.pixels(page, scenes.nth(k)), f"result {k + 1}")
-        button(panel, "steps").click()
-        scenes.nth(1).wait_for()
+            assert_inside(lab.rests(page, scenes.nth(k)), f"result {k + 1}")
+        live = show_steps(page, panel)
         last = lab.changes(page, live, start)
-        assert scenes.count() == 2 and lab.red_boxes(page) == []
+        assert lab.red_boxes(page) == []
         before, after = move(page, panel, "step", "Home")
         assert before != after == "1"
         first = lab.changes(page, live, last)
@@ -154,6 +173,7 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     panel = page.locator(".dpskit-panel").last
     panel.locator(SCENE).nth(1).wait_for()
     status = panel.locator(".dpskit-status")
+    lab.listen(status)
     status.get_by_text("A run takes").wait_for()
     files = "window.jupyterapp.commands.execute('application:toggle-left-area')"
     theme = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
@@ -165,36 +185,33 @@ def test_the_panel_fits_in_light_and_dark(page, address):
                 page.evaluate(files)
             page.wait_for_timeout(1500)
             panel.evaluate("panel => panel.scrollIntoView()")
-            assert lab.faults_of_layout(panel) == [], f"{stage} at {width}"
+            assert lab.until(page, lambda: lab.faults_of_layout(panel), []) == [], f"{stage} at {width}"
             page.screenshot(path=PICTURES / f"{stage}_{width}x{height}.png")
-            found = lab.findings(page, ".dpskit-panel")
-            assert [each for each in found if each[0] in ("serious", "critical")] == [], stage
+            assert lab.until(page, lambda: serious(page), []) == [], stage
 
     look("start")
     pull = panel.get_by_role("slider", name="pull α")
     pull.focus()
     page.keyboard.press("End")
-    page.wait_for_timeout(300)
-    assert pull.get_attribute("aria-valuetext") == "1,000,000"
+    expect(pull).to_have_attribute("aria-valuetext", "1,000,000")
     panel.get_by_label("preset").select_option("Table 1, row 2: chairs")
-    page.wait_for_timeout(1000)
-    assert pull.get_attribute("aria-valuetext") == "10,000"
-    assert panel.get_by_role("slider", name="projections").get_attribute("aria-valuetext") == "6"
+    expect(pull).to_have_attribute("aria-valuetext", "10,000")
+    expect(panel.get_by_role("slider", name="projections")).to_have_attribute("aria-valuetext", "6")
     move(page, panel, "steps", "Home")
 
     before = lab.eyes(panel)
     assert len(before) == 2 and before[0] == before[1]
     panel.locator(".dpskit-figure").first.focus()
     page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(1000)
+    assert lab.until(page, lambda: len({str(eye) for eye in lab.eyes(panel) if eye not in before}), 1) == 1
     after = lab.eyes(panel)
     assert after[0] == after[1] != before[0], "sample and truth turn together"
     panel.locator(SCENE).first.hover()
     assert panel.locator(".modebar").count() == 0, "nothing covers the scenes"
 
+    lab.heard(page)
     button(panel, "Run").click()
-    status.get_by_text("Step ").first.wait_for()
-    status.get_by_text("Done in").wait_for()
+    lab.heard(page, "Step ", "Done in")
     page.evaluate(theme, "JupyterLab Dark")
     look("results_dark")
     assert "from dpskit.experiments import" in panel.locator("code").inner_text()
@@ -206,11 +223,11 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     status.get_by_text("A is kept").wait_for()
     assert panel.get_by_label("target").is_disabled() and panel.get_by_label("prior").is_enabled()
     move(page, panel, "pull α", "Home")
+    lab.heard(page)
     button(panel, "Run").click()
-    status.get_by_text("Step ").first.wait_for()
-    status.get_by_text("Done in").wait_for()
+    lab.heard(page, "Step ", "Done in")
     panel.locator(SCENE).nth(2).wait_for()
-    assert "B: pull α 0" in panel.inner_text()
+    panel.get_by_text("B: pull α 0").first.wait_for()
     page.evaluate(theme, "JupyterLab Light")
     look("a_and_b")
 
@@ -265,11 +282,11 @@ def test_panel_with_a_complex(page, address):
     panel.get_by_label("target").select_option("ruvab")
     move(page, panel, "steps", "End")  # a run that lasts long enough to be caught in the middle
     page.wait_for_timeout(1500)
-    status = panel.locator(".dpskit-status")
+    lab.listen(panel.locator(".dpskit-status"))
     button(panel, "Run").click()
-    status.get_by_text("Step ").first.wait_for()
+    lab.heard(page, "Step ")
     move(page, panel, "pull α", "ArrowRight")
-    status.get_by_text("Done in").wait_for()
+    lab.heard(page, "Done in")
     assert "α 15,000" in panel.inner_text(), "the results are those of the moved slider"
     button(panel, "molecule").click()
     molecule = panel.locator(".dpskit-molecule canvas").first
@@ -281,20 +298,28 @@ def test_panel_with_a_complex(page, address):
 
 
 def test_app(browser, tmp_path):
-    """voila serves the panel alone: no code is seen, and a run ends. (Its console is never free of errors: it asks for
-    fonts that lie elsewhere, and for JupyterLab extensions that it cannot load.)"""
-    page = browser.new_page(viewport={"width": 1300, "height": 2600})
+    """voila serves the panel alone: no code is seen, fingers move its sliders and turn its scenes, and a run ends. (Its
+    console is never free of errors: it asks for fonts that lie elsewhere, and for JupyterLab extensions that it cannot
+    load.)"""
+    page = browser.new_page(viewport={"width": 1300, "height": 2600}, has_touch=True)
     page.set_default_timeout(300_000)
     with lab.voila(tmp_path) as address:
         page.goto(address)
         panel = page.locator(".dpskit-panel")
         panel.locator(SCENE).first.wait_for()
         assert page.get_by_text("import Panel").count() == 0
+        seed = panel.get_by_role("slider", name="seed")
+        expect(seed).to_have_attribute("aria-valuetext", "0")
+        lab.drag_by_finger(page, seed, 80)
+        expect(seed).not_to_have_attribute("aria-valuetext", "0")
+        panel.locator(SCENE).nth(1).wait_for()
+        before = lab.eyes(panel)
+        lab.drag_by_finger(page, panel.locator(SCENE).first, 80)
+        assert lab.until(page, lambda: len({str(eye) for eye in lab.eyes(panel) if eye not in before}), 1) == 1
         button(panel, "Run").click()
         panel.locator(".dpskit-status").get_by_text("Done in").wait_for()
-        page.wait_for_timeout(3000)
-        assert panel.locator(SCENE).count() == 4
+        assert lab.until(page, panel.locator(SCENE).count, 4) == 4
         for width in (1300, 1920):
             picture(page, "app", width, 900)
-            assert lab.faults_of_layout(panel) == []
+            assert lab.until(page, lambda: lab.faults_of_layout(panel), []) == []
             assert panel.evaluate("panel => panel.clientWidth") > 0.9 * width, "voila's full width"

@@ -80,6 +80,27 @@ def test_stop_ends_the_run_within_a_step(ticks):
     assert panel.steps.step.max == 2 and not panel.steps.step.disabled
 
 
+def test_a_picture_waits_until_the_browser_is_done_with_the_one_before(monkeypatch, ticks):
+    monkeypatch.setattr(steps_view, "PAUSE", 0.0)
+    monkeypatch.setattr(steps_view, "PATIENCE", 1000.0)
+    panel = Panel(FakeRun(ticks), settings=SMALL)
+    before = panel.experiment
+    panel.start()
+    until(lambda: panel.experiment is not before)
+    lives = [view.live for view in (panel.steps.cloud, panel.steps.tiles, panel.steps.numbers)]
+    drawn = []
+    for done, shown in ((1, lives), (2, lives[1:]), (3, lives), (4, []), (5, [])):
+        with panel.runner.lock:
+            for live in shown:  # as the browser says it
+                live._drawn.shown = live._drawn.number
+        ticks.release()
+        until(lambda done=done: len(panel.history) == done)
+        with panel.runner.lock:
+            drawn.append(panel.steps.step.value)
+    assert drawn == [1, 1, 3, 3, 5], "all pictures seen, one not yet, all seen, none; and the last step in any case"
+    panel.wait(60)
+
+
 def test_a_run_that_is_stopped_before_its_first_step_says_so(ticks):
     panel = Panel(FakeRun(ticks), settings=SMALL)
     panel.start()
@@ -170,7 +191,7 @@ def test_the_step_slider_follows_the_run_and_then_shows_each_step(runs):
 
 
 def test_the_cloud_is_shown_noisy_or_denoised(ticks, monkeypatch):
-    monkeypatch.setattr(steps_view, "PAUSE", 0.0)
+    monkeypatch.setattr(steps_view, "PATIENCE", 0.0)
 
     def run(experiment):
         for info in FakeRun(ticks)(experiment):
