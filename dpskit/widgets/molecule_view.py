@@ -188,7 +188,7 @@ def _legend(layer: str, top: float) -> str:
     """A bar of the colours of `layer`, from 0 to `top` angstrom."""
     colours = f"background: linear-gradient(90deg, {', '.join(SPREAD_COLOURS)})"
     bar = f"width: 120px; height: 10px; display: inline-block; {colours}"
-    return f"<span>{layer}: 0 <span style='{bar}'></span> {top:.1f} Å, where 95 % of the beads lie below</span>"
+    return f"<span>{layer}: 0 <span style='{bar}'></span> {top:.1f} Å; 95 % of the beads have less</span>"
 
 
 def _pdb_text(coordinates: Tensor, b_factors: list[float]) -> str:
