@@ -45,7 +45,8 @@ def _views(options: argparse.Namespace) -> None:
     if "outliers" in tables:
         print(outliers.outlier_table(list(outliers.outlier_benchmark(targets))), end="\n\n")
     if "mistakes" in tables:
-        print(mistakes.mistake_table(mistakes.mistake_benchmark(targets, options.trials, options.seed)))
+        named = mistakes.mistake_benchmark(targets, out / "mistakes.jsonl", options.trials, options.seed)
+        print(mistakes.mistake_table(list(named)))
 
 
 def _targets(options: argparse.Namespace) -> Sequence[Target]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
+from dpskit.records import append_records, read_records
 
 N_VIEWS, N_POINTS = 4, 800
 SHIFT = 25.0  # angstrom
@@ -76,27 +78,39 @@ def observe(target: Target, trial: int, noise: float | None) -> Projections:
     return cast(Projections, scenario.observe(target.points, trial, scale=target.scale, draw=target.draw))
 
 
-def mistake_benchmark(targets: Sequence[Target], n_trials: int = 20, seed: int = 0) -> dict[tuple[str, bool], int]:
-    """In how many trials the warning is right, by the mistake and whether points are drawn anew with noise.
+def mistake_benchmark(
+    targets: Sequence[Target], path: str | Path, n_trials: int = 20, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Every mistake in every trial; what the file of JSON lines at `path` holds is not computed again.
 
-    Trial j takes the structures j and j + 1, in turn, and orientations of its own.
+    Trial j takes the structures j and j + 1, in turn, and orientations of its own. A record says whether the warnings
+    are right: that of the mistake, of the right view, and no other.
     """
-    right: dict[tuple[str, bool], int] = {}
-    for anew in (False, True):
-        for name, (plant, kind, single) in MISTAKES.items():
-            right[name, anew] = 0
-            for trial in range(n_trials):
-                target, other = targets[trial % len(targets)], targets[(trial + 1) % len(targets)]
-                views, k = observe(target, seed + trial, NOISE if anew else None), trial % N_VIEWS
-                wanted = [] if plant is None else [(kind, k if single else None)]
-                views = views if plant is None else plant(views, k, target, other)
-                right[name, anew] += [(w.kind, w.view) for w in check_views(views, target.frame)] == wanted
-    return right
+    keys = ("structure", "other", "trial", "seed", "noise", "planted")
+    known = {tuple(r[key] for key in keys): r for r in read_records(path)}
+    for noise in (None, NOISE):
+        for trial in range(n_trials):
+            target, other = targets[trial % len(targets)], targets[(trial + 1) % len(targets)]
+            views, k = None, trial % N_VIEWS
+            for name, (plant, kind, single) in MISTAKES.items():
+                key = (target.name, other.name, trial, seed, noise, name)
+                if key not in known:
+                    views = observe(target, seed + trial, noise) if views is None else views
+                    found = check_views(views if plant is None else plant(views, k, target, other), target.frame)
+                    named = [[warning.kind, warning.view] for warning in found]
+                    wanted = [] if plant is None else [[kind, k if single else None]]
+                    known[key] = dict(zip(keys, key, strict=True)) | {"named": named, "right": named == wanted}
+                    append_records(path, [known[key]])
+                yield known[key]
 
 
-def mistake_table(right: dict[tuple[str, bool], int]) -> str:
-    """A line per mistake."""
-    rows = [[name, str(right[name, False]), str(right[name, True])] for name in MISTAKES]
-    return markdown_table(
-        ["planted", "named, as the paper projects", "named, points drawn anew and noise of 2 Å"], rows
-    )
+def mistake_table(results: Sequence[dict[str, Any]]) -> str:
+    """A line per mistake: in how many trials the warning is right."""
+
+    def count(name: str, noise: float | None) -> str:
+        some = [r["right"] for r in results if r["planted"] == name and r["noise"] == noise]
+        return f"{sum(some)} of {len(some)}"
+
+    rows = [[name, count(name, None), count(name, NOISE)] for name in MISTAKES]
+    head = ["planted", "named, as the paper projects", f"named, points drawn anew and noise of {NOISE:g} Å"]
+    return markdown_table(head, rows)

@@ -19,7 +19,7 @@ SMALL = OrientationSettings(n_points=40, view_points=30, n_steps=3)
 @pytest.fixture(scope="module")
 def target():
     points = dpskit.load_example("ruvab").points
-    return Target("ruvab", points, 3, frame=dpskit.Frame((0.0, 0.0, 0.0), 80.0))
+    return Target("ruvab", points, 3, rest=points, frame=dpskit.Frame((0.0, 0.0, 0.0), 80.0))
 
 
 def test_errors_count_from_the_nearest_symmetry(normal):
@@ -63,7 +63,7 @@ def test_images_are_tried_and_taken_up_again(target, tmp_path, monkeypatch):
     assert images.image_table(first).count("| ruvab |") == 3
 
 
-def test_mistakes_are_planted(target, monkeypatch):
+def test_mistakes_are_planted(target, tmp_path, monkeypatch):
     """Without the warnings themselves: what is planted differs from the views in the right place."""
     views = mistakes.observe(target, 2, None)
     for plant, kind, single in list(mistakes.MISTAKES.values())[1:]:
@@ -72,10 +72,11 @@ def test_mistakes_are_planted(target, monkeypatch):
         assert moved == ([False, True, False, False] if single else [kind == "mirrored"] * 4)
         assert torch.equal(changed.rotations, views.rotations) == (kind != "transposed")
     monkeypatch.setattr(mistakes, "MISTAKES", dict(list(mistakes.MISTAKES.items())[:2]))
-    monkeypatch.setattr(mistakes, "NOISE", None)
-    right = mistakes.mistake_benchmark([target], 2)
-    assert right["nothing wrong", False] == 2 and len(right) == 4
-    assert "| nothing wrong | 2 | 2 |" in mistakes.mistake_table(right)
+    first = list(mistakes.mistake_benchmark([target], tmp_path / "m.jsonl", 2))
+    assert [r["right"] for r in first if r["planted"] == "nothing wrong"] == [True] * 4 and len(first) == 8
+    monkeypatch.setattr(mistakes, "check_views", None)
+    assert list(mistakes.mistake_benchmark([target], tmp_path / "m.jsonl", 2)) == first
+    assert "| nothing wrong | 2 of 2 | 2 of 2 |" in mistakes.mistake_table(first)
 
 
 def test_the_command_names_a_case_that_it_does_not_know(capsys):
