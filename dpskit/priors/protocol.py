@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-REMEDY = "a lower alpha, more steps, or noise until a smaller t (the cutoff)"
+REMEDY = "a lower alpha, more steps, noise until a smaller t (the cutoff), or reach=2 in the guidance"
 """Advice for guided runs that diverge, used in messages."""
 
 

@@ -105,9 +105,16 @@ class LikelihoodScore:
         None: as in Chung et al., arXiv 2209.14687, eq. (11), and the paper's eq. (7) with zeta = 1. A number s: the
         variance s^2 t^2 / (s^2 + t^2), which x0 has given x for a Gaussian prior of that standard deviation, is added
         to that of the noise by the likelihood's method `with_noise`. It needs equal times in a batch.
+    reach
+        As for `DPS`, a limit of how far the data move a cloud in one step. None: no limit, as the rule is; but where
+        the noise is small for the steps, clouds leave the cube. 2 holds them; then a run may find the data's place, not
+        the spread of their posterior.
 
     Notes
     -----
+    For `reach`, the height of -log p(y | x0) above its least value is taken for E times the ratio of the lengths of
+    both gradients in the space of the data: exact where -log p is a multiple of E plus a constant.
+
     The number s follows Song et al. (Pseudoinverse-guided diffusion, ICLR 2023): exact for that prior if the rows of a
     linear measurement are orthonormal, and for other priors and likelihoods a rough correction.
 
@@ -125,15 +132,17 @@ class LikelihoodScore:
     """
 
     prior_std: float | None = None
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         if self.prior_std is not None:
             check_number("prior_std", self.prior_std, above=0.0)
+        _check_reach(self.reach)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
         if self.prior_std is not None:
             check_method("likelihood", likelihood, "with_noise(variance)")
-        return through_denoiser(prior, ByDensity(with_density(likelihood), self.prior_std))
+        return through_denoiser(prior, ByDensity(with_density(likelihood), self.prior_std, self.reach))
 
     @property
     def uses_log_prob(self) -> bool:
@@ -149,6 +158,8 @@ class DataSpace:
     ----------
     prior_std
         The standard deviation s of the Gaussian prior whose Jacobian, s^2 / (s^2 + t^2), replaces that of the denoiser.
+    reach
+        As for `LikelihoodScore`.
 
     Notes
     -----
@@ -170,9 +181,11 @@ class DataSpace:
     """
 
     prior_std: float = SIGMA_DATA
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         check_number("prior_std", self.prior_std, above=0.0)
+        _check_reach(self.reach)
 
     @property
     def uses_log_prob(self) -> bool:
@@ -180,7 +193,7 @@ class DataSpace:
         return True
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        return in_data_space(prior, ByDensity(with_density(likelihood)), self.prior_std)
+        return in_data_space(prior, ByDensity(with_density(likelihood), reach=self.reach), self.prior_std)
 
 
 def _check_reach(reach: float | None) -> None:

@@ -18,15 +18,29 @@ DETAILS = 0.2
 """Noise level from which on details are decided."""
 
 
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """What a pull descends, at denoised clouds, without a graph.
+
+    value, energy (b,): the misfit and the energy E. gradient (b, n, d): of the misfit. excess (b,): how far the misfit
+    lies above the least that it could be; None: not known.
+    """
+
+    value: Tensor
+    energy: Tensor
+    gradient: Tensor
+    excess: Tensor | None
+
+
 class Pull(Protocol):
     """What a guidance differentiates, and the score that its gradient gives."""
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """What is differentiated, and the energy without a gradient, (b,), of denoised clouds (b, n, d) at t (b,)."""
+    def misfit(self, denoised: Tensor, t: Tensor) -> Misfit:
+        """Of denoised clouds (b, n, d), a leaf, at t (b,)."""
         ...
 
-    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
-        """From the misfit (b,), its gradient (b, n, d), the energy (b,), and the prior's `own` score (b, n, d)."""
+    def evaluation(self, denoised: Tensor, found: Misfit, own: Tensor, gradient: Tensor) -> ScoreEval:
+        """From the misfit, its gradient (b, n, d) in x, and the prior's `own` score (b, n, d)."""
         ...
 
 
@@ -43,38 +57,62 @@ class ByEnergy:
     reach: float | None
     blur: float = 0.0
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def misfit(self, denoised: Tensor, t: Tensor) -> Misfit:
         energy = self.likelihood.energy(denoised)
         more = surprise(self.likelihood, denoised, self.blur) if self.blur and float(t.max()) <= DETAILS else 0.0
-        return energy + more, energy.detach()
+        value = energy + more
+        return Misfit(value.detach(), energy.detach(), _gradient(value, denoised), value.detach())
 
     @torch.no_grad()
-    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
-        zeta = self.alpha * (own.shape[1] / 1024) / misfit.clamp_min(1e-12).sqrt()
+    def evaluation(self, denoised: Tensor, found: Misfit, own: Tensor, gradient: Tensor) -> ScoreEval:
+        zeta = self.alpha * (own.shape[1] / 1024) / found.value.clamp_min(1e-12).sqrt()
         score = own - zeta[:, None, None] * gradient
-        slope = gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
-        longest = None if self.reach is None else self.reach * misfit / slope
-        return ScoreEval(score, denoised.detach(), energy, prior_score=own, longest=longest)
+        longest = _longest(self.reach, found, gradient)
+        return ScoreEval(score, denoised, found.energy, prior_score=own, longest=longest)
 
 
 @dataclass(frozen=True, eq=False)
 class ByDensity:
-    """grad log p(y | x0), with the noise of `LikelihoodScore(prior_std)`."""
+    """grad log p(y | x0), with the noise of `LikelihoodScore(prior_std)`; the way is bounded by `reach`.
+
+    The least that -log p could be is not asked for. Were its gradient c times that of E, it would exceed it by c E.
+    """
 
     likelihood: Measurement
     prior_std: float | None = None
+    reach: float | None = None
 
-    def misfit(self, denoised: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def misfit(self, denoised: Tensor, t: Tensor) -> Misfit:
         noisier = self.likelihood
         if self.prior_std is not None:
             noisier = noisier.with_noise(self.prior_std**2 * float(t[0]) ** 2 / (self.prior_std**2 + float(t[0]) ** 2))
-        misfit = -noisier.log_prob(denoised)
-        with torch.no_grad():
-            return misfit, self.likelihood.energy(denoised)
+        value = -noisier.log_prob(denoised)
+        gradient = _gradient(value, denoised)
+        if self.reach is None:
+            with torch.no_grad():
+                return Misfit(value.detach(), self.likelihood.energy(denoised), gradient, None)
+        energy = self.likelihood.energy(denoised)
+        factor = _length(gradient) / _length(_gradient(energy, denoised))
+        return Misfit(value.detach(), energy.detach(), gradient, factor * energy.detach())
 
     @torch.no_grad()
-    def evaluation(self, denoised: Tensor, misfit: Tensor, energy: Tensor, own: Tensor, gradient: Tensor) -> ScoreEval:
-        return ScoreEval(own - gradient, denoised.detach(), energy, -misfit, misfit)
+    def evaluation(self, denoised: Tensor, found: Misfit, own: Tensor, gradient: Tensor) -> ScoreEval:
+        longest = _longest(self.reach, found, gradient)
+        return ScoreEval(own - gradient, denoised, found.energy, -found.value, found.value, own, longest)
+
+
+def _gradient(value: Tensor, x: Tensor) -> Tensor:
+    """Of values (b,), each of one cloud."""
+    return torch.autograd.grad(value.sum(), x)[0]
+
+
+def _length(gradient: Tensor) -> Tensor:
+    return gradient.flatten(1).norm(dim=1).clamp_min(1e-20)
+
+
+def _longest(reach: float | None, found: Misfit, gradient: Tensor) -> Tensor | None:
+    """`reach` times the step of Polyak, (b,): the excess of the misfit over the length of its gradient."""
+    return None if reach is None or found.excess is None else reach * found.excess / _length(gradient)
 
 
 def with_density(likelihood: Likelihood) -> Measurement:
@@ -93,10 +131,10 @@ def through_denoiser(prior: Prior, pull: Pull) -> Score:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             denoised = checked_denoise(prior, x, t)
-            misfit, energy = pull.misfit(denoised, t)
-            (gradient,) = torch.autograd.grad(misfit.sum(), x)
-        own = prior_score(denoised.detach(), x.detach(), t)
-        return pull.evaluation(denoised, misfit.detach(), energy, own, gradient)
+            found = pull.misfit(denoised.detach().requires_grad_(), t)
+            (gradient,) = torch.autograd.grad(denoised, x, found.gradient)
+        x, denoised = x.detach(), denoised.detach()
+        return pull.evaluation(denoised, found, prior_score(denoised, x, t), gradient)
 
     return score
 
@@ -108,11 +146,9 @@ def in_data_space(prior: Prior, pull: Pull, prior_std: float) -> Score:
         with torch.no_grad():
             denoised = checked_denoise(prior, x, t)
         with torch.enable_grad():
-            leaf = denoised.detach().requires_grad_()
-            misfit, energy = pull.misfit(leaf, t)
-            (gradient,) = torch.autograd.grad(misfit.sum(), leaf)
-        gradient = gradient * (prior_std**2 / (prior_std**2 + t.square()))[:, None, None]
-        evaluation = pull.evaluation(leaf, misfit.detach(), energy, prior_score(denoised, x, t), gradient)
+            found = pull.misfit(denoised.detach().requires_grad_(), t)
+        gradient = found.gradient * (prior_std**2 / (prior_std**2 + t.square()))[:, None, None]
+        evaluation = pull.evaluation(denoised.detach(), found, prior_score(denoised, x, t), gradient)
         return replace(evaluation, log_twist=None)  # whose gradient this is not
 
     return score

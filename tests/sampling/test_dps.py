@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -17,7 +18,9 @@ from dpskit import (
     PointMixturePrior,
     Projections,
     Subunit,
+    karras_schedule,
     random_rotations,
+    sample,
 )
 from dpskit.likelihoods import observation
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -33,6 +36,11 @@ class Counting:
     def denoise(self, x, t):
         self.calls += 1
         return self.prior.denoise(x, t)
+
+
+class Identity:
+    def denoise(self, x, t):
+        return 1.0 * x
 
 
 def problem(n=6, seed=0):
@@ -137,10 +145,6 @@ def test_zeta_is_one_per_sample(normal):
 
 @pytest.mark.parametrize("offset", [0.0, 1e-12, 1e-8, 1e-4, 0.1])
 def test_dps_is_guarded_where_the_energy_vanishes(normal, offset):
-    class Identity:
-        def denoise(self, x, t):
-            return 1.0 * x
-
     y = normal(5, 3).double()
     found = DPS(1024.0)(Identity(), CoarseGrained(y))((y + offset)[None], torch.ones(1, dtype=torch.float64))
     # E = 3 offset^2 / 2 and zeta dE/dx_i = 5 / sqrt(E) offset / 5, with E no smaller than 1e-12 in the root.
@@ -235,10 +239,6 @@ def test_a_pull_that_is_short_enough_keeps_its_bits(alpha, coefficient, seed):
 def test_one_full_step_of_the_pull_takes_a_quadratic_to_its_least(normal):
     """E = |x - a|^2 and D(x) = x: Polyak's step E / |grad E| is half of the way to a, reach 2 the whole."""
 
-    class Identity:
-        def denoise(self, x, t):
-            return x * 1.0
-
     class Quadratic:
         def energy(self, x0):
             return (x0 - 0.3).square().sum(dim=(1, 2))
@@ -249,10 +249,41 @@ def test_one_full_step_of_the_pull_takes_a_quadratic_to_its_least(normal):
         torch.testing.assert_close(moved - 0.3, left * (x - 0.3))
 
 
+@pytest.mark.parametrize("rule", [LikelihoodScore, partial(DataSpace, 1e9)], ids=["through", "beside"])
+def test_the_pull_of_a_density_is_bounded_as_that_of_the_energy(rule):
+    """D(x) = x and -log p = |x - a|^2 / (2 sigma^2) + c: Polyak's step is half of the way to a, whatever sigma is."""
+    a, x, t = torch.tensor([[1.0, 0.0, -2.0]]), torch.zeros(1, 1, 3), torch.tensor([1.0])
+    for sigma in (1e-4, 0.1):
+        for reach, left in [(2.0, 0.0), (1.0, 0.5)]:
+            score = rule(reach=reach)(Identity(), CoarseGrained(a, sigma=sigma))
+            torch.testing.assert_close(x + 7.0 * score(x, t).for_step(7.0), (1 - left) * a.unsqueeze(0))
+    free = rule()(Identity(), CoarseGrained(a, sigma=0.1))(x, t)
+    assert free.longest is None and torch.equal(free.for_step(7.0), free.score)
+    wide = rule(reach=2.0)(Identity(), CoarseGrained(a, sigma=9.0))(x, t)  # a step that is short enough as it is
+    assert torch.equal(wide.for_step(7.0), wide.score)
+
+
+def test_noise_that_is_small_for_the_steps():
+    """Without a limit the run diverges; with it the clouds fit as well as this noise demands of them."""
+    points = 0.3 * torch.randn(40, 3, generator=torch.Generator().manual_seed(1))
+    data = CoarseGrained(points, sigma=0.003)
+    run = partial(
+        sample, GaussianPrior(0.0, 0.4), data, n_points=40, schedule=karras_schedule(15), seed=1, progress=False
+    )
+    with pytest.raises(ValueError, match=r"diverges?, .*reach=2 in the guidance"):
+        run(guidance=LikelihoodScore())
+    found = run(guidance=LikelihoodScore(reach=2.0))
+    assert float(found.energy.max()) < 1e-3 and float((found.points.abs()).max()) < 2
+
+
 @pytest.mark.parametrize("reach", [0.0, -1.0, math.nan, "2"])
 def test_bad_reach(one_sentence, reach):
     with one_sentence(ValueError, "reach", repr(reach)):
         DPS(reach=reach)
+    with one_sentence(ValueError, "reach", repr(reach)):
+        LikelihoodScore(reach=reach)
+    with one_sentence(ValueError, "reach", repr(reach)):
+        DataSpace(reach=reach)
 
 
 @pytest.mark.parametrize("jacobian", [0.1, (0.1,), (0.3, 0.1), (-1.0, 0.1), (0.1, math.nan), ("a", 1), (0, 1, 2)])
