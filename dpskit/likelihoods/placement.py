@@ -24,12 +24,13 @@ from dpskit.rotations import even_rotations, rotations_by
 Array = NDArray[np.float32]
 N_ROTATIONS = 1_536  # about 19 degrees apart
 N_FIRST = 4_000  # motions of the grid that are compared with each other
-COARSE, FINE = (0.18, 0.36), (0.1, 0.25)  # widths of the densities of part and rest; lengths in radii of gyration
+NARROW, WIDE = 0.18, 0.36  # widths of the densities of part and rest, in radii of gyration, as all lengths here. With
+# narrower ones, 0.1 and 0.25, noise of 2 angstrom in the views makes wrong places more likely than the true one
 ROUNDS = (
-    (800, 0.3, COARSE, (0.25,) * 2 + (0.15,) * 4),
-    (150, 0.4, FINE, (0.12,) * 6 + (0.06,) * 8),
-    (30, 0.4, FINE, (0.05,) * 8 + (0.03,) * 12),
-)  # how many placements are refined, how far apart (root mean square over the part), at which widths, by which steps
+    (800, 0.3, (0.25,) * 2 + (0.15,) * 4),
+    (150, 0.4, (0.12,) * 6 + (0.06,) * 8),
+    (30, 0.4, (0.05,) * 8 + (0.03,) * 12),
+)  # how many placements are refined, how far apart (root mean square over the part), by which steps
 APART = 0.5  # between placements that count as two in the end
 OUTSIDE = 0.12  # of the usual density of a view: where there is less, no part has its centre
 
@@ -57,27 +58,38 @@ def search_placements(
         How many, distinct, and of the steps that refine them.
     """
     generator = torch.Generator().manual_seed(seed)
-    center, matrices = part.mean(dim=0).cpu().float(), rotations[:, :, :2].cpu().float().numpy()
+    judge, center, radius = _judge_of(views, rotations, part, n_points)
     centered = part.cpu().float() - center
-    radius = float(centered.square().sum(dim=1).mean().sqrt())
-    every = [view.cpu().float().numpy() for view in views]
-
-    def judge_at(widths: tuple[float, float]) -> _Judge:
-        return _Judge.of(every, matrices, centered.numpy(), n_points, widths[0] * radius, widths[1] * radius)
-
-    judge = judge_at(COARSE)
     found, scores = judge.scan(even_rotations(N_ROTATIONS).float())
     best = scores.argsort(descending=True)[:N_FIRST]
     found, scores = found[best], scores[best]
-    for kept, apart, widths, steps in ROUNDS:
-        found = found[_distinct(centered, found, scores, kept, apart * radius)]
-        judge = judge if widths == COARSE else judge_at(widths)
-        scores = judge(found)
+    for kept, apart, steps in ROUNDS:
+        best = _distinct(centered, found, scores, kept, apart * radius)
+        found, scores = found[best], judge(found[best])
         for step in steps:
             found, scores = _stepped(judge, found, scores, step, radius, generator)
     best = _distinct(centered, found, scores, count, APART * radius)
     found, scores = found[best], scores[best]
     return torch.cat([found[:, :3], found[:, 3:] - center[None] @ found[:, :3]], dim=1), scores
+
+
+@torch.no_grad()
+def placement_ratios(
+    views: Sequence[Tensor], rotations: Tensor, part: Tensor, n_points: int, placements: Tensor
+) -> Tensor:
+    """Log likelihood ratios (h,) of placements (h, 4, 3), as `search_placements` compares them."""
+    judge, center, _ = _judge_of(views, rotations, part, n_points)
+    return judge(torch.cat([placements[:, :3], place(center[None], placements)], dim=1))
+
+
+def _judge_of(views: Sequence[Tensor], rotations: Tensor, part: Tensor, n_points: int) -> tuple[_Judge, Tensor, float]:
+    """Of the part around its centre; the centre and its radius of gyration."""
+    center, matrices = part.mean(dim=0).cpu().float(), rotations[:, :, :2].cpu().float().numpy()
+    centered = part.cpu().float() - center
+    radius = float(centered.square().sum(dim=1).mean().sqrt())
+    every = [view.cpu().float().numpy() for view in views]
+    judge = _Judge.of(every, matrices, centered.numpy(), n_points, NARROW * radius, WIDE * radius)
+    return judge, center, radius
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""`dpskit benchmark views`: unknown orientations, images and warnings on structures, as tables."""
+"""`dpskit benchmark views`: unknown orientations and places, images and warnings on structures, as tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from dpskit.commands.parser import add_command
 if TYPE_CHECKING:
     from dpskit.experiments.targets import Target
 
-TABLES = ("orientations", "images", "outliers", "mistakes")
+TABLES = ("orientations", "images", "outliers", "mistakes", "placement")
 
 
 def add(kinds: Any) -> None:
     """Add the command to the benchmark's `kinds`."""
-    views = add_command(kinds, "views", _views, "unknown orientations, images, outliers, and mistakes that are named")
+    views = add_command(
+        kinds, "views", _views, "unknown orientations and places, images, outliers, mistakes that are named"
+    )
     views.add_argument("structures", nargs="+", help="structure files or PDB codes")
     views.add_argument("--table", action="append", choices=TABLES, help="repeatable (default: all)")
     views.add_argument("--case", action="append", help="of the orientations, repeatable (default: all)")
@@ -28,7 +30,7 @@ def add(kinds: Any) -> None:
 
 
 def _views(options: argparse.Namespace) -> None:
-    from dpskit.benchmarks.views import images, mistakes, orientations, outliers
+    from dpskit.benchmarks.views import images, mistakes, orientations, outliers, placement
     from dpskit.checks import check_choice
 
     cases = options.case or list(orientations.CASES)
@@ -46,7 +48,10 @@ def _views(options: argparse.Namespace) -> None:
         print(outliers.outlier_table(list(outliers.outlier_benchmark(targets))), end="\n\n")
     if "mistakes" in tables:
         named = mistakes.mistake_benchmark(targets, out / "mistakes.jsonl", options.trials, options.seed)
-        print(mistakes.mistake_table(list(named)))
+        print(mistakes.mistake_table(list(named)), end="\n\n")
+    if "placement" in tables:
+        placed = placement.placement_benchmark(targets, out / "placement.jsonl")
+        print(placement.placement_table(list(placed)))
 
 
 def _targets(options: argparse.Namespace) -> Sequence[Target]:
