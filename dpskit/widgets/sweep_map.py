@@ -49,16 +49,19 @@ class SweepMap:
             axis = figure.layout.coloraxis
             axis.colorbar.title.text = METRICS[metric]
             if len(known):
-                axis.cmin, axis.cmax = float(known.min()), float(known.max()) + 1e-9
+                axis.cmin, axis.cmax = _limits(known)
 
     def paint(
         self, axes: Sequence[matplotlib.axes.Axes], outcomes: Sequence[Outcome], metric: str
     ) -> matplotlib.image.AxesImage:
         """Draw the same with matplotlib, one axis per number of steps; returns the last image, for a colour bar."""
         values, winner = self.values(outcomes, metric), best(outcomes, metric)
-        limits = {"vmin": np.nanmin(values), "vmax": np.nanmax(values)} if np.isfinite(values).any() else {}
+        known = values[np.isfinite(values)]
+        low, high = _limits(known) if len(known) else (None, None)
         for k, axis in enumerate(axes):
-            image = axis.imshow(values[k], cmap=COLOURS.lower() + "_r", origin="lower", aspect="auto", **limits)
+            image = axis.imshow(
+                values[k], cmap=COLOURS.lower() + "_r", origin="lower", aspect="auto", vmin=low, vmax=high
+            )
             axis.set(title=f"{self.steps[k]} steps", xlabel="pull α")
             axis.set_xticks(range(len(self.alphas)), [f"{alpha:,.0f}" for alpha in self.alphas])
             axis.set_yticks(range(len(self.cutoffs)), [f"{cutoff:g}" for cutoff in self.cutoffs])
@@ -95,3 +98,8 @@ class SweepMap:
         figure.update_yaxes(title_text="noise until t =", row=1, col=1)
         scale = {"colorscale": COLOURS, "reversescale": True, "colorbar": {"thickness": 14}}
         return figure.update_layout(coloraxis=scale, margin={"l": 60, "r": 10, "t": 30, "b": 50})
+
+
+def _limits(known: np.ndarray) -> tuple[float, float]:
+    """The ends of the colours for the values (k,): one that is far above the others leaves them their colours."""
+    return float(known.min()), float(min(known.max(), 3 * np.median(known))) + 1e-9

@@ -49,7 +49,7 @@ class SweepView:
         self.runner = Runner(self._show, self._finish, self._fail)
         self.maps = [SweepMap(alphas, cutoffs, steps) for _ in "AB"]
         options = [(name, field) for field, name in METRICS.items()]
-        style = {"description_width": "60px"}
+        style = {"description_width": "76px"}
         self.metric = widgets.Dropdown(options=options, description="A: show", style=style)
         self.beside = widgets.Dropdown(options=[("nothing", ""), *options], description="B: beside", style=style)
         for menu in (self.metric, self.beside):

@@ -188,7 +188,7 @@ def heard(page, *words):
       for (const text of window.heard) if (k < words.length && text.includes(words[k])) k++;
       return k === words.length;
     }"""
-    page.wait_for_function(said, arg=list(words))
+    page.wait_for_function(said, arg=list(words), timeout=900_000)
     page.evaluate("window.heard = []")
 
 

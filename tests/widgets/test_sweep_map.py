@@ -35,3 +35,12 @@ def test_the_star_is_at_the_least_value():
     assert (list(stars[0].x), list(stars[1].x), list(stars[1].y)) == ([], ["10,000"], ["0.15"])
     figure.show([replace(OUTCOMES[0], emd=1.0), *OUTCOMES[1:]], "emd")
     assert (list(stars[0].x), list(stars[0].y), list(stars[1].x)) == (["100"], ["0"], [])
+
+
+def test_one_value_far_above_the_others_leaves_them_their_colours():
+    figure = SweepMap(ALPHAS, CUTOFFS, STEPS)
+    figure.show([replace(outcome, cd=20.0 + k) for k, outcome in enumerate(OUTCOMES)], "cd")
+    axis = figure.live.figure.layout.coloraxis
+    assert (round(axis.cmin, 6), round(axis.cmax, 6)) == (20, 31), "from the least to the largest"
+    figure.show([replace(outcome, cd=1000.0 if k == 3 else 10.0 + k) for k, outcome in enumerate(OUTCOMES)], "cd")
+    assert (round(axis.cmin, 6), round(axis.cmax, 6)) == (10, 49.5), "three times the median of 16.5"
