@@ -41,7 +41,7 @@ SPARSE = Scenario("sparse", 5, 50, n_steps=20, reflections=True)
 class CalibrationSetting:
     """Row 1 of the paper's Table 1 with a quarter of the points and half the steps, and beta = 1/t throughout.
 
-    The first n_chosen targets, with chosen_samples each, choose alpha; n_samples are drawn for the others. The truths
+    The first n_chosen targets choose alpha; n_samples are drawn for each of these and of the others. The truths
     are unconditional samples by Heun's method in draw_steps from t = 80. A scenario with noise (sigma) has a sampler
     more, `LikelihoodScore`, which knows the noise and has no alpha to choose; prior_std is its argument.
     """
@@ -50,7 +50,6 @@ class CalibrationSetting:
     n_points: int = 256
     n_samples: int = 8
     n_chosen: int = 32
-    chosen_samples: int = 4
     draw_steps: int = 40
     prior_std: float | None = 0.4
     seed: int = 0
@@ -82,7 +81,7 @@ def calibration_benchmark(
     main = range(setting.n_chosen, setting.n_chosen + n_targets)
     truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
     pairs = list(itertools.product(chosen, alphas))
-    _run_all(prior, truths, pairs, setting.chosen_samples, setting, folder, client, "choosing alpha")
+    _run_all(prior, truths, pairs, setting.n_samples, setting, folder, client, "choosing alpha")
     calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
     reported: list[float | None] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
     if setting.scenario.sigma is not None:

@@ -14,7 +14,6 @@ SMALL = CalibrationSetting(
     n_points=16,
     n_samples=4,
     n_chosen=3,
-    chosen_samples=3,
     draw_steps=12,
 )
 PRIOR = GaussianPrior(0.0, 0.4)

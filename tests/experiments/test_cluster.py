@@ -77,7 +77,7 @@ def test_sweeps_and_calibration_run_on_it(client, tmp_path):
     found = list(sweep(settings, together, client=client))
     assert sorted(found, key=lambda one: one.settings.scenario.alpha) == expected == load_outcomes(alone)
     assert sorted(load_outcomes(together), key=str) == sorted(expected, key=str)
-    setting = CalibrationSetting(small, 24, n_samples=3, n_chosen=2, chosen_samples=2, draw_steps=3)
+    setting = CalibrationSetting(small, 24, n_samples=3, n_chosen=2, draw_steps=3)
     runs = [
         calibration_benchmark(GaussianPrior(0.0, 0.4), tmp_path / name, 2, setting, [1e3], client=one)
         for name, one in (("serial", None), ("cluster", client))
