@@ -97,6 +97,9 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
     else:
         pixels, header = read_mrc(path)
         pixels = pixels.reshape(-1, *pixels.shape[-2:])
+        if header.ispg == 1 and pixels.shape[0] == pixels.shape[1] == pixels.shape[2] > 1:
+            message = f"{path.name}: the header says that this cube of numbers is a map: read_map reads maps."
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
     if pixels.shape[1] != pixels.shape[2]:
         raise ValueError(f"path must hold square images, but those of {str(path)!r} are {pixels.shape[1:]}.")
     in_header = float(header.cella.x) / max(int(header.mx), 1)

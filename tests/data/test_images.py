@@ -149,3 +149,12 @@ def test_an_image_that_shows_nothing(one_sentence):
         points_of_image(torch.ones(8, 7), 10)
     with one_sentence(ValueError, "n_points", "0"):
         points_of_image(torch.ones(8, 8), 0)
+
+
+def test_a_map_that_is_read_as_images_is_named(tmp_path, recwarn):
+    path = write(tmp_path / "map.mrc", np.ones((6, 6, 6)), 2.0)
+    assert len(read_images(path)) == 6 and not recwarn.list  # a stack, by its header
+    with mrcfile.open(path, "r+") as file:
+        file.set_volume()
+    with pytest.warns(RuntimeWarning, match=r"map.mrc: .* is a map: read_map"):
+        assert len(read_images(path)) == 6
