@@ -150,7 +150,7 @@ def run_all(page):
             "() => {window.ran = undefined; "
             "window.jupyterapp.commands.execute('notebook:run-all-cells').then(done => {window.ran = done})}"
         )
-        page.wait_for_function("window.ran !== undefined")
+        page.wait_for_function("window.ran !== undefined", timeout=900_000)
         if counted.count() > 0:
             return page.evaluate("window.ran")
         page.wait_for_timeout(2000)
@@ -244,7 +244,7 @@ def rests(page, element, image=None):
     image, end = pixels(page, element) if image is None else image, time.monotonic() + 60
     while time.monotonic() < end:
         page.wait_for_timeout(1000)
-        page.evaluate("() => new Promise(done => requestIdleCallback(() => done()))")
+        page.evaluate("() => new Promise(done => requestIdleCallback(() => done(), {timeout: 5000}))")
         last, image = image, pixels(page, element)
         if changed(last, image) == 0 and ink(image)[1] > DRAWN:
             break
