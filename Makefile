@@ -8,6 +8,7 @@
 # make times-fast   the same in the fast setting of the tests
 # make fuzz  set up, then try 2,000 bad inputs on every reader and constructor (COUNT=, SEED=)
 # make faults  set up, then kill runs and fill their disk at ten random moments (COUNT=, SEED=; some twenty minutes)
+# make workers  set up, then time one, two and four workers, and kill ten at random (COUNT=, SEED=; some ten minutes)
 # make large  set up, then read the worst files below 20 MB that are known: memory and time (some ten minutes)
 # make clean  remove .venv and what was built, but not results/
 # make test-browser   set up, then look at the notebooks with a real browser (chromium, from your distribution)
@@ -18,7 +19,7 @@ INSTALLED := .venv/.installed
 
 NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard tutorials/*.ipynb))
 
-.PHONY: run test test-browser lab app docs docs-fast times times-fast fuzz faults large lint clean
+.PHONY: run test test-browser lab app docs docs-fast times times-fast fuzz faults workers large lint clean
 
 run: $(INSTALLED)
 	$(BIN)/python notebooks/run.py notebooks/00_quickstart.ipynb results/quickstart
@@ -38,6 +39,9 @@ fuzz: $(INSTALLED)
 
 faults: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/faults/faults.py $(or $(COUNT),10) $(or $(SEED),0)
+
+workers: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/faults/workers.py $(or $(COUNT),10) $(or $(SEED),0)
 
 large: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/large/large.py $(NAMES)
