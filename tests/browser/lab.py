@@ -193,13 +193,21 @@ def heard(page, *words):
 
 
 def pixels(page, element):
-    """What is seen of the element now, (h, w, 3) integers."""
+    """What is seen of the element now, (h, w, 3) integers.
+
+    It is cut out of a picture of the window: chromium without a GPU draws wrong tiles into pictures of a part alone.
+    """
     from PIL import Image
     from playwright.sync_api import Error
 
     for attempt in range(3):
         try:
-            return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
+            element.scroll_into_view_if_needed()
+            box = element.bounding_box()
+            edges = [round(box[side]) for side in ("x", "y")]
+            edges += [round(box["x"] + box["width"]), round(box["y"] + box["height"])]
+            window = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            return np.asarray(window.crop(edges)).astype(int)
         except Error as error:  # a picture that is drawn anew at this moment becomes another element
             if attempt == 2 or "not attached" not in str(error):
                 raise
