@@ -120,6 +120,12 @@ def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: fl
     return order[kept]
 
 
+def fitted_rotation(x: Tensor, y: Tensor) -> Tensor:
+    """The proper rotation R (3, 3) for which x @ R (n, 3) is nearest to the partners y (n, 3): Kabsch's algorithm."""
+    u, _, v = torch.linalg.svd(x.T @ y)
+    return u @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(u @ v))])) @ v
+
+
 def principal_axes(x: Tensor) -> Tensor:
     """Rotations (b, 3, 3) whose columns are the principal axes of clouds (b, n, 3): x @ axes lies along x, y and z.
 

@@ -10,6 +10,7 @@ from dpskit.rotations import (
     angles_between,
     distinct_rotations,
     even_rotations,
+    fitted_rotation,
     principal_axes,
     random_rotations,
     rotations_by,
@@ -130,3 +131,10 @@ def test_bad_input(one_sentence):
         random_rotations(0)
     with one_sentence(ValueError, "seed", "0.5"):
         random_rotations(1, 0.5)
+
+
+def test_the_fitted_rotation_is_the_one_between_the_points_and_proper():
+    points, turn = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), random_rotations(1, seed=4)[0]
+    assert torch.allclose(fitted_rotation(points, points @ turn), turn, atol=1e-5)
+    mirrored = points * torch.tensor([-1.0, 1.0, 1.0])
+    assert float(torch.linalg.det(fitted_rotation(points, mirrored))) == pytest.approx(1.0, abs=1e-5)

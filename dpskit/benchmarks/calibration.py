@@ -19,6 +19,7 @@ from dpskit.evaluation.credible import credible_coverage, expected_coverage, spr
 from dpskit.evaluation.distances import chamfer_distance
 from dpskit.evaluation.trials import Trials
 from dpskit.experiments.cluster import run_tasks
+from dpskit.experiments.prior_samples import T_MAX
 from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
 from dpskit.markdown import markdown_table
@@ -81,13 +82,13 @@ def calibration_benchmark(
     main = range(setting.n_chosen, setting.n_chosen + n_targets)
     truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
     pairs = list(itertools.product(chosen, alphas))
-    _run_all(prior, truths, pairs, setting.n_samples, setting, folder, client, "choosing alpha")
+    _run_all(prior, truths, pairs, setting, folder, client, "choosing alpha")
     calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
     reported: list[float | None] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
     if setting.scenario.sigma is not None:
         reported.append(KNOWN_NOISE)
     pairs = list(itertools.product(main, reported))
-    _run_all(prior, truths, pairs, setting.n_samples, setting, folder, client, "coverage")
+    _run_all(prior, truths, pairs, setting, folder, client, "coverage")
     return calibrated, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
 
 
@@ -100,7 +101,7 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
             None,
             n_samples=count,
             n_points=setting.n_points,
-            schedule=karras_schedule(setting.draw_steps, t_max=80.0),
+            schedule=karras_schedule(setting.draw_steps, t_max=T_MAX),
             seed=setting.seed + 1_000_000,
             batch_size=16,
         )
@@ -136,7 +137,6 @@ def _run_all(
     prior: Prior,
     truths: Tensor,
     pairs: Sequence[tuple[int, float | None]],
-    n_samples: int,
     setting: CalibrationSetting,
     folder: Path,
     client: Client | None,
@@ -146,21 +146,19 @@ def _run_all(
     from dpskit.progress import tqdm
 
     missing = [(k, alpha) for k, alpha in pairs if not _path(folder, alpha, k).exists()]
-    tasks = [(prior, truths[k], alpha, setting.seed + k, n_samples, setting) for k, alpha in missing]
+    tasks = [(prior, truths[k], alpha, setting.seed + k, setting) for k, alpha in missing]
     for number, samples in tqdm(run_tasks(_run, tasks, client), desc=title, total=len(tasks), unit="run"):
         k, alpha = missing[number]
         samples.save(_path(folder, alpha, k))
 
 
-def _run(
-    prior: Prior, truth: Tensor, alpha: float | None, seed: int, n_samples: int, setting: CalibrationSetting
-) -> Samples:
+def _run(prior: Prior, truth: Tensor, alpha: float | None, seed: int, setting: CalibrationSetting) -> Samples:
     scenario = setting.scenario
     guidance: Guidance = LikelihoodScore(setting.prior_std) if alpha is KNOWN_NOISE else DPS(alpha)
     return sample(
         prior,
         scenario.observe(truth, seed),
-        n_samples=n_samples,
+        n_samples=setting.n_samples,
         n_points=setting.n_points,
         guidance=guidance,
         schedule=karras_schedule(scenario.n_steps),

@@ -20,7 +20,7 @@ from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
 from dpskit.records import append_records, read_records
-from dpskit.rotations import angles_between, rotations_by
+from dpskit.rotations import angles_between, fitted_rotation, rotations_by
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
@@ -85,8 +85,7 @@ def _nearest_symmetry(points: Tensor, turn: Tensor) -> Tensor:
     """The rotation (3, 3) near `turn` that brings `points` nearest to themselves: iterated closest points."""
     for _ in range(10):
         index = assign((points @ turn).unsqueeze(0), points).index[0]
-        u, _, v = torch.linalg.svd(points.T @ points[index])
-        turn = u @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(u @ v))])) @ v
+        turn = fitted_rotation(points, points[index])
     return turn
 
 

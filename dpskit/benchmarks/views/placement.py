@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from dpskit.benchmarks.views.orientations import SYMMETRIC
 from dpskit.evaluation.alignment import rmsd_to_points
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
@@ -18,14 +19,13 @@ from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.markdown import markdown_table
 from dpskit.records import append_records, read_records
-from dpskit.rotations import angles_between, random_rotations
+from dpskit.rotations import angles_between, fitted_rotation, random_rotations
 from dpskit.sampling.placements import find_placements
 from dpskit.transport.assignment import assign
 
 VIEWS, VIEW_POINTS, PART_POINTS = (5, 3), 400, 256
 NOISE = 2.0  # angstrom
 NEAR = (10.0, 10.0)  # degrees and angstrom
-SYMMETRIC = 1.5  # times the RMSD of a second fit, up to which a moved structure counts as itself
 
 
 def placement_errors(points: Tensor, part: Tensor, found: Tensor, truth: Tensor, floor: float) -> tuple[float, float]:
@@ -50,8 +50,7 @@ def placement_errors(points: Tensor, part: Tensor, found: Tensor, truth: Tensor,
 
 def _superposition(x: Tensor, y: Tensor) -> Tensor:
     """The motion (4, 3) that brings points x (n, 3) nearest to their partners y (n, 3)."""
-    u, _, v = torch.linalg.svd((x - x.mean(dim=0)).T @ (y - y.mean(dim=0)))
-    turn = u @ torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(u @ v))])) @ v
+    turn = fitted_rotation(x - x.mean(dim=0), y - y.mean(dim=0))
     return torch.cat([turn, (y.mean(dim=0) - x.mean(dim=0) @ turn)[None]])
 
 
