@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 MAX_ATOMS = 8_000  # drawn; the same random ones each time
+BEADS = 10_000  # points squared for those of a panel, a fifth of it: atoms stay in sight between them
 CHAIN_COLOURS = (*SAMPLE_COLOURS, "#F0E442", "#999999")
 
 
@@ -67,13 +68,13 @@ def molecule_figure(
     panels[0].set_title("atomic model, by chain")
     beads = None
     for panel, (name, (ordered, spread)) in zip(panels[1:], parts.items(), strict=True):
-        panel.scatter(*seen[order, :2].T, c="0.88", s=2, linewidths=0)
+        panel.scatter(*seen[order, :2].T, c="0.75", s=2, linewidths=0)
         cloud = ((ordered - center) @ axes).reshape(-1, 3)
         depth = cloud[:, 2].argsort()
         values = spread.repeat(len(ordered))[depth]
         single = len(ordered) == 1  # which has no spread
         shade = {"c": "0.35"} if single else {"c": values, "cmap": "cividis", "vmin": 0, "vmax": largest or 1.0}
-        drawn = panel.scatter(*cloud[depth, :2].T, s=9, linewidths=0, **shade)
+        drawn = panel.scatter(*cloud[depth, :2].T, s=BEADS / len(cloud), linewidths=0, **shade)
         beads = beads if single else drawn
         panel.set_title(name)
     for panel in panels:

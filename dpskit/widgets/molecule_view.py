@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,12 @@ from dpskit.plots.colours import BASELINE_COLOUR, SAMPLE_COLOUR, SPREAD_COLOURS
 
 if TYPE_CHECKING:
     import ipywidgets
+
+STYLE = '.dpskit-molecule [style*="background-color"] { background-color: transparent !important; }'
+"""Light or dark as the page: NGL and nglview paint their backgrounds white."""
+FOG = "#888888"  # what is far away turns into this grey, which is seen on white and on black
+MODEL_COLOUR = "#cccccc"  # so that the colours are those of the beads alone
+COVERED = 0.3  # of a face of the cube, by the beads of all samples: much of the model stays in sight
 
 
 class MoleculeView:
@@ -33,11 +40,14 @@ class MoleculeView:
         import nglview
 
         self.view = nglview.NGLWidget()
+        self.view.background = FOG
         self.view._remote_call("setSize", target="Widget", args=[width, height])
         self.layers: dict[str, list[int]] = {}
         self._toggles = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
         self.legend = ipywidgets.HTML()
-        self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.legend, self.view])
+        style = ipywidgets.HTML(f"<style>{STYLE}</style>", layout={"height": "0", "margin": "0"})
+        self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.legend, self.view, style])
+        self.box.add_class("dpskit-molecule")
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -45,7 +55,7 @@ class MoleculeView:
         display(self.box)
 
     def add_structure(self, layer: str, path: str | Path, *, shown: bool = True) -> None:
-        """A structure file as a cartoon by chain: its first biological assembly, as `read_structure` has it.
+        """A structure file as a grey cartoon: its first biological assembly, as `read_structure` has it.
 
         A file with one atom per residue, such as the shipped ribosome, is drawn as a tube.
         """
@@ -58,7 +68,7 @@ class MoleculeView:
         component = self._add(layer, structure, shown)
         model = gemmi.read_structure(str(path))
         is_trace = model[0].count_atom_sites() < 2 * sum(len(chain) for chain in model[0])
-        shape = {"color_scheme": "chainid", "opacity": 0.55, "assembly": "BU1"}
+        shape = {"color": MODEL_COLOUR, "opacity": 0.7, "assembly": "BU1"}
         if is_trace:
             component.add_representation("tube", radius=0.4, **shape)
         else:
@@ -74,7 +84,7 @@ class MoleculeView:
         *,
         colour: str = "",
         shown: bool = True,
-        radius: float = 1.6,
+        radius: float = 1.0,
     ) -> None:
         """Beads at `points` (n, 3), in angstrom, of one `colour`, or coloured by their `spread` (n,).
 
@@ -139,7 +149,7 @@ def molecule_view(
     baseline: Tensor | None = None,
     resolution: float = 15.0,
 ) -> MoleculeView:
-    """An atomic model as a cartoon by chain, and samples over it, in layers that can be switched on and off.
+    """An atomic model as a grey cartoon, and samples over it, in layers that can be switched on and off.
 
     Parameters
     ----------
@@ -169,7 +179,7 @@ def molecule_view(
     ordered, spread = point_spread(check_points("points", points, batched=True).cpu())
     view = MoleculeView()
     view.add_structure("atomic model", structure_path)
-    radius = max(0.7, 1.6 * len(ordered) ** (-1 / 3))  # many samples stay legible
+    radius = 2 * frame.scale * math.sqrt(COVERED / (math.pi * ordered.shape[:2].numel()))
     for cloud in ordered:
         view.add_beads("samples, by spread", frame.to_physical(cloud.double()), spread * frame.scale, radius=radius)
     extent = float((ordered.amax(dim=(0, 1)) - ordered.amin(dim=(0, 1))).max()) * frame.scale
@@ -180,7 +190,7 @@ def molecule_view(
     if baseline is not None:
         for cloud in check_points("baseline", baseline, batched=True).cpu():
             physical = frame.to_physical(cloud.double())
-            view.add_beads("maximum likelihood", physical, colour=BASELINE_COLOUR, shown=False)
+            view.add_beads("maximum likelihood", physical, colour=BASELINE_COLOUR, shown=False, radius=radius)
     return view
 
 

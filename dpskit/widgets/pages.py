@@ -69,6 +69,4 @@ class Pages:
         path = experiment.target.structure_path
         if path is not None:
             points = experiment.upright(report.samples[:MOLECULE_SAMPLES])
-            view = molecule_view(path, points, experiment.target.frame).box
-            view.add_class("dpskit-molecule")
-            self.molecule.children = (view,)
+            self.molecule.children = (molecule_view(path, points, experiment.target.frame).box,)

@@ -18,6 +18,7 @@ PICTURES = lab.ROOT / "results" / "browser"
 IMPATIENT = ["[anywidget] Failed to initialize model."]
 """anywidget says so of a widget that a busy browser takes two seconds to load; a live figure follows all the same."""
 SCENE, MOLECULE = ".gl-container canvas", ".jp-OutputArea-output canvas:not(.gl-container canvas)"
+THEME = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
 SLIDERS = ["projections", "points in each", "model points", "pull α", "noise until t =", "steps", "samples", "seed"]
 
 
@@ -176,7 +177,6 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     lab.listen(status)
     status.get_by_text("A run takes").wait_for()
     files = "window.jupyterapp.commands.execute('application:toggle-left-area')"
-    theme = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
 
     def look(stage):
         for width, height, beside in ((1300, 900, True), (1000, 800, False), (620, 900, False)):
@@ -212,7 +212,7 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     lab.heard(page)
     button(panel, "Run").click()
     lab.heard(page, "Step ", "Done in")
-    page.evaluate(theme, "JupyterLab Dark")
+    page.evaluate(THEME, "JupyterLab Dark")
     look("results_dark")
     assert "from dpskit.experiments import" in panel.locator("code").inner_text()
     for name, file in (("samples", "samples.npz"), ("picture", "picture.png"), ("animation", "animation.gif")):
@@ -228,7 +228,7 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     lab.heard(page, "Step ", "Done in")
     panel.locator(SCENE).nth(2).wait_for()
     panel.get_by_text("B: pull α 0").first.wait_for()
-    page.evaluate(theme, "JupyterLab Light")
+    page.evaluate(THEME, "JupyterLab Light")
     look("a_and_b")
 
 
@@ -295,6 +295,9 @@ def test_panel_with_a_complex(page, address):
     assert lab.red_boxes(page) == []
     assert_inside(lab.rests(page, molecule), "the molecule")
     picture(page, "complex", 1300, 2600)
+    page.evaluate(THEME, "JupyterLab Dark")
+    corner = lab.rests(page, molecule)[:20, :20]
+    assert corner.max() < 60, "the molecule stands on the page's own background"
 
 
 def test_app(browser, tmp_path):

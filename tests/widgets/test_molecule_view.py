@@ -70,6 +70,14 @@ def test_a_cartoon_or_of_a_trace_a_tube(ruvab):
         assert calls(found.view, "addRepresentation")[0]["args"][0] == name
 
 
+def test_the_beads_of_few_and_of_many_samples_leave_the_model_in_sight(ruvab):
+    for count in (1, 3):
+        found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:count], ruvab.frame)
+        radii = [m["kwargs"]["radius"] for m in calls(found.view, "addRepresentation") if m["args"][0] == "spacefill"]
+        area = torch.pi * 60 * sum(radius**2 for radius in radii)
+        assert len(radii) == count and area == pytest.approx(0.3 * (2 * ruvab.frame.scale) ** 2, rel=1e-4)
+
+
 def test_a_toggle_shows_and_hides_its_layer_only(ruvab):
     found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:1], ruvab.frame)
     before = len(calls(found.view, "setVisibility"))
@@ -121,6 +129,10 @@ def test_the_picture_holds_atoms_and_beads_in_one_frame(ruvab):
     assert len(torch.unique(torch.tensor(model.collections[0].get_facecolors()), dim=0)) == 8
     # every point of the truth lies near some atom also on the page
     assert float(torch.cdist(beads, atoms).amin(dim=1).max()) < 3.0
+    areas = [
+        float(axis.collections[1].get_sizes()[0]) * len(axis.collections[1].get_offsets()) for axis in (noisy, same)
+    ]
+    assert areas[0] == pytest.approx(areas[1]), "many beads hide no more than few"
     spreads = [torch.tensor(axis.collections[1].get_array()) for axis in (noisy, same)]
     assert float(spreads[0].mean()) == pytest.approx(0.02 * ruvab.frame.scale * (2 / 3 * 3) ** 0.5, rel=0.2)
     assert float(spreads[1].max()) < 1e-3
