@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 
 import torch
@@ -12,27 +10,22 @@ from torch import Tensor
 from dpskit.likelihoods.common_axis import CommonAxes, misfit, search_nearby, search_orientations
 from dpskit.likelihoods.orientation import refine_rotations
 from dpskit.likelihoods.projection import Projections
-from dpskit.priors.analytic import GaussianPrior
 from dpskit.rotations import angles_between, random_rotations
-from dpskit.sampling.dps import DPS
-from dpskit.sampling.noise import NoiseSource
 from dpskit.sampling.poses import Poses
-from dpskit.sampling.protocol import State
-from dpskit.sampling.schedule import karras_schedule
-from dpskit.sampling.solvers import EulerODE
+from dpskit.sampling.trial_clouds import N_STEPS, trial_clouds
+from dpskit.sampling.unseen_views import correct_orientations
 
 N_CHAINS = 48  # sets of orientations that are searched for side by side
 N_HYPOTHESES = 16  # of them that are tried with a cloud, at once
 N_PARENTS = 3  # of the hypotheses, whose surroundings are tried next
+N_LAST = 3  # of them that are corrected and judged by clouds that have not seen the view
 TEMPERATURES = (4.0, 2.0, 1.0, 0.5, 0.25)  # of the search over all orientations
 TURNS = (12.0, 6.0, 3.0)  # degrees of the search near the last ones
 ROUNDS = (8.0, 4.0)  # degrees of the surroundings that are tried with a cloud
 DISTINCT = 12.0  # degrees between sets that are tried
-N_POINTS = 400  # of such a cloud, at most
-N_STEPS = 16
 REFINED = 0.1  # width of a point, in units of the cube, while orientations follow the cloud
-ALPHA = 200_000.0  # so that the clouds fit as well as their orientations allow
-SHARPNESS = 20.0  # of the weights, per e-fold of the energy
+SHARPNESS = 20.0  # e-folds of the probability that one of the energy counts for
+SPREAD = 10.0  # by which log probabilities of one hypothesis differ between clouds of several seeds
 AXES = 0.5  # e-folds of the energy that one unit of the statistic of common axes counts for
 
 
@@ -71,7 +64,8 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
     Sets on whose common axes the views agree are searched for first. The best of them are tried: each with a cloud that
     DPS draws from a Gaussian prior, without noise and from the same start, while its orientations follow. A set counts
     by the energy E of its cloud and by its common axes, log E + A^2 / 2, and by how near rough orientations are to
-    those that are stated. Then sets near the best ones are tried.
+    those that are stated. Then sets near the best ones are tried. The best three are corrected and weighed by
+    `correct_orientations`.
 
     Parameters
     ----------
@@ -109,21 +103,17 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
         parents = _distinct(found, loss, N_PARENTS, 2 * degrees)
         near = parents.repeat(-(-N_HYPOTHESES // len(parents)), 1, 1, 1)[: N_HYPOTHESES - len(parents)]
         found, loss = attempt(torch.cat([parents, nearby(near, [degrees], 1.0)]))
-    order = loss.argsort()
-    return Poses(found[order], (-SHARPNESS * loss[order]).softmax(dim=0))
+    last = _distinct(found, loss, N_LAST, apart)
+    last, log_prob = correct_orientations(data, last, [*unknown, *rough], seed)
+    order = log_prob.argsort(descending=True)
+    return Poses(last[order], (log_prob[order] / SPREAD).softmax(dim=0))
 
 
 def _tried(data: Projections, sets: Tensor, free: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
     """Sets of orientations (h, k, 3, 3) as a short run has refined them, and the energy (h,) of its clouds."""
-    shape = (min(N_POINTS, max(len(y) for y in data.points)), 3)
-    std = math.sqrt(sum(float(y.square().mean()) for y in data.points) / len(data.points))
     likelihood = _Refined(data, sets, free, round(0.6 * N_STEPS))
-    score = DPS(ALPHA)(GaussianPrior(0.0, std), likelihood)
-    times, noise = karras_schedule(N_STEPS).tolist(), NoiseSource(seed, range(1), shape)
-    state = State(times[0] * noise.draw(0).expand(len(sets), -1, -1), 0, noise)
-    for t, t_next in itertools.pairwise(times):
-        state, _ = EulerODE().step(score, state, t, t_next)
-    return likelihood.sets, data.seen_from(likelihood.sets).energy(state.x).detach()
+    clouds = trial_clouds(data, likelihood, len(sets), seed)
+    return likelihood.sets, data.seen_from(likelihood.sets).energy(clouds).detach()
 
 
 def _distinct(sets: Tensor, loss: Tensor, count: int, degrees: float) -> Tensor:

@@ -27,8 +27,12 @@ from dpskit.sampling.schedule import karras_schedule
 from dpskit.transport.assignment import assign
 
 NEAR = 10.0  # degrees
-KNOWN = "all known"
-CASES = {KNOWN: 4, "one unknown": 4, "all known to 10 degrees": 4, "none known, four views": 4, "none known": 8}
+KNOWN, ONE, ROUGH, NONE = "all known", "one unknown", "known to 10 degrees", "none known"
+CASES = {
+    f"{known}, {word} views": count
+    for word, count in (("four", 4), ("eight", 8))
+    for known in (KNOWN, ONE, ROUGH, NONE)
+}
 """What is known of the orientations, and the number of views."""
 
 MIRROR = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
@@ -49,12 +53,12 @@ class OrientationSettings:
 def hide(data: Projections, case: str, seed: int) -> Projections:
     """The views with what the case leaves known of their orientations."""
     rotations = data.rotations.clone()
-    if case == KNOWN:
+    if case.startswith(KNOWN):
         return data
-    if case == "one unknown":
+    if case.startswith(ONE):
         rotations[-1] = torch.nan
         return Projections(data.points, rotations)
-    if case == "all known to 10 degrees":
+    if case.startswith(ROUGH):
         generator = torch.Generator().manual_seed(seed)
         axis = torch.nn.functional.normalize(torch.randn(len(rotations), 3, generator=generator), dim=1)
         angle = math.radians(NEAR) * torch.rand(len(rotations), 1, generator=generator)
@@ -79,6 +83,21 @@ def orientation_errors(points: Tensor, found: Tensor, truth: Tensor, floor: floa
             torch.minimum(angles_between(turn, nearest if same else torch.eye(3)), angles_between(one, other))
         )
     return torch.stack(errors)
+
+
+def free_errors(points: Tensor, found: Tensor, truth: Tensor, floor: float) -> Tensor:
+    """The errors (k - 1,) of all orientations but one, where none was known: up to the hand and a common rotation.
+
+    The common rotation is that which brings one of the views to its true orientation, and the hand and this view are
+    those with which the others are least wrong.
+    """
+    errors = []
+    for hand in (found, MIRROR @ found @ MIRROR):
+        for k in range(len(truth)):
+            rest = [j for j in range(len(truth)) if j != k]
+            one, other = (rotations[k].T @ rotations[rest] for rotations in (hand, truth))
+            errors.append(orientation_errors(points @ truth[k], one, other, floor))
+    return min(errors, key=lambda e: float(e.sum()))
 
 
 def _nearest_symmetry(points: Tensor, turn: Tensor) -> Tensor:
@@ -107,15 +126,13 @@ def try_orientations(target: Target, case: str, settings: OrientationSettings, s
     truth, other = resample(target.points, 2 * settings.n_points, 0).split(settings.n_points)
     model, floor = samples.points[0], float(rmsd_to_points(other, truth))
     result = {"structure": target.name, "case": case, "seconds": seconds, "floor": floor * target.scale}
-    if case.startswith("none") and samples.rotations is not None:
-        rotations, true = samples.rotations[0], data.rotations[0].T @ data.rotations
-        hands = [rotations, MIRROR @ rotations @ MIRROR]
-        errors = [orientation_errors(truth @ data.rotations[0], one[1:], true[1:], floor) for one in hands]
-        result["degrees"] = min((e.tolist() for e in errors), key=sum)
+    if case.startswith(NONE) and samples.rotations is not None:
+        result["degrees"] = free_errors(truth, samples.rotations[0], data.rotations, floor).tolist()
         rmsd = min(float(rmsd_to_points(superpose(one, truth), truth)) for one in (model, -model))
     else:
         rmsd = float(rmsd_to_points(model, truth))
-        searched = {KNOWN: [], "one unknown": [len(data.points) - 1]}.get(case, list(range(1, len(data.points))))
+        last = len(data.points) - 1
+        searched = [] if case.startswith(KNOWN) else [last] if case.startswith(ONE) else list(range(1, last + 1))
         found = data.rotations if samples.rotations is None else samples.rotations[0]
         result["degrees"] = (
             orientation_errors(truth, found[searched], data.rotations[searched], floor).tolist() if searched else []
@@ -144,7 +161,7 @@ def orientation_benchmark(
 def orientation_table(results: Sequence[dict[str, Any]]) -> str:
     """A line per case: how many structures within 10 degrees, the errors in order, RMSD, seconds."""
     rows = []
-    for case, n_views in CASES.items():
+    for case in CASES:
         some = [r for r in results if r["case"] == case]
         if not some:
             continue
@@ -153,6 +170,6 @@ def orientation_table(results: Sequence[dict[str, Any]]) -> str:
         median = f"{means[len(means) // 2]:.1f}" if means else "–"
         rmsd, floor, seconds = (sum(r[k] for r in some) / len(some) for k in ("rmsd", "floor", "seconds"))
         values = [near, median, ", ".join(f"{e:.0f}" for e in means), f"{rmsd:.2f}", f"{floor:.2f}", f"{seconds:.1f}"]
-        rows.append([case, str(n_views), *values])
-    head = ["orientations", "views", "within 10°", "median °", "all, °", "RMSD (Å)", "floor (Å)", "CPU s per sample"]
+        rows.append([case, *values])
+    head = ["orientations", "within 10°", "median °", "all, °", "RMSD (Å)", "floor (Å)", "CPU s per sample"]
     return markdown_table(head, rows)

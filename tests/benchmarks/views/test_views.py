@@ -37,21 +37,21 @@ def test_cases_hide_what_they_say(target):
     data = dpskit.Projections.observe(target.points, 4, 30, seed=1)
     assert hide(data, "all known", 0) is data
     assert hide(data, "one unknown", 0).unknown == [3]
-    rough = hide(data, "all known to 10 degrees", 0)
+    rough = hide(data, "known to 10 degrees, four views", 0)
     off = angles_between(rough.rotations, data.rotations)
     assert rough.rough == [1, 2, 3] and float(off[0]) < 0.1 and 0.1 < float(off[1:].max()) <= 10
-    assert hide(data, "none known", 0).unknown == [1, 2, 3]
+    assert hide(data, "none known, four views", 0).unknown == [1, 2, 3]
 
 
 def test_orientations_are_tried_and_taken_up_again(target, tmp_path, monkeypatch):
-    path, cases = tmp_path / "o.jsonl", ["all known", "one unknown"]
+    path, cases = tmp_path / "o.jsonl", ["all known, four views", "one unknown, four views"]
     first = list(orientations.orientation_benchmark([target], SMALL, path, cases))
     assert [r["case"] for r in first] == cases and first[0]["degrees"] == [] and len(first[1]["degrees"]) == 1
     assert read_records(path) == first
     monkeypatch.setattr(orientations, "sample", None)
     assert list(orientations.orientation_benchmark([target], SMALL, path, cases)) == first
     lines = orientations.orientation_table(first).splitlines()
-    assert lines[2].startswith("| all known | 4 | – | – |") and f"{first[1]['rmsd']:.2f}" in lines[3]
+    assert lines[2].startswith("| all known, four views | – | – |") and f"{first[1]['rmsd']:.2f}" in lines[3]
     assert set(CASES) >= set(cases)
 
 
