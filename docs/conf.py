@@ -41,7 +41,7 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 
-html_sidebars = {"*": []}  # pages without others under them need no list of them
+html_sidebars = {"*": [], "notebooks/*": [], "tutorials/*": []}  # where code and figures need the width
 html_theme = "pydata_sphinx_theme"
 html_title = "dpskit"
 html_math_renderer = "mathml"
