@@ -23,6 +23,7 @@ TEMPERATURES = (4.0, 2.0, 1.0, 0.5, 0.25)  # of the search over all orientations
 TURNS = (12.0, 6.0, 3.0)  # degrees of the search near the last ones
 ROUNDS = (8.0, 4.0)  # degrees of the surroundings that are tried with a cloud
 DISTINCT = 12.0  # degrees between sets that are tried
+SAME = 6.0  # degrees up to which they are one hypothesis in the end
 REFINED = 0.1  # width of a point, in units of the cube, while orientations follow the cloud
 SHARPNESS = 20.0  # e-folds of the probability that one of the energy counts for
 SPREAD = 10.0  # by which log probabilities of one hypothesis differ between clouds of several seeds
@@ -98,15 +99,15 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
         sets[:, k] = random_rotations(N_CHAINS, generator)
     sets = nearby(search_orientations(axes, sets, unknown, TEMPERATURES, generator), TURNS, TEMPERATURES[-1])
     apart = DISTINCT if unknown else 0.0
-    found, loss = attempt(_distinct(sets, axes.disagreement(sets), N_HYPOTHESES, apart))
+    found, loss = attempt(sets[_distinct(sets, axes.disagreement(sets), N_HYPOTHESES, apart)])
     for degrees in ROUNDS:
-        parents = _distinct(found, loss, N_PARENTS, 2 * degrees)
+        parents = found[_distinct(found, loss, N_PARENTS, 2 * degrees)]
         near = parents.repeat(-(-N_HYPOTHESES // len(parents)), 1, 1, 1)[: N_HYPOTHESES - len(parents)]
         found, loss = attempt(torch.cat([parents, nearby(near, [degrees], 1.0)]))
-    last = _distinct(found, loss, N_LAST, apart)
+    last = found[_distinct(found, loss, N_LAST, apart)]
     last, log_prob = correct_orientations(data, last, [*unknown, *rough], seed)
-    order = log_prob.argsort(descending=True)
-    return Poses(last[order], (log_prob[order] / SPREAD).softmax(dim=0))
+    kept = _distinct(last, -log_prob, N_LAST, SAME)
+    return Poses(last[kept], (log_prob[kept] / SPREAD).softmax(dim=0))
 
 
 def _tried(data: Projections, sets: Tensor, free: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
@@ -116,11 +117,11 @@ def _tried(data: Projections, sets: Tensor, free: Sequence[int], seed: int) -> t
     return likelihood.sets, data.seen_from(likelihood.sets).energy(clouds).detach()
 
 
-def _distinct(sets: Tensor, loss: Tensor, count: int, degrees: float) -> Tensor:
-    """The `count` best sets (h, k, 3, 3) by `loss` (h,), in which some view differs by at least `degrees`; fewer, if
-    there are not so many."""
+def _distinct(sets: Tensor, loss: Tensor, count: int, degrees: float) -> list[int]:
+    """Which `count` sets (h, k, 3, 3) are the best by `loss` (h,) and differ by at least `degrees` in some view; fewer,
+    if there are not so many."""
     kept: list[int] = []
     for j in loss.argsort().tolist():
         if len(kept) < count and all(float(angles_between(sets[j], sets[i]).max()) >= degrees for i in kept):
             kept.append(j)
-    return sets[kept]
+    return kept

@@ -14,10 +14,11 @@ from torch import Tensor
 from dpskit.likelihoods.common_axis import misfit
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, view_log_prob
 from dpskit.likelihoods.projection import Projections
-from dpskit.rotations import angles_between
+from dpskit.rotations import angles_between, fitted_rotation
 from dpskit.sampling.trial_clouds import trial_clouds
 
 N_ROUNDS = 2
+ERROR = 5.0  # degrees between an orientation and what a cloud of the other views shows of it
 
 
 class _OthersEnergy:
@@ -75,10 +76,12 @@ def _log_prob(data: Projections, sets: Tensor, clouds: Tensor) -> Tensor:
 def _turned(data: Projections, sets: Tensor, clouds: Tensor, free: Sequence[int]) -> Tensor:
     """The sets, the `free` views and one that is the only known one turned as the clouds (h, k, n, 3) show them."""
     known = [k for k in range(len(data.points)) if k not in data.unknown]
+    share = ERROR**2 / (ERROR**2 + (data.tolerance / 2) ** 2)
     turned = sets.clone()
     for k in (*free, *known) if len(known) == 1 else free:
         found = follow_rotations(clouds[:, k], [data.points[k]], sets[:, k : k + 1])[:, 0]
         if k in data.rough:
+            found = _between(found, data.rotations[k], share)
             near = angles_between(found, data.rotations[k]) <= data.tolerance
             found = torch.where(near[:, None, None], found, sets[:, k])
         turned[:, k] = found
@@ -86,3 +89,9 @@ def _turned(data: Projections, sets: Tensor, clouds: Tensor, free: Sequence[int]
         turned = data.rotations[known] @ turned[:, known].mT @ turned
         turned[:, known] = data.rotations[known]
     return turned
+
+
+def _between(found: Tensor, stated: Tensor, share: float) -> Tensor:
+    """Rotations (h, 3, 3) from those `found` by the `share` of the way to the one stated (3, 3)."""
+    mean = (1 - share) * found + share * stated
+    return torch.stack([fitted_rotation(torch.eye(3), one) for one in mean])
