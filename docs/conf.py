@@ -30,6 +30,7 @@ nb_execution_mode = "off"  # docs/build.py has run them
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no widgets without a kernel, and no scripts from the network
 nb_output_stderr = "remove"
 nb_merge_streams = True
+nb_code_prompt_show, nb_code_prompt_hide = "Show the solution", "Hide the solution"  # nothing else is folded
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 toc_object_entries_show_parents = "hide"

@@ -94,9 +94,9 @@ def cloud_figure(
     known = torch.cat(list(shades.values()))
     limits = {"cmin": float(known.min()), "cmax": float(known.max() if colour is None else known.quantile(0.95))}
     figure = make_subplots(
-        1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.05
+        1, len(parts), specs=[[{"type": "scene"}] * len(parts)], subplot_titles=list(parts), horizontal_spacing=0.01
     )
-    zoom = min(1.05, 1.9 / len(parts))  # narrow scenes need room for the names of their axes
+    zoom = min(1.05, 2.0 / len(parts))  # narrow scenes need room for the names of their axes
     for column, (name, points) in enumerate(parts.items(), start=1):
         marker = {"size": 2.2, "color": shades[name].tolist(), "colorscale": COLOURS, **limits}
         marker["showscale"] = column == len(parts)
@@ -106,8 +106,8 @@ def cloud_figure(
             go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, showlegend=False), row=1, col=column
         )
         figure.update_layout({f"scene{column if column > 1 else ''}": cube_scene(unit, reach, zoom)})
-    height = 420 - 50 * max(0, len(parts) - 2)  # a scene is as large as its height says
-    return figure.update_layout(height=height, margin={"l": 30, "r": 0, "t": 30, "b": 0}, template="plotly_white")
+    height = 420 - 30 * max(0, len(parts) - 2)  # a scene is as large as its height says
+    return figure.update_layout(height=height, margin={"l": 10, "r": 0, "t": 30, "b": 0}, template="plotly_white")
 
 
 def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib.figure.Figure:
