@@ -63,10 +63,10 @@ def for_page(notebook: Any) -> Any:
 
 
 def picture(notebook: Any) -> bytes | None:
-    """The last picture of a notebook, for the gallery."""
+    """The first picture of a notebook, for the gallery: the last ones resemble each other."""
     data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [found["image/png"] for found in data if "image/png" in found]
-    return base64.b64decode(pictures[-1]) if pictures else None
+    first = next((found["image/png"] for found in data if "image/png" in found), None)
+    return None if first is None else base64.b64decode(first)
 
 
 def for_site(page: str) -> str:
@@ -82,7 +82,7 @@ def gallery(titles: dict[str, str], pictures: set[str]) -> str:
     for name, title in titles.items():
         image = f"![]({Path('_pictures', Path(name).name)}.png)" if name in pictures else ""
         cards.append(f"::::{{container}} card-of-gallery\n{image}\n\n[{title}]({name}.ipynb)\n::::\n")
-    head = "# Gallery\n\nThe last picture of every notebook and lesson.\n\n:::::{container} gallery\n"
+    head = "# Gallery\n\nThe first picture of every notebook and lesson.\n\n:::::{container} gallery\n"
     return head + "\n".join(cards) + ":::::\n"
 
 
