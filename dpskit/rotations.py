@@ -120,6 +120,11 @@ def distinct_rotations(rotations: Tensor, score: Tensor, count: int, degrees: fl
     return order[kept]
 
 
+def kept_near(found: Tensor, last: Tensor, stated: Tensor, degrees: float) -> Tensor:
+    """Rotations `found` (b, 3, 3), or the `last` ones where those differ by more than `degrees` from the one stated."""
+    return torch.where((angles_between(found, stated) <= degrees)[:, None, None], found, last)
+
+
 def fitted_rotation(x: Tensor, y: Tensor) -> Tensor:
     """The proper rotation R (3, 3) for which x @ R (n, 3) is nearest to the partners y (n, 3): Kabsch's algorithm."""
     u, _, v = torch.linalg.svd(x.T @ y)

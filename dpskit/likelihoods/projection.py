@@ -32,7 +32,7 @@ from dpskit.likelihoods.observation import (
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
 from dpskit.likelihoods.surprise import surprise
-from dpskit.rotations import angles_between, random_rotations
+from dpskit.rotations import kept_near, random_rotations
 
 MAX_TRIMMED = 0.5  # beyond it the outliers could be the object
 
@@ -238,8 +238,7 @@ class Projections(Measurement):
         for k in self.rough:
             start = (stated if last is None else last)[:, k]
             refined = refine_rotations(x0.detach().float(), self.points[k], start, FOLLOWED, n_steps=4, first=FOLLOWED)
-            near = angles_between(refined, stated[:, k]) <= 2 * self.tolerance
-            found[:, k] = torch.where(near[:, None, None], refined, start)
+            found[:, k] = kept_near(refined, start, stated[:, k], 2 * self.tolerance)
         if self.memory is not None:
             self.memory.rotations = found
         return found

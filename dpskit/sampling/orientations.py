@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dpskit.likelihoods.common_axis import CommonAxes, misfit, search_nearby, search_orientations
+from dpskit.likelihoods.common_axis import CommonAxes, search_nearby, search_orientations
 from dpskit.likelihoods.orientation import refine_rotations
 from dpskit.likelihoods.projection import Projections
-from dpskit.rotations import angles_between, random_rotations
+from dpskit.rotations import angles_between, kept_near, random_rotations
 from dpskit.sampling.poses import Poses
 from dpskit.sampling.trial_clouds import N_STEPS, trial_clouds
-from dpskit.sampling.unseen_views import correct_orientations
+from dpskit.sampling.unseen_views import correct_orientations, stated_misfit
 
 N_CHAINS = 48  # sets of orientations that are searched for side by side
 N_HYPOTHESES = 16  # of them that are tried with a cloud, at once
@@ -55,8 +55,7 @@ class _Refined:
         found = refine_rotations(clouds, self.data.points[k], last, REFINED, n_steps=1, first=REFINED)
         if k in self.data.unknown:
             return found
-        near = angles_between(found, self.data.rotations[k]) <= self.data.tolerance
-        return torch.where(near[:, None, None], found, last)
+        return kept_near(found, last, self.data.rotations[k], self.data.tolerance)
 
 
 def find_orientations(data: Projections, seed: int = 0) -> Poses:
@@ -89,10 +88,7 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
 
     def attempt(sets: Tensor) -> tuple[Tensor, Tensor]:
         found, energy = _tried(data, sets, [*unknown, *rough], seed)
-        loss = energy.log() + AXES * axes.disagreement(found)
-        for k in rough:
-            loss = loss + misfit(angles_between(found[:, k], data.rotations[k]), data.tolerance) / SHARPNESS
-        return found, loss
+        return found, energy.log() + AXES * axes.disagreement(found) + stated_misfit(data, found) / SHARPNESS
 
     sets = data.rotations.expand(N_CHAINS, -1, -1, -1).clone()
     for k in unknown:
@@ -114,7 +110,7 @@ def _tried(data: Projections, sets: Tensor, free: Sequence[int], seed: int) -> t
     """Sets of orientations (h, k, 3, 3) as a short run has refined them, and the energy (h,) of its clouds."""
     likelihood = _Refined(data, sets, free, round(0.6 * N_STEPS))
     clouds = trial_clouds(data, likelihood, len(sets), seed)
-    return likelihood.sets, data.seen_from(likelihood.sets).energy(clouds).detach()
+    return likelihood.sets, data.seen_from(likelihood.sets).energy(clouds)
 
 
 def _distinct(sets: Tensor, loss: Tensor, count: int, degrees: float) -> list[int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from dpskit.likelihoods.common_axis import misfit
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, view_log_prob
 from dpskit.likelihoods.projection import Projections
-from dpskit.rotations import angles_between, fitted_rotation
+from dpskit.rotations import angles_between, fitted_rotation, kept_near
 from dpskit.sampling.trial_clouds import trial_clouds
 
 N_ROUNDS = 2
@@ -69,8 +69,13 @@ def correct_orientations(data: Projections, sets: Tensor, free: Sequence[int], s
 def _log_prob(data: Projections, sets: Tensor, clouds: Tensor) -> Tensor:
     """Of the views under their clouds (h, k, n, 3), and of rough orientations as they are stated: (h,)."""
     views = [view_log_prob(clouds[:, k], y, sets[:, k], FOLLOWED) for k, y in enumerate(data.points)]
-    stated = [-misfit(angles_between(sets[:, k], data.rotations[k]), data.tolerance) for k in data.rough]
-    return torch.stack(views + stated).sum(dim=0)
+    return torch.stack(views).sum(dim=0) - stated_misfit(data, sets)
+
+
+def stated_misfit(data: Projections, sets: Tensor) -> Tensor:
+    """Minus the log probability (h,) of how far rough orientations in sets (h, k, 3, 3) are from those stated."""
+    terms = [misfit(angles_between(sets[:, k], data.rotations[k]), data.tolerance) for k in data.rough]
+    return torch.stack([torch.zeros(len(sets)), *terms]).sum(dim=0)
 
 
 def _turned(data: Projections, sets: Tensor, clouds: Tensor, free: Sequence[int]) -> Tensor:
@@ -82,8 +87,7 @@ def _turned(data: Projections, sets: Tensor, clouds: Tensor, free: Sequence[int]
         found = follow_rotations(clouds[:, k], [data.points[k]], sets[:, k : k + 1])[:, 0]
         if k in data.rough:
             found = _between(found, data.rotations[k], share)
-            near = angles_between(found, data.rotations[k]) <= data.tolerance
-            found = torch.where(near[:, None, None], found, sets[:, k])
+            found = kept_near(found, sets[:, k], data.rotations[k], data.tolerance)
         turned[:, k] = found
     if len(known) == 1:  # the frame: all are turned with it until it is as it was
         turned = data.rotations[known] @ turned[:, known].mT @ turned

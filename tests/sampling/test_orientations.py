@@ -12,14 +12,12 @@ MIRROR = torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
 
 
 @pytest.fixture(scope="module")
-def known(lopsided):
-    """Four views of an object without symmetry."""
-    return dpskit.Projections.observe(lopsided(400), 4, 200, seed=3)
+def known(views_of_lopsided):
+    return views_of_lopsided(4)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(orientations, "N_STEPS", 8)
+def quick(monkeypatch, short_trials):
     monkeypatch.setattr(orientations, "N_HYPOTHESES", 6)
 
 

@@ -7,21 +7,17 @@ import torch
 
 import dpskit
 from dpskit.rotations import angles_between, rotations_by
-from dpskit.sampling import trial_clouds
 from dpskit.sampling.unseen_views import _OthersEnergy, correct_orientations
 
 HALF_TURN = rotations_by(torch.tensor([0.0, math.pi, 0.0]))
 
 
+pytestmark = pytest.mark.usefixtures("short_trials")
+
+
 @pytest.fixture(scope="module")
-def known(lopsided):
-    """Five views of an object without symmetry."""
-    return dpskit.Projections.observe(lopsided(400), 5, 200, seed=3)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(trial_clouds, "N_STEPS", 8)
+def known(views_of_lopsided):
+    return views_of_lopsided(5)
 
 
 def test_each_cloud_leaves_its_view_out(known):
@@ -48,9 +44,9 @@ def test_a_view_from_the_wrong_side_is_turned_and_the_right_set_stays_ahead(know
     assert float(log_prob[1]) > float(untouched[1]) + 20
 
 
-def test_a_wrong_frame_turns_with_all_others(lopsided):
+def test_a_wrong_frame_turns_with_all_others(views_of_lopsided):
     """The first view, which fixes the frame, does not suit the others by 29 degrees."""
-    truth = dpskit.Projections.observe(lopsided(400), 8, 300, seed=3)
+    truth = views_of_lopsided(8, 300)
     rotations = torch.full((8, 3, 3), torch.nan)
     rotations[0] = truth.rotations[0]
     wrong = rotations_by(torch.tensor([0.0, 0.5, 0.0])) @ truth.rotations
