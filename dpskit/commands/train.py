@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dpskit.commands.parser import add_command
-from dpskit.priors.networks import PRESETS
+from dpskit.priors.latents import LatentConfig
+from dpskit.priors.networks import PRESETS, NetworkConfig
 from dpskit.training.augment import ORIENTATIONS
 from dpskit.training.config import CURRICULUM, Stage
 
@@ -30,7 +31,9 @@ def add(commands: Any) -> None:
                        " refused, but for DATA, --compile and where and how long it runs")  # fmt: skip
     train.add_argument("--time-limit", type=float, help="stop after so many minutes, to be resumed later")
     train.add_argument("--preset", choices=sorted(PRESETS), help="network (default: shapes)")
-    train.add_argument("--initial", help="prior to start from (fine-tuning): a shipped name, or a .safetensors file")
+    train.add_argument("--rounds", type=int, help="rounds of the network of latents (default: 3)")
+    train.add_argument("--initial", help="prior to start from: a shipped name, or a .safetensors file; may have"
+                       " fewer rounds")  # fmt: skip
     stand = "of the training clouds: upright and mirrored (default), rotated (biomolecules), or rotated and reflected"
     train.add_argument("--orientation", choices=ORIENTATIONS, help=stand)
     train.add_argument("--deform", type=float, help="strength of random stretching, warping and tilting (default: 0)")
@@ -109,9 +112,20 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         "seed",
     )
     given = {name: getattr(options, name) for name in names}
-    given["network"] = options.preset and PRESETS[options.preset]
+    given["network"] = _network(options)
     given["curriculum"] = options.stage and tuple(map(_stage, options.stage))
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _network(options: argparse.Namespace) -> NetworkConfig | None:
+    if options.preset is None and options.rounds is None:
+        return None
+    network = PRESETS[options.preset or "shapes"]
+    if options.rounds is None:
+        return network
+    if not isinstance(network, LatentConfig):
+        raise ValueError(f"--rounds must be left out with --preset {options.preset}, which has none.")
+    return replace(network, rounds=options.rounds)
 
 
 def _stage(values: Sequence[float]) -> Stage:

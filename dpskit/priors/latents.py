@@ -97,6 +97,16 @@ class LatentNetwork(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    def grow_from(self, given: LatentNetwork) -> None:
+        """Begin as the function that `given` is; the rounds that this network has in addition write nothing yet."""
+        self.load_state_dict({**self.state_dict(), **given.state_dict()})
+        for part in list(self.rounds)[given.config.rounds :]:
+            assert isinstance(part, Round)
+            for last in (part.write.project, part.mlp[-1]):
+                assert isinstance(last, nn.Linear)
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         if not self.config.aligned:
             return self.in_place(x, t)

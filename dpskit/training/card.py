@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dpskit.priors.edm import DiffusionPrior
-from dpskit.priors.networks import PRESETS, network_from_dict
+from dpskit.priors.latents import LatentConfig
+from dpskit.priors.networks import PRESETS, NetworkConfig, network_from_dict
 
 CURVE_ROWS = 12
 
@@ -80,8 +82,7 @@ def _network(network: dict[str, Any]) -> str:
 
 def _command(name: str, settings: dict[str, Any]) -> str:
     network = network_from_dict(settings["network"])
-    preset = next((key for key, config in PRESETS.items() if config == network), "custom")
-    flags = [f"--clouds {settings['clouds']}", f"--preset {preset}"]
+    flags = [f"--clouds {settings['clouds']}", *_network_flags(network)]
     flags += [f"--initial {settings['initial']}"] if settings["initial"] else []
     flags += [f"--orientation {settings['orientation']}", f"--deform {settings['deform']:g}"]
     flags += ["--stage " + " ".join(f"{value:g}" for value in stage.values()) for stage in settings["curriculum"]]
@@ -89,3 +90,14 @@ def _command(name: str, settings: dict[str, Any]) -> str:
     flags += [f"--precision {settings['precision']}"]
     flags += ["--compile"] * settings["compile"] + [f"--seed {settings['seed']}"]
     return f"dpskit train {settings['data']} --out {name} {' '.join(flags)}"
+
+
+def _network_flags(network: NetworkConfig) -> list[str]:
+    for preset, config in PRESETS.items():
+        if config == network:
+            return [f"--preset {preset}"]
+        if not (isinstance(config, LatentConfig) and isinstance(network, LatentConfig)):
+            continue
+        if replace(config, rounds=network.rounds) == network:
+            return [f"--preset {preset}", f"--rounds {network.rounds}"]
+    return ["--preset custom"]

@@ -72,7 +72,8 @@ class TrainConfig:
     network
         Of which kind and size; `dpskit.priors.PRESETS` has some.
     initial
-        A prior of the same network to start from, by shipped name or path; None: random weights.
+        A prior to start from, by shipped name or path: of the same network, or a latent one with fewer rounds, whose
+        function the deeper network then begins as; None: random weights.
     orientation
         "upright" (as the clouds are, and mirrored, x -> -x), "rotated" (random rotations, for biomolecules, which are
         chiral) or "reflected" (random rotations and reflections, as the paper does with shapes).

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dpskit.checks import check_choice, check_integer, check_number, check_path
 from dpskit.claim import claim
+from dpskit.priors.latents import LatentNetwork
 from dpskit.priors.networks import build
 from dpskit.priors.store import load_prior
 from dpskit.training.checkpoint import Checkpoint, TrainState, has_checkpoint, load_checkpoint, restore
@@ -197,16 +198,26 @@ def set_up(config: TrainConfig, fabric: Fabric) -> tuple[nn.Module, TrainState]:
         torch.manual_seed(config.seed)
         network = build(config.network)
     if config.initial is not None:
-        given = load_prior(config.initial).network
-        if given.config != config.network:
-            raise ValueError(f"initial must be a prior of {config.network}, got one of {given.config}.")
-        network.load_state_dict(given.state_dict())
+        _start_from(load_prior(config.initial).network, network)
     network = fabric.to_device(network)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     optimizers = make_optimizers(network, config.muon_rate, config.learning_rate, config.weight_decay)
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
     module, *wrapped = fabric.setup(compiled, *optimizers)
     return module, TrainState(network, average, wrapped)
+
+
+def _start_from(given: nn.Module, network: nn.Module) -> None:
+    """Let `network` begin as `given`, of the same settings, or a latent network with fewer rounds."""
+    if given.config == network.config:
+        network.load_state_dict(given.state_dict())
+        return
+    if isinstance(given, LatentNetwork) and isinstance(network, LatentNetwork):
+        rounds = given.config.rounds
+        if rounds < network.config.rounds and replace(network.config, rounds=rounds) == given.config:
+            network.grow_from(given)
+            return
+    raise ValueError(f"initial must be a prior of {network.config} or of fewer rounds, got one of {given.config}.")
 
 
 def _check_same(config: TrainConfig, saved: TrainConfig) -> None:

@@ -15,6 +15,7 @@ import torch
 from dpskit import TrainConfig, load_prior, train
 from dpskit.pose.templates import make_templates
 from dpskit.priors.edm import edm_loss
+from dpskit.priors.latents import LatentConfig
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
 from dpskit.shards import load_tensors
 from dpskit.training import step as module
@@ -183,6 +184,23 @@ def test_a_run_can_start_from_a_prior(one_sentence, data, trained, tmp_path):
     assert f"  - `sticks` was made by `{made['command']}`\n" in (tmp_path / "tuned.md").read_text()
     with one_sentence(ValueError, "initial", "width=64", "width=32"):
         train(settings(data, network=TransformerConfig(64, 1, 32), initial=initial), tmp_path / "other")
+
+
+def test_a_deeper_network_begins_as_the_prior_it_starts_from(one_sentence, data, tmp_path):
+    small = LatentConfig(latents=4, width=64, point_width=16, rounds=1, blocks=1, cross_width=32, octaves=2)
+    first = train(settings(data, network=small), tmp_path / "small")
+    one_step = {"initial": str(first), "clouds": 8, "learning_rate": 1e-9, "muon_rate": 0.0}
+    deeper = train(settings(data, network=replace(small, rounds=3), **one_step), tmp_path / "deeper")
+    given, grown = load_prior(first), load_prior(deeper)
+    assert grown.network.config.rounds == 3
+    x, t = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1)), torch.tensor([0.1, 1.0])
+    assert torch.allclose(given.denoise(x, t), grown.denoise(x, t), atol=1e-6)
+    learned = train(settings(data, network=replace(small, rounds=3), initial=str(first)), tmp_path / "learned")
+    assert (load_prior(learned).network.rounds[2].write.project.weight.abs() > 1e-4).any()
+    with one_sentence(ValueError, "initial", "rounds=1", "rounds=3"):
+        train(settings(data, network=small, initial=str(deeper)), tmp_path / "shallower")
+    with one_sentence(ValueError, "initial", "width=64", "width=32"):
+        train(settings(data, network=replace(small, rounds=3, cross_width=64), initial=str(first)), tmp_path / "other")
 
 
 def parameters(prior):
