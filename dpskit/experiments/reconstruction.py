@@ -24,6 +24,7 @@ from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples
 from dpskit.sampling.schedule import karras_schedule
 
+DRAWN = 4_000.0  # the paper's alpha where every point is drawn to a coarse one: a stronger pull makes clusters there
 MAX_EXTENT = 4.0  # half the cube's sides: samples that reach further are no reconstruction
 
 
@@ -99,18 +100,6 @@ class Reconstruction:
         return [path for path in paths if path.exists()]
 
 
-def default_alpha(observations: Observations) -> float:
-    """The guidance strength of the paper's Table 4 for complexes, but 60,000 with fewer projections and coarse means.
-
-    20,000 (K - 1) for K = 3, 4 or 5 projections, as for the one fewer where any of them has fewer than 1,024 points
-    (its only such row has 4 of 800), and as for 5 beyond; 4,000 for fewer, which it has with a coarse structure.
-    """
-    counts = [len(points) for points in observations.projections]
-    if len(counts) < 3:
-        return 60_000.0 if observations.coarse is not None and observations.means else 4_000.0
-    return 20_000.0 * (min(len(counts), 5) - 1 - (min(counts) < 1024))
-
-
 def reconstruct(
     prior: Prior,
     observations: Observations,
@@ -137,7 +126,7 @@ def reconstruct(
     n_samples, n_points, n_steps, seed, progress
         As for `sample`, from t = 1.
     alpha
-        Of `DPS` (default: `default_alpha`).
+        Of `DPS` (default: the prior's own, but 4,000 with coarse points that every point is drawn to).
     pose
         How the object stands in the coordinate system of the observations, as for `sample`.
 
@@ -168,7 +157,9 @@ def reconstruct(
     """
     pose, turn = as_pose(pose), random_rotations(1, seed)[0]
     posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
-    guidance = DPS(default_alpha(observations) if alpha is None else alpha)
+    if alpha is None and observations.coarse is not None and not observations.means:
+        alpha = DRAWN
+    guidance = None if alpha is None else DPS(alpha)
     schedule = karras_schedule(n_steps)
     method = partial(
         sample, prior, guidance=guidance, schedule=schedule, pose=posed, n_samples=n_samples, progress=progress

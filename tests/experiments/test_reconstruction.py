@@ -12,7 +12,7 @@ from dpskit.cli import main
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
 from dpskit.experiments.known_structure import deviation
-from dpskit.experiments.reconstruction import default_alpha, reconstruct, reconstruct_without_prior
+from dpskit.experiments.reconstruction import reconstruct, reconstruct_without_prior
 from dpskit.pose.templates import Templates, make_templates
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -65,19 +65,21 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 
-@pytest.mark.parametrize(
-    ("n_views", "n_points", "alpha"),
-    [(1, 1024, 4e3), (2, 900, 4e3), (3, 1024, 4e4), (4, 1024, 6e4), (5, 1024, 8e4), (4, 800, 4e4), (9, 1024, 8e4)],
-)
-def test_the_default_alpha_is_the_paper_s(n_views, n_points, alpha):
-    points = dpskit.load_example("ruvab").points
-    views = dpskit.Projections.observe(points, n_views, n_points)
-    assert default_alpha(dpskit.Observations.of(views, dpskit.Frame((0, 0, 0), 1.0))) == alpha
+def test_the_pull_is_the_prior_s_own_unless_every_point_is_drawn_to_a_coarse_point():
+    class Prior(dpskit.GaussianPrior):
+        alpha = 70_000.0
 
+    few = {"n_samples": 1, "n_points": 16, "n_steps": 10, "progress": False}
 
-@pytest.mark.parametrize(("means", "alpha"), [(True, 60_000), (False, 4_000)])
-def test_the_default_alpha_with_a_coarse_structure(means, alpha):
-    assert default_alpha(dpskit.Observations(coarse=[[0.0, 0.0, 0.0], [0.0, 6.0, 9.0]], means=means)) == alpha
+    def alphas(**data):
+        data = dpskit.Observations(**data)
+        runs = [reconstruct(Prior(0.0, 0.4), data, alpha=alpha, **few).samples for alpha in (None, 500.0)]
+        return tuple(run.settings["guidance"]["alpha"] for run in runs)
+
+    some = [[0.0, 0.0, 0.0], [0.0, 6.0, 9.0]]
+    assert alphas(coarse=some, means=False) == (4_000.0, 500.0)
+    assert alphas(coarse=some) == (70_000.0, 500.0)
+    assert alphas(projections=[[[0.0, 0.0], [0.0, 9.0]]], rotations=torch.eye(3)[None]) == (70_000.0, 500.0)
 
 
 def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
