@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from PIL import Image
 from sphinx.cmd.build import build_main
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,6 +33,7 @@ from run import execute
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "tutorials")
+SHOWN = r'data:image/webp;base64,([^"]+)"[^>]*display:block'  # what a slider over pictures shows first
 MODES = ("--fast", "--plain")
 
 
@@ -64,9 +67,15 @@ def for_page(notebook: Any) -> Any:
 
 def picture(notebook: Any) -> bytes | None:
     """The first picture of a notebook, for the gallery: the last ones resemble each other."""
-    data = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
-    first = next((found["image/png"] for found in data if "image/png" in found), None)
-    return None if first is None else base64.b64decode(first)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        data = output.get("data", {})
+        if "image/png" in data:
+            return base64.b64decode(data["image/png"])
+        if shown := re.search(SHOWN, data.get("text/html", "")):
+            file = io.BytesIO()
+            Image.open(io.BytesIO(base64.b64decode(shown[1]))).save(file, format="png")
+            return file.getvalue()
+    return None
 
 
 def for_site(page: str) -> str:

@@ -79,6 +79,13 @@ def test_every_option_is_explained():
             assert action.help or isinstance(action, argparse._SubParsersAction), (parser.prog, action.dest)
 
 
+def test_a_default_is_said_once():
+    for parser in parsers(make_parser()):
+        formatter = parser._get_formatter()
+        for action in parser._actions:
+            assert (formatter._get_help_string(action) or "").count("default:") < 2, (parser.prog, action.dest)
+
+
 def test_a_source_is_not_replaced(clouds, tmp_path, capsys):
     before = clouds.read_bytes()
     (tmp_path / "link.npz").symlink_to(clouds)

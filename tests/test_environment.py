@@ -1,6 +1,7 @@
 """environment.yml installs what pyproject.toml says, and Binder finds its script."""
 
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,8 @@ def test_the_conda_environment_is_that_of_the_project():
     names = [entry for entry in content["dependencies"] if isinstance(entry, str)]
     (pip,) = [entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict)]
     assert "pip" in names and any(name.startswith("python=3.1") for name in names)
+    for name in names:
+        assert re.fullmatch(r"[a-z][a-z0-9-]*(=\d+(\.\d+)*)?", name), f"{name} is no name of a conda package"
     assert pip == ["-c constraints.txt", "-e .[dev]"] and (ROOT / "constraints.txt").is_file()
 
 

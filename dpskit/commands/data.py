@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
                       " near relatives share; all must be in the same unit")  # fmt: skip
     data.add_argument("--seed", type=int, default=0, help="random seed of the points that are drawn")
     data.add_argument("--draws", type=int, default=1, help="clouds of each object, by this seed and the next: other"
-                      " points of a mesh, other fits of a structure (default: 1)")  # fmt: skip
+                      " points of a mesh, other fits of a structure")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The site: built without a warning, complete, and without anything from the network."""
 
+import io
 import re
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from urllib.parse import unquote, urlparse
 import nbformat
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 import dpskit
+from dpskit.plots import picture_slider
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -115,6 +118,17 @@ def test_figures_share_one_script_and_widgets_are_left_out():
     assert "plotly-graph-div" in html and len(html) < 20_000 and "cdn" not in html
     assert set(image.data) == {"image/png"} and build.picture(notebook) == b"hello"
     assert "hide-cell" in notebook.cells[0].metadata.tags
+
+
+def test_the_picture_of_a_lesson_may_be_the_one_that_its_slider_shows():
+    def draw(figure, width):
+        figure.set_size_inches(width, 1)
+
+    slider = picture_slider(draw, [1, 2, 3], "width", start=1)
+    cell = nbformat.v4.new_code_cell("slider")
+    cell.outputs = [nbformat.v4.new_output("display_data", data={"text/html": slider._repr_html_()})]
+    image = Image.open(io.BytesIO(build.picture(nbformat.v4.new_notebook(cells=[cell]))))
+    assert (image.format, image.size) == ("PNG", (200, 100))
 
 
 def test_a_notebook_runs_again_only_when_its_code_has_changed(tmp_path):

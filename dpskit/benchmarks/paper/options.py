@@ -92,7 +92,7 @@ def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -
     kind.add_argument("--alpha", type=float, help="strength of the guidance (default: the paper's)")
     kind.add_argument("--choose-alpha", type=int, default=0, metavar="N", help="choose alpha on N other targets")
     kind.add_argument("--choose-for", choices=["each", "gaussian"], default="each",
-                      help="the priors whose alpha is chosen (default: each)")  # fmt: skip
+                      help="the priors whose alpha is chosen")  # fmt: skip
     kind.add_argument(
         "--balanced",
         action="store_true",
