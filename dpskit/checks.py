@@ -136,8 +136,11 @@ def check_rotations(name: str, value: Any) -> Tensor:
     rotations = check_array(name, value, "(k, 3, 3)").to(torch.float32)
     if rotations.ndim != 3 or rotations.shape[1:] != (3, 3) or len(rotations) == 0:
         raise ValueError(f"{name} must have shape (k, 3, 3), got {tuple(rotations.shape)}.")
+    wrong = [k for k, rotation in enumerate(rotations) if not bool(rotation.isfinite().all())]
+    if wrong:
+        raise ValueError(f"{name}[{wrong[0]}] must hold finite numbers, got NaN or infinity among them.")
     error = (rotations @ rotations.mT - torch.eye(3)).abs().amax(dim=(1, 2))
-    worst = int(torch.nan_to_num(error, nan=math.inf).argmax())
+    worst = int(error.argmax())
     if not error[worst] < 1e-4:
         raise ValueError(f"{name}[{worst}] must be an orthogonal matrix, but |R R^T - I| reaches {error[worst]:.3g}.")
     return rotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,31 +86,44 @@ def read_images(path: str | Path, pixel_size: float | None = None) -> Images:
     """
     path = check_path("path", path)
     stated = None if pixel_size is None else check_number("pixel_size", pixel_size, above=0.0)
-    if path.suffix in (".star", ".cs"):
+    if path.suffix.lower() in (".star", ".cs"):
         poses = read_poses(path)
         if not poses.images:
-            raise ValueError(
-                f"path must list images (rlnImageName, or blob/path of a .cs file), but {str(path)!r} lists none."
-            )
+            columns = "rlnImageName or rlnReferenceImage, or blob/path of a .cs file"
+            raise ValueError(f"path must list images ({columns}), but {str(path)!r} lists none.")
         stacks = {name: read_mrc(_find(path, name)) for name in dict.fromkeys(name for name, _ in poses.images)}
+        shapes = {name: stack.shape[-2:] for name, (stack, _) in stacks.items()}
+        first, shape = next(iter(shapes.items()))
+        other = next((name for name in shapes if shapes[name] != shape), None)
+        if other is not None:
+            found = f"those of {first!r} are {shape} and of {other!r} {shapes[other]}"
+            raise ValueError(f"path must list images of one size, but {found}.")
         pixels = np.stack([_image(path, name, number, stacks[name][0]) for name, number in poses.images])
-        header, stated = next(iter(stacks.values()))[1], stated or poses.pixel_size
+        sizes, stated = [_in_header(header) for _, header in stacks.values()], stated or poses.pixel_size
     else:
         pixels, header = read_mrc(path)
+        sizes = [_in_header(header)]
         pixels = pixels.reshape(-1, *pixels.shape[-2:])
         if header.ispg == 1 and pixels.shape[0] == pixels.shape[1] == pixels.shape[2] > 1:
             message = f"{path.name}: the header says that this cube of numbers is a map: read_map reads maps."
             warnings.warn(message, RuntimeWarning, stacklevel=2)
     if pixels.shape[1] != pixels.shape[2]:
         raise ValueError(f"path must hold square images, but those of {str(path)!r} are {pixels.shape[1:]}.")
-    in_header = float(header.cella.x) / max(int(header.mx), 1)
-    in_header = in_header if np.isfinite(in_header) and in_header > 0 else 0.0
-    if stated is None and in_header == 0:
+    if stated is None and 0 in sizes:
         raise ValueError(f"pixel_size must be given in angstrom, because the header of {str(path)!r} states none.")
-    if stated is not None and in_header and abs(stated / in_header - 1) > 0.01:
-        message = f"{path.name}: the pixel size is taken as {stated:g} angstrom, though the header says {in_header:g}."
+    taken = stated or sizes[0]
+    differing = [size for size in sizes if size and abs(taken / size - 1) > 0.01]
+    if differing:
+        said = f"though the header says {differing[0]:g}"
+        message = f"{path.name}: the pixel size is taken as {taken:g} angstrom, {said}."
         warnings.warn(message, RuntimeWarning, stacklevel=2)
-    return Images(torch.from_numpy(pixels), stated or in_header)
+    return Images(torch.from_numpy(pixels), taken)
+
+
+def _in_header(header: Any) -> float:
+    """The pixel size that the header of a stack states, 0 for none."""
+    size = float(header.cella.x) / max(int(header.mx), 1)
+    return size if np.isfinite(size) and size > 0 else 0.0
 
 
 def _find(star: Path, name: str) -> Path:

@@ -28,7 +28,7 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"path must be an existing MRC file, got {str(path)!r}.")
     (declared, values), size = _declared(path), path.stat().st_size
-    if declared > (MAX_RATIO if is_packed(path) else 1) * size:
+    if declared > (max(ALWAYS, MAX_RATIO * size) if is_packed(path) else size):
         raise ValueError(f"path must be an MRC file, but {str(path)!r} is truncated or another file.")
     limit = max(ALWAYS, 4 * size) if is_packed(path) else math.inf
     if FLOAT * values > limit:
@@ -54,7 +54,7 @@ def read_mrc(path: str | Path) -> tuple[np.ndarray, Any]:
 
 
 MAX_RATIO = 50  # of what a packed file holds to its own size
-ALWAYS = 1 << 27  # bytes that any may unpack to
+ALWAYS = 1 << 27  # bytes that any may unpack to: a mask is mostly zeros, and packs to a hundredth
 BYTES = {0: 1.0, 1: 2.0, 2: 4.0, 3: 4.0, 4: 8.0, 6: 2.0, 12: 2.0, 101: 0.5}  # of a value, by the mode of the header
 FLOAT = 4  # bytes, whatever the file has
 

@@ -115,6 +115,8 @@ class Poses:
 def read_poses(path: str | Path) -> Poses:
     """Read the orientations and shifts of particles: STAR files of RELION 3.0, 3.1 or 5, .cs files of cryoSPARC.
 
+    Of class averages, whose files list `rlnReferenceImage`, the names alone.
+
     Parameters
     ----------
     path : str or Path
@@ -146,7 +148,7 @@ def read_poses(path: str | Path) -> Poses:
             [1., 0., 0.]])
     """
     path = check_path("path", path)
-    if path.suffix == ".cs":
+    if path.suffix.lower() == ".cs":
         from dpskit.data.cryosparc import read_cs
 
         return read_cs(path)
@@ -159,6 +161,8 @@ def read_poses(path: str | Path) -> Poses:
         turns = [Rotation.from_euler("ZYZ", part, degrees=True).as_matrix().astype(np.float32) for part in parts]
         rotations = torch.from_numpy(np.concatenate(turns))
     named = table.strings("rlnImageName") if table.has("rlnImageName") else []
+    if not named and "rlnReferenceImage" in table.columns:  # class averages; a class without a number is a map
+        named = [name for name in table.strings("rlnReferenceImage") if "@" in name]
     images = tuple((name.rpartition("@")[2], int(name.partition("@")[0] or 1)) for name in map(_numbered, named))
     return Poses(rotations, torch.from_numpy(_shifts(table, pixel_size)).float(), pixel_size, images, _optics(table))
 
@@ -187,10 +191,11 @@ class _Table:
             raise ValueError(f"path must be a STAR file, but {str(path)!r} cannot be read: {reason}.") from None
         blocks = {block.name.strip().lower(): block for block in self.document}
         single = next(iter(blocks.values())) if len(blocks) == 1 and "optics" not in blocks else None
-        particles = blocks.get("particles", single)
+        particles = blocks.get("particles", blocks.get("model_classes", single))
         if particles is None:
             found = ", ".join(blocks) or "nothing"
-            raise ValueError(f"path must hold the table data_particles, but {str(path)!r} holds {found}.")
+            tables = "the table data_particles or data_model_classes"
+            raise ValueError(f"path must hold {tables}, but {str(path)!r} holds {found}.")
         self.columns, self.optics = _columns(particles), _columns(blocks["optics"]) if "optics" in blocks else {}
         self.count = max((len(values) for values in self.columns.values()), default=0)
         if self.count > (most := most_rows(len(content))):

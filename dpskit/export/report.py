@@ -160,6 +160,7 @@ def _views_figure(views: Projections | ProjectionImages, best: Tensor, frame: Fr
             axes.scatter(*(views.points[k].T * frame.scale), s=1, c="0.6")
             seen = project(best, rotation) * frame.scale
         axes.scatter(*seen.T, s=0.5, c="#b40426")
+        axes.set(xlabel=f"x ({frame.unit})", ylabel=f"y ({frame.unit})")
     return figure
 
 
@@ -171,8 +172,8 @@ def _spread_figure(best: Tensor, spread: Tensor, frame: Frame) -> Figure:
     panels = figure.subplots(1, 3, subplot_kw={"aspect": "equal"})
     for axes, (i, j) in zip(panels, [(0, 1), (0, 2), (1, 2)], strict=True):
         drawn = axes.scatter(physical[:, i], physical[:, j], c=colour, s=4, cmap="coolwarm")
-        axes.set(xlabel="xyz"[i], ylabel="xyz"[j])
-    figure.colorbar(drawn, ax=list(panels))
+        axes.set(xlabel=f"{'xyz'[i]} ({frame.unit})", ylabel=f"{'xyz'[j]} ({frame.unit})")
+    figure.colorbar(drawn, ax=list(panels), label=f"spread ({frame.unit})")
     return figure
 
 

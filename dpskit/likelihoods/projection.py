@@ -112,7 +112,8 @@ class Projections(Measurement):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
         check_seed("seed", self.seed)
-        check_number("tolerance", self.tolerance, least=0.0)
+        if check_number("tolerance", self.tolerance, least=0.0) > 180:
+            raise ValueError(f"tolerance must be at most 180 degrees, got {self.tolerance:g}.")
         if check_share("trimmed", self.trimmed) > MAX_TRIMMED:
             raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
         object.__setattr__(self, "points", points)
@@ -323,6 +324,9 @@ def _with_unknown(rotations: Tensor | None, count: int) -> Tensor:
     if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
         return check_rotations("rotations", rotations)  # raises
     unknown = rotations.isnan().flatten(1).all(dim=1)
+    partly = (rotations.isnan().flatten(1).any(dim=1) & ~unknown).nonzero().flatten().tolist()
+    if partly:
+        raise ValueError(f"rotations[{partly[0]}] must be a rotation, or a row of NaN alone; got NaN beside numbers.")
     checked = check_rotations("rotations", torch.where(unknown[:, None, None], torch.eye(3), rotations))
     if bool(unknown.all()):
         unknown[0] = False

@@ -68,6 +68,34 @@ def test_a_star_file_chooses_images_and_its_pixel_size_wins(tmp_path, pixels):
     assert images.pixel_size == 2.5
 
 
+@pytest.mark.parametrize("table", ["", "model_classes"])
+def test_class_averages_that_a_star_file_of_relion_chooses(tmp_path, pixels, one_sentence, table):
+    write(tmp_path / "classes.mrcs", pixels, 3.5)
+    general = "data_model_general\n\n_rlnPixelSize 3.5\n\n" if table else ""
+    rows = "loop_\n_rlnReferenceImage\n_rlnClassDistribution\n000003@classes.mrcs 0.6\n000001@classes.mrcs 0.4\n"
+    star = tmp_path / "CLASSES.STAR"
+    star.write_text(f"{general}data_{table}\n\n{rows}")
+    images = read_images(star)
+    np.testing.assert_allclose(images.pixels.numpy(), pixels[[2, 0]], atol=1e-6)
+    assert images.pixel_size == 3.5
+    star.write_text(f"data_\n\n{rows}".replace("000003@", "").replace("000001@", ""))
+    with one_sentence(ValueError, "rlnReferenceImage", "lists none"):  # a class of three dimensions is a map
+        read_images(star)
+
+
+def test_stacks_that_do_not_fit_together(tmp_path, pixels, one_sentence):
+    write(tmp_path / "a.mrcs", pixels, 2.5)
+    write(tmp_path / "b.mrcs", pixels, 1.0)
+    write(tmp_path / "c.mrcs", pixels[:, :6, :6], 2.5)
+    star = tmp_path / "particles.star"
+    star.write_text("data_\nloop_\n_rlnImageName\n_rlnPixelSize\n1@a.mrcs 2.5\n1@b.mrcs 2.5\n")
+    with pytest.warns(RuntimeWarning, match=r"taken as 2.5 angstrom, though the header says 1"):
+        assert read_images(star).pixel_size == 2.5
+    star.write_text("data_\nloop_\n_rlnImageName\n1@a.mrcs\n2@a.mrcs\n1@c.mrcs\n")
+    with one_sentence(ValueError, "'a.mrcs'", "(8, 8)", "'c.mrcs'", "(6, 6)"):
+        read_images(star)
+
+
 def test_a_star_file_that_lists_what_is_not_there(tmp_path, pixels, one_sentence):
     write(tmp_path / "a.mrcs", pixels, 1.0)
     star = tmp_path / "particles.star"

@@ -112,6 +112,18 @@ def test_maps_are_counted_in_single_precision(tmp_path, one_sentence):
         dpskit.read_map(packed)
 
 
+def test_a_mask_packs_to_a_hundredth(tmp_path):
+    import mrcfile
+
+    values = np.zeros((64, 64, 64), np.float32)
+    values[20:40, 20:40, 20:40] = 1
+    mrcfile.write(tmp_path / "mask.mrc", values, voxel_size=1.0)
+    packed = tmp_path / "mask.mrc.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "mask.mrc").read_bytes()))
+    assert packed.stat().st_size < values.nbytes / 100
+    assert np.array_equal(dpskit.read_map(packed).values, values)
+
+
 def test_arrays_are_counted_as_they_are_used(tmp_path, monkeypatch, one_sentence):
     path = tmp_path / "a.npz"
     np.savez_compressed(path, points=np.ones((1000, 3), np.uint8), name=np.full(3, b"x" * 1000))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import dpskit
+from dpskit.export import report
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.report import write_report
 from dpskit.sampling.samples import Samples
@@ -61,6 +62,18 @@ def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
     assert 'class="warning"' not in right
     assert 'class="warning">the views agree if the rotations are transposed' in wrong
     assert "Settings" in right and "Settings" not in wrong
+
+
+def test_every_axis_has_its_unit(cloud):
+    figures = [
+        report._views_figure(dpskit.Projections.observe(cloud, 2, 50), cloud, FRAME),
+        report._views_figure(dpskit.ProjectionImages.observe(cloud, FRAME, 2, 16), cloud, FRAME),
+        report._spread_figure(cloud, torch.rand(len(cloud)), FRAME),
+    ]
+    for figure in figures:
+        *panels, last = figure.axes
+        labels = [text for axes in panels for text in (axes.get_xlabel(), axes.get_ylabel())] + [last.get_ylabel()]
+        assert all(label.endswith("(angstrom)") for label in labels)
 
 
 def test_a_likelihood_of_ones_own(tmp_path, samples):

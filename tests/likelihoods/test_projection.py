@@ -86,6 +86,12 @@ def test_observed_projections_carry_the_noise_asked_for(normal):
         (lambda: Projections([FLAT], EYE, sigma=0), ValueError, ["sigma", "above 0", "0"]),
         (lambda: Projections([FLAT], EYE, sigma=-0.1), ValueError, ["sigma", "-0.1"]),
         (lambda: Projections([FLAT], EYE, sigma=math.nan), ValueError, ["sigma", "nan"]),
+        (lambda: Projections([FLAT], EYE, tolerance=400), ValueError, ["tolerance", "180 degrees", "400"]),
+        (
+            lambda: Projections([FLAT], EYE.index_fill(1, torch.tensor([0]), math.nan)),
+            ValueError,
+            ["[0]", "row of NaN"],
+        ),
         (lambda: Projections([FLAT], EYE, seed=-1), ValueError, ["seed", "-1"]),
         (lambda: Projections.observe(DEEP, n_views=0), ValueError, ["n_views", "0"]),
         (lambda: Projections.observe(DEEP, n_points=-5), ValueError, ["n_points", "-5"]),
