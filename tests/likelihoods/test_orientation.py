@@ -185,7 +185,7 @@ def test_orientations_that_are_half_unknown(views, cloud, one_sentence):
     known, data = views
     rotations = known.rotations.clone()
     rotations[1, 0, 0] = torch.nan
-    with one_sentence(ValueError, "rotations[1]", "orthogonal"):
+    with one_sentence(ValueError, "rotations[1]", "NaN beside numbers"):
         dpskit.Projections(known.points, rotations)
     with one_sentence(ValueError, "equally many", "3 and 2"):
         dpskit.Projections(known.points, data.rotations[1:])

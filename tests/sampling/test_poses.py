@@ -227,7 +227,7 @@ BAD_POSES = [
     (torch.eye(3)[None] * 1.1, ValueError, ["pose[0]", "orthogonal"]),
     (torch.zeros(0, 3, 3), ValueError, ["pose", "(0, 3, 3)"]),
     (torch.eye(2), ValueError, ["pose", "(1, 2, 2)"]),
-    (torch.full((3, 3), float("nan")), ValueError, ["pose[0]", "orthogonal"]),
+    (torch.full((3, 3), float("nan")), ValueError, ["pose[0]", "finite"]),
     (object(), TypeError, ["pose", "object"]),
     (2.5, ValueError, ["pose", "(k, 3, 3)"]),
 ]
