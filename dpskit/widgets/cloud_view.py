@@ -118,9 +118,12 @@ def _scaled(values: Tensor, name: str) -> dict[str, Any]:
 
 
 def reach_of(cloud: Tensor) -> float:
-    """Half the length of axes that hold `cloud`: 1.1, or that times a power of 1.25, so that it changes rarely."""
-    widest = float(cloud.abs().max())
-    return 1.1 * 1.25 ** max(0, math.ceil(math.log(widest / 1.1, 1.25))) if widest > 1.1 else 1.1
+    """Half the length of axes that hold `cloud`: 1.1; 1.25 times that, for an outlier; or 2, 4, 8 ... times that,
+    so that axes stand still in nearly all steps of a run."""
+    widest = float(cloud.abs().max()) / 1.1
+    if widest <= 1.25:
+        return 1.1 if widest <= 1 else 1.1 * 1.25
+    return 1.1 * 2 ** math.ceil(math.log2(widest))
 
 
 def _columns(cloud: Tensor | None, unit: Unit) -> np.ndarray:
