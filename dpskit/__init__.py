@@ -4,7 +4,7 @@ data -> likelihood; prior -> guidance(prior, likelihood) = score; solver over a 
 """
 
 from dpskit.cloud import Frame, normalise, resample
-from dpskit.data.check_views import ViewWarning, check_views
+from dpskit.data.check_views import check_views
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.examples import list_examples, load_example
 from dpskit.data.images import image_of_points, points_of_image, read_images
@@ -13,6 +13,7 @@ from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
 from dpskit.data.poses import read_poses
 from dpskit.data.structures import read_structure
+from dpskit.data.view_warning import ViewWarning
 from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.alpha import calibrate_alpha
 from dpskit.evaluation.calibration import simulation_based_calibration

@@ -51,10 +51,10 @@ def check_number(name: str, value: Any, least: float = -math.inf, *, above: floa
     return number
 
 
-def check_share(name: str, value: Any) -> float:
-    """Return `value` as a float from 0 to 1, or raise ValueError."""
-    if not 0 <= (number := check_number(name, value)) <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {shown(value)}.")
+def check_share(name: str, value: Any, most: float = 1) -> float:
+    """Return `value` as a float from 0 to `most`, or raise ValueError."""
+    if not 0 <= (number := check_number(name, value)) <= most:
+        raise ValueError(f"{name} must be between 0 and {most:g}, got {shown(value)}.")
     return number
 
 

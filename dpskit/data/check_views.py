@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
 from dpskit.checks import check_number
 from dpskit.cloud import Frame
+from dpskit.data.check_coarse import check_coarse
 from dpskit.data.images import points_of_image
 from dpskit.data.observations import Observations
+from dpskit.data.view_warning import ViewWarning
+from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections
@@ -25,34 +29,6 @@ CLEAR = 0.8  # share of the accepted disagreement that may be left once the righ
 FLIPS = {"mirrored": (1.0, -1.0), "mirrored left to right": (-1.0, 1.0), "turned by 180 degrees": (-1.0, -1.0)}
 
 
-@dataclass(frozen=True)
-class ViewWarning:
-    """What is wrong with a view.
-
-    Attributes
-    ----------
-    view : int or None
-        Its number from 0, None where it concerns all of them.
-    kind : str
-        "transposed", "mirrored", "shift", "pixel size", "structure" or "disagreement".
-    message : str
-        One sentence for a person; `str` gives it.
-
-    Examples
-    --------
-    >>> import dpskit
-    >>> print(dpskit.ViewWarning(2, "shift", "view 2 is off its centre."))
-    view 2 is off its centre.
-    """
-
-    view: int | None
-    kind: str
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
-
-
 def check_views(
     data: Projections | ProjectionImages | Observations | Joint, frame: Frame | None = None
 ) -> list[ViewWarning]:
@@ -62,19 +38,21 @@ def check_views(
     same distribution. Where a pair of views disagrees more than its number of points explains, one mistake after the
     other is undone on trial: rotations transposed, images mirrored, and in one view a wrong centre, pixel size or hand.
     The one that makes all views agree is named; if there is none, a view without which the others agree.
+    A coarse structure beside views that agree is held against them: its centre, its size, its orientation and its hand.
 
     Parameters
     ----------
     data : Projections, ProjectionImages, Observations or Joint
-        Of a joint likelihood, its views. At least two of known orientation; with fewer nothing can be said.
+        Of a joint likelihood, its views and its coarse structure. At least two views of known orientation, or one
+        and a coarse structure; with fewer nothing can be said.
     frame : Frame, optional
         Of the cube that `data` lives in, for lengths in angstrom. Images and observations know theirs.
 
     Returns
     -------
     list of ViewWarning
-        Empty if nothing is wrong that could be seen. Not to be seen from views alone: a wrong pixel size or the wrong
-        hand of all of them, if they agree with each other.
+        Empty if nothing is wrong that could be seen. Not to be seen from views alone, but beside a coarse structure: a
+        wrong pixel size or the wrong hand of all of them, if they agree with each other.
 
     Notes
     -----
@@ -92,30 +70,53 @@ def check_views(
     >>> [warning.kind for warning in dpskit.check_views(swapped)]
     ['transposed']
     """
-    views, rotations, length, unit = _views(data, frame)
-    known = [k for k, rotation in enumerate(rotations) if np.isfinite(rotation).all()]
-    if len(known) < 2:
-        return []
-    return _diagnose([views[k] for k in known], rotations[known], length, unit, known)
+    seen = _seen(data, frame)
+    known = [k for k, rotation in enumerate(seen.rotations) if np.isfinite(rotation).all()]
+    views, rotations = [seen.views[k] for k in known], seen.rotations[known]
+    found = _diagnose(views, rotations, seen.length, seen.unit, known) if len(known) > 1 else []
+    if found or seen.coarse is None or not known:
+        return found
+    points = [torch.from_numpy(y) for y in views]
+    return check_coarse(seen.coarse, points, torch.from_numpy(rotations), seen.length, seen.unit, shifted=seen.shifted)
 
 
-def _views(data: object, frame: Frame | None) -> tuple[list[np.ndarray], np.ndarray, float, str]:
-    """Points of every view (m, 2), rotations (k, 3, 3), and the length and name of the unit of the points."""
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Points of every view (m, 2), rotations (k, 3, 3), the length and name of the unit of the points, the coarse
+    structure (m, 3) in the same coordinates if there is one, and whether the views may be shifted."""
+
+    views: list[np.ndarray]
+    rotations: np.ndarray
+    length: float
+    unit: str
+    coarse: Tensor | None = None
+    shifted: bool = False
+
+
+def _seen(data: object, frame: Frame | None) -> _Seen:
+    """What the data show, whichever they are."""
+    coarse = None
     if isinstance(data, Joint):
-        parts = [part for part in data.parts if isinstance(part, Projections | ProjectionImages)]
-        data = parts[0] if len(parts) == 1 else data
+        views = [part for part in data.parts if isinstance(part, Projections | ProjectionImages)]
+        structures = [part.points for part in data.parts if isinstance(part, CoarseGrained)]
+        coarse = structures[0] if len(structures) == 1 else None
+        data = views[0] if len(views) == 1 else data
     if isinstance(data, Projections):
         length, unit = (1.0, "of the cube") if frame is None else (frame.scale, frame.unit)
-        return [y.double().numpy() for y in data.points], data.rotations.double().numpy(), length, unit
+        points = [y.double().numpy() for y in data.points]
+        return _Seen(points, data.rotations.double().numpy(), length, unit, coarse, data.shifted)
     if isinstance(data, Observations):
-        return [y.double().numpy() for y in data.projections], data.rotations.double().numpy(), 1.0, "angstrom"
+        points = [y.double().numpy() for y in data.projections]
+        return _Seen(points, data.rotations.double().numpy(), 1.0, "angstrom", data.coarse, data.shifted)
     if isinstance(data, ProjectionImages):
         smooth = 0.5 * check_number("width", data.width) / data.pixel_size
         pixels = [torch.from_numpy(gaussian_filter(image, smooth)) for image in data.pixels.numpy()]
         shifts = [None] * len(pixels) if data.shifts is None else list(data.shifts)
         pairs = zip(pixels, shifts, strict=True)
-        points = [points_of_image(image, MOST, pixel_size=data.pixel_size, shift=shift) for image, shift in pairs]
-        return [y.double().numpy() for y in points], data.rotations.double().numpy(), 1.0, data.frame.unit
+        images = [points_of_image(image, MOST, pixel_size=data.pixel_size, shift=shift) for image, shift in pairs]
+        points = [y.double().numpy() for y in images]
+        coarse = None if coarse is None else data.frame.to_physical(coarse)
+        return _Seen(points, data.rotations.double().numpy(), 1.0, data.frame.unit, coarse)
     raise TypeError(
         f"data must be Projections, ProjectionImages, Observations or a Joint with one of them, got "
         f"{type(data).__name__}."

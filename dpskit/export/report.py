@@ -15,7 +15,8 @@ from torch import Tensor
 
 from dpskit.checks import check_path, check_points
 from dpskit.cloud import Frame
-from dpskit.data.check_views import ViewWarning, check_views
+from dpskit.data.check_views import check_views
+from dpskit.data.view_warning import ViewWarning
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.likelihoods.coarse import CoarseGrained
@@ -157,7 +158,7 @@ def _views_figure(views: Projections | ProjectionImages, best: Tensor, frame: Fr
             low = (-(n // 2) - 0.5) * size
             axes.imshow(views.pixels[k].numpy(), cmap="gray", origin="lower", extent=(low, low + n * size) * 2)
         else:
-            axes.scatter(*(views.points[k].T * frame.scale), s=1, c="0.6")
+            axes.scatter(*(views.points[k].T * frame.scale), s=7, c="0.75", linewidths=0)
             seen = project(best, rotation) * frame.scale
         axes.scatter(*seen.T, s=0.5, c="#b40426")
         axes.set(xlabel=f"x ({frame.unit})", ylabel=f"y ({frame.unit})")

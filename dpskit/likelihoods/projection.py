@@ -114,8 +114,7 @@ class Projections(Measurement):
         check_seed("seed", self.seed)
         if check_number("tolerance", self.tolerance, least=0.0) > 180:
             raise ValueError(f"tolerance must be at most 180 degrees, got {self.tolerance:g}.")
-        if check_share("trimmed", self.trimmed) > MAX_TRIMMED:
-            raise ValueError(f"trimmed must be at most {MAX_TRIMMED}, got {self.trimmed}.")
+        check_share("trimmed", self.trimmed, MAX_TRIMMED)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):

@@ -147,7 +147,7 @@ def test_shifted_views_need_no_common_origin(tmp_path):
 @pytest.mark.parametrize(
     ("views", "words"),
     [
-        ("trimmed = 0.7", "trimmed must be at most 0.5"),
+        ("trimmed = 0.7", "trimmed must be between 0 and 0.5"),
         ('trimmed = "a"', "trimmed"),
         ("shifted = 1", "views: shifted must be true or false"),
         ("moved = true", "views: it may hold shifted, trimmed; got 'moved'"),

@@ -13,16 +13,21 @@ from torch import Tensor
 from dpskit.data.check_views import check_views
 from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
+from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.records import append_records, read_records
+from dpskit.rotations import random_rotations
 
 N_VIEWS, N_POINTS = 4, 800
 SHIFT = 25.0  # angstrom
 NOISE = 2.0  # angstrom
+COARSE = 40  # points of a coarse structure
 
-Plant = Callable[[Projections, int, Target, Target], Projections]
-"""plant(views, k, target, another target) -> the views with a mistake, in view k if it concerns one."""
+Plant = Callable[[Projections, int, Target, Target], Projections | Joint]
+"""plant(views, k, target, another target) -> the views with a mistake, in view k if it concerns one, or beside them a
+coarse structure with one."""
 
 
 def _with_view(views: Projections, k: int, points: Tensor) -> Projections:
@@ -57,6 +62,16 @@ def _foreign(views: Projections, k: int, target: Target, other: Target) -> Proje
     return _with_view(views, k, seen * (other.scale / target.scale))
 
 
+def _beside_coarse(change: Callable[[Tensor, int], Tensor]) -> Plant:
+    """The right views, and a coarse structure of `COARSE` points that was changed by change(points, seed)."""
+
+    def plant(views: Projections, k: int, target: Target, other: Target) -> Joint:
+        coarse = CoarseGrained.observe(target.points, COARSE, target.seed).points
+        return Joint([views, CoarseGrained(change(coarse, target.seed))])
+
+    return plant
+
+
 MISTAKES: dict[str, tuple[Plant | None, str, bool]] = {
     "nothing wrong": (None, "", False),
     "all transposed": (_transposed, "transposed", False),
@@ -67,6 +82,15 @@ MISTAKES: dict[str, tuple[Plant | None, str, bool]] = {
     "one 1.1 times as large": (_magnified(1.1), "pixel size", True),
     "one of another structure": (_foreign, "structure", True),
     "one mirrored": (_one_mirrored, "mirrored", True),
+    "nothing wrong, a coarse structure": (_beside_coarse(lambda x, seed: x), "", False),
+    "a coarse structure from a corner": (_beside_coarse(lambda x, seed: x + 1), "shift", False),
+    "a coarse structure 1.3 times as large": (_beside_coarse(lambda x, seed: 1.3 * x), "pixel size", False),
+    "a coarse structure turned": (
+        _beside_coarse(lambda x, seed: x @ random_rotations(1, seed)[0]),
+        "orientation",
+        False,
+    ),
+    "a coarse structure mirrored": (_beside_coarse(lambda x, seed: -x), "mirrored", False),
 }
 """What is planted, the kind of its warning, and whether it concerns one view."""
 
@@ -98,7 +122,7 @@ def mistake_benchmark(
                     views = observe(target, seed + trial, noise) if views is None else views
                     found = check_views(views if plant is None else plant(views, k, target, other), target.frame)
                     named = [[warning.kind, warning.view] for warning in found]
-                    wanted = [] if plant is None else [[kind, k if single else None]]
+                    wanted = [[kind, k if single else None]] if kind else []
                     known[key] = dict(zip(keys, key, strict=True)) | {"named": named, "right": named == wanted}
                     append_records(path, [known[key]])
                 yield known[key]

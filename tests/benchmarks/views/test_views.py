@@ -66,8 +66,13 @@ def test_images_are_tried_and_taken_up_again(target, tmp_path, monkeypatch):
 def test_mistakes_are_planted(target, tmp_path, monkeypatch):
     """Without the warnings themselves: what is planted differs from the views in the right place."""
     views = mistakes.observe(target, 2, None)
-    for plant, kind, single in list(mistakes.MISTAKES.values())[1:]:
+    for name, (plant, kind, single) in list(mistakes.MISTAKES.items())[1:]:
         changed = plant(views, 1, target, target)
+        if "coarse" in name:
+            assert changed.parts[0] is views
+            coarse = dpskit.CoarseGrained.observe(target.points, 40, seed=target.seed).points
+            assert torch.equal(changed.parts[1].points, coarse) == (kind == "")
+            continue
         moved = [not torch.equal(a, b) for a, b in zip(changed.points, views.points, strict=True)]
         assert moved == ([False, True, False, False] if single else [kind == "mirrored"] * 4)
         assert torch.equal(changed.rotations, views.rotations) == (kind != "transposed")

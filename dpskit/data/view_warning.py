@@ -1,0 +1,34 @@
+"""A sentence about views that cannot be right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ViewWarning:
+    """What is wrong with a view, or with a coarse structure beside the views.
+
+    Attributes
+    ----------
+    view : int or None
+        Its number from 0, None where it concerns all of them.
+    kind : str
+        "transposed", "mirrored", "shift", "pixel size", "structure", "disagreement", or "orientation" of a coarse
+        structure.
+    message : str
+        One sentence for a person; `str` gives it.
+
+    Examples
+    --------
+    >>> import dpskit
+    >>> print(dpskit.ViewWarning(2, "shift", "view 2 is off its centre."))
+    view 2 is off its centre.
+    """
+
+    view: int | None
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
