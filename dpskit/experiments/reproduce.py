@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from dpskit.data.examples import Example
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
+from dpskit.experiments.scenarios import Scenario
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import Samples
@@ -58,4 +59,11 @@ def samples_of(experiment: Experiment, info: Info) -> Samples:
 def code_of(settings: Settings, *, own: bool = False) -> str:
     """The line of code that runs these settings again; `own`: with priors and targets of one's own, by name."""
     given = ", priors=priors, targets=targets" if own else ""
-    return f"from dpskit.experiments import Scenario, Settings, run; samples = run({settings!r}{given})"
+    return f"from dpskit.experiments import Scenario, Settings, run; samples = run({_made(settings)}{given})"
+
+
+def _made(settings: Settings | Scenario) -> str:
+    """The call that makes the settings; what they leave at its default is left out."""
+    values = {f.name: value for f in fields(settings) if (value := getattr(settings, f.name)) != f.default}
+    texts = [f"{name}={_made(value) if isinstance(value, Scenario) else repr(value)}" for name, value in values.items()]
+    return f"{type(settings).__name__}({', '.join(texts)})"

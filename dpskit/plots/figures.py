@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,15 +20,15 @@ VIEW = ((0.866, -0.25, 0.433), (0.5, 0.433, -0.75), (0.0, 0.866, 0.5))
 """Columns: right, up and towards the viewer of the static picture, 30 degrees above the ground, z up."""
 
 
-def round_below(most: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is not above `most`."""
+def round_below(most: float, digits: Iterable[int] = (1, 2, 5)) -> float:
+    """The largest of the digits times a power of ten that is not above `most`."""
     power = 10.0 ** math.floor(math.log10(most))
-    return max(digit * power for digit in (1, 2, 5) if digit * power <= most * (1 + 1e-9))
+    return max(digit * power for digit in digits if digit * power <= most * (1 + 1e-9))
 
 
 def ticks(name: str, reach: float) -> list[float]:
     """Where the axis from -reach to reach has its numbers; z has none at its foot, where x begins."""
-    far = round_below(0.95 * reach)
+    far = round_below(0.95 * reach, range(1, 10))
     return [0.0, far] if name == "z" else [-far, 0.0, far]
 
 

@@ -42,10 +42,13 @@ class CloudView:
     """Scenes with equal axes of the same length, in one figure; colour is height unless values are given.
 
     The camera a person chose stays, and the axes shrink with the noise: they span the cube, or the clouds if these
-    reach further. most: part of the window's height that it takes at most. group: of scenes that turn together.
+    reach further. most: part of the window's height that it takes at most. group: of scenes that turn together. growth:
+    by which axes become longer where clouds reach further; with a large one they stand still in most steps of a run.
     """
 
-    def __init__(self, titles: Sequence[str], *, rows: int = 1, most: float = 0.3, group: str = "") -> None:
+    def __init__(
+        self, titles: Sequence[str], *, rows: int = 1, most: float = 0.3, group: str = "", growth: float = 1.25
+    ) -> None:
         count = len(titles)
         columns = -(-count // rows)
         grid = [[{"type": "scene"} if r * columns + c < count else None for c in range(columns)] for r in range(rows)]
@@ -61,7 +64,7 @@ class CloudView:
             frame.layout[_scene(k)].update({f"{a}axis": {"gridcolor": LINE, "zerolinecolor": LINE} for a in "xyz"})
         frame.update_layout(margin={"l": 0, "r": 0, "t": TITLE, "b": 0}, showlegend=False)
         frame.update_annotations(font_size=13)
-        self.count = count
+        self.count, self.growth = count, growth
         ratio = 0.78 * rows / columns  # wider than high: the axes' names lie beside the cube
         self.live = LiveFigure(frame, ", ".join(titles), ratio=ratio, extra=TITLE, most=most, group=group)
 
@@ -81,7 +84,7 @@ class CloudView:
         height, with a colour bar named `bar`; it ends where 95 % of the values lie, so that outliers leave the others
         their colours.
         """
-        reach = max((reach_of(cloud) for cloud in clouds if cloud is not None), default=1.1) * unit.scale
+        reach = max((reach_of(cloud, self.growth) for cloud in clouds if cloud is not None), default=1.1) * unit.scale
         label = "3-D scenes: " + ", ".join(titles or [a.text for a in self.live.figure.layout.annotations])
         with self.live.drawing(label) as figure:
             for k, cloud in enumerate(clouds):
@@ -117,13 +120,12 @@ def _scaled(values: Tensor, name: str) -> dict[str, Any]:
     return {"color": values.numpy(), "cmin": 0, "cmax": top, "showscale": True, "colorbar": bar}
 
 
-def reach_of(cloud: Tensor) -> float:
-    """Half the length of axes that hold `cloud`: 1.1; 1.25 times that, for an outlier; or 2, 4, 8 ... times that,
-    so that axes stand still in nearly all steps of a run."""
+def reach_of(cloud: Tensor, growth: float = 1.25) -> float:
+    """Half the length of axes that hold `cloud`: 1.1; for outliers 1.25 times that; or 1.1 by a power of `growth`."""
     widest = float(cloud.abs().max()) / 1.1
     if widest <= 1.25:
         return 1.1 if widest <= 1 else 1.1 * 1.25
-    return 1.1 * 2 ** math.ceil(math.log2(widest))
+    return 1.1 * growth ** math.ceil(math.log(widest, growth))
 
 
 def _columns(cloud: Tensor | None, unit: Unit) -> np.ndarray:

@@ -45,8 +45,8 @@ class CurvesView:
             figure.add_scatter(x=[], y=[], **style, row=1, col=k)
         figure.update_xaxes(title_text="step", title_standoff=2, title_font_size=11, zeroline=False)
         figure.update_yaxes(rangemode="tozero", nticks=5)
-        figure.update_annotations(font_size=12)
-        figure.update_layout(margin={"l": 40, "r": 12, "t": 22, "b": 32}, showlegend=False)
+        figure.update_annotations(font_size=12, yshift=3)  # above the topmost number of the axis
+        figure.update_layout(margin={"l": 40, "r": 12, "t": 24, "b": 32}, showlegend=False)
         self.live = LiveFigure(figure, "curves of the steps", extra=height)
 
     def show(self, curves: Curves, n_steps: int, step: int) -> None:
@@ -61,4 +61,5 @@ class CurvesView:
                 figure.layout.annotations[k].text = titles[k]
                 steps = list(range(1, len(values) + 1))
                 trace.x, trace.y = steps, list(values)
+                figure.update_yaxes(showticklabels=bool(values), row=1, col=k + 1)  # none of an axis without a scale
                 trace.marker.size = [10 if number == step else 4 for number in steps]

@@ -5,6 +5,7 @@ function render({model, el}) {
   el.setAttribute("aria-label", "download");
   const said = document.createElement("span");
   said.setAttribute("role", "status");
+  el.append("Download: ");
   for (const name of model.get("_names")) {
     const button = el.appendChild(document.createElement("button"));
     button.textContent = name;

@@ -16,6 +16,8 @@ const library = (model) => (globalThis.dpskitPlotly ??= (async () => {
   return globalThis.Plotly;
 })());
 
+const LEGIBLE = 220; // pixels of width below which a scene shrinks, so that the names of its axes have room beside it
+
 const scenes = (layout) => Object.keys(layout).filter((name) => /^scene\d*$/.test(name));
 
 function themed(el, {data, layout}) {
@@ -30,6 +32,14 @@ function themed(el, {data, layout}) {
   }
   if (dark) for (const {marker} of data) if (marker?.colorscale) marker.colorscale = NIGHT;
   return {data, layout};
+}
+
+function fitted(layout) {
+  for (const name of scenes(layout)) {
+    const {width, margin: {l, r}, [name]: {domain: {x: [left, right]}, aspectratio: {x: zoom}}} = layout;
+    const fit = zoom * Math.min(1, (right - left) * (width - l - r) / LEGIBLE);
+    layout[name].aspectratio = {x: fit, y: fit, z: fit};
+  }
 }
 
 function turned(eye, [azimuth, elevation]) {
@@ -77,6 +87,7 @@ async function render({model, el}) {
     width = layout.width = el.clientWidth;
     layout.height = height();
     plot.style.height = `${layout.height}px`;
+    fitted(layout);
     for (const scene of scenes(layout)) Object.assign(layout[scene], group.view);
     await Plotly.react(plot, data, layout, {displayModeBar: false});
     el.setAttribute("aria-label", drawn.get("label"));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import ipywidgets as widgets
 
@@ -28,6 +29,8 @@ class RunBar:
         self.widget = box([buttons, self.progress, self.status], "run")
 
     def say(self, text: str, *, failed: bool = False) -> None:
-        """Show a sentence."""
+        """Show sentences; a line ends within one only where it is wider than the panel."""
         colour = "var(--jp-error-color0, #b00020)" if failed else "inherit"
-        self.status.value = f"<div style='color: {colour}'>{html.escape(text)}</div>"
+        sentences = re.split(r"(?<=\.) ", html.escape(text))
+        parts = " ".join(f"<span style='display: inline-block'>{sentence}</span>" for sentence in sentences)
+        self.status.value = f"<div style='color: {colour}'>{parts}</div>"

@@ -35,7 +35,7 @@ class StepsView:
         self.curves, self.unit = Curves(), CUBE
         self._lock, self._drawn = threading.RLock(), 0.0
         # Each its own figure, because a browser draws a figure as a whole, and most of these rarely change.
-        self.cloud, self.truth = (CloudView([title], group=group) for title in ("sample", "truth"))
+        self.cloud, self.truth = (CloudView([title], group=group, growth=2.0) for title in ("sample", "truth"))
         self.tiles, self.numbers = TilesView(), CurvesView()
         clouds = widgets.HBox([self.cloud.live, self.truth.live], layout=widgets.Layout(width="100%"))
         style = {"style": {"description_width": "initial"}, "disabled": True}
@@ -107,7 +107,7 @@ class StepsView:
         experiment = self.experiment
         others: list[Any] = [part for part in experiment.parts if part is not experiment.views]
         known = [experiment.upright(part.points) for part in others]
-        title = "truth; orange: what is known in 3-D" if known else "truth"
+        title = "truth; orange: known" if known else "truth"
         marked = known[0] if known else None
         self.truth.show([experiment.upright(experiment.truth)], titles=[title], unit=self.unit, marked=marked)
 

@@ -56,8 +56,8 @@ class TilesView:
                 right, low, shown = 0.92 * reach, -0.9 * reach, k < len(observed)
                 bar.x, bar.y = ((right - length, right - length / 2, right), (low,) * 3) if shown else ((), ())
                 bar.text = ("", "", f"{length:g} {unit.name}")
-                more = f" ({hidden} more)" if k == TILES - 1 and hidden else ""
-                title.text = f"projection {k + 1}{more}" if shown else ""
+                more = f" of {len(observed)}" if k == TILES - 1 and hidden else ""
+                title.text = (f"{k + 1}{more}" if k else "projection 1") if shown else ""
             for k in range(TILES):
                 tile = {"range": (-reach, reach), "visible": k < len(observed)}
                 figure.update_xaxes(tile, row=1, col=k + 1)

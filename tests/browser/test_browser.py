@@ -179,7 +179,7 @@ def test_the_panel_fits_in_light_and_dark(page, address):
     files = "window.jupyterapp.commands.execute('application:toggle-left-area')"
 
     def look(stage):
-        for width, height, beside in ((1300, 900, True), (1000, 800, False), (620, 900, False)):
+        for width, height, beside in ((1300, 900, True), (1000, 800, False), (880, 800, False), (620, 900, False)):
             page.set_viewport_size({"width": width, "height": height})
             if page.locator("#jp-left-stack").is_visible() != beside:
                 page.evaluate(files)

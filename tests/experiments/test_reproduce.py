@@ -23,6 +23,11 @@ def test_the_line_of_code_gives_the_same_bits(settings):
     assert names["samples"].seed == settings.seed
 
 
+def test_the_line_of_code_says_what_is_not_the_default():
+    code = code_of(Settings(scenario=Scenario("panel", 5, 200, sigma=0.01), seed=3))
+    assert code.endswith("run(Settings(scenario=Scenario(name='panel', n_views=5, n_points=200, sigma=0.01), seed=3))")
+
+
 def test_priors_and_targets_of_ones_own_are_found_by_name():
     mine = Experiment.of(SMALL)
     settings = replace(SMALL, prior="mine", target="my chair")

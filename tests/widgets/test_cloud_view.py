@@ -8,9 +8,10 @@ from dpskit.widgets.cloud_view import CloudView, Unit, reach_of
 
 def test_axes_hold_the_cloud_and_change_rarely():
     assert reach_of(torch.tensor([[0.3, -1.0, 0.5]])) == 1.1
-    widths = [reach_of(torch.full((2, 3), float(w))) for w in np.linspace(0.5, 80, 400)]
-    assert all(reach >= w for reach, w in zip(widths, np.linspace(0.5, 80, 400), strict=True))
-    assert len(set(widths)) < 10
+    for growth, count in ((1.25, 25), (2.0, 10)):
+        widths = [reach_of(torch.full((2, 3), float(w)), growth) for w in np.linspace(0.5, 80, 400)]
+        assert all(reach >= w for reach, w in zip(widths, np.linspace(0.5, 80, 400), strict=True))
+        assert len(set(widths)) < count
     assert np.isclose(reach_of(torch.tensor([[0.0, 1.2, 0.0]])), 1.375), "an outlier makes the rest hardly smaller"
 
 

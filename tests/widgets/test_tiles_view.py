@@ -22,9 +22,11 @@ def test_every_tile_has_its_projections_and_a_bar_in_the_unit():
     bars = figure.data[10:]
     assert [bar.text[2] if len(bar.x) else None for bar in bars] == ["50 Å", "50 Å", None, None, None]
     assert bars[0].x[2] - bars[0].x[0] == 50 and max(bars[0].x) < figure.layout.xaxis.range[1]
-    assert [title.text for title in figure.layout.annotations][:3] == ["projection 1", "projection 2", ""]
+    assert [title.text for title in figure.layout.annotations][:3] == ["projection 1", "2", ""]
     assert view.live._drawn.label == "2 observed projections, over them the predicted ones"
     assert [figure.layout[f"xaxis{k}"].visible for k in ("", 2, 3, 4, 5)] == [True, True, False, False, False]
     assert view.live.layout.display is None
+    view.show(observed * 4)
+    assert [title.text for title in figure.layout.annotations] == ["projection 1", "2", "3", "4", "5 of 8"]
     view.show([])
     assert view.live.layout.display == "none", "no row of empty frames where nothing is projected"
