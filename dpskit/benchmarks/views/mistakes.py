@@ -63,11 +63,13 @@ def _foreign(views: Projections, k: int, target: Target, other: Target) -> Proje
 
 
 def _beside_coarse(change: Callable[[Tensor, int], Tensor]) -> Plant:
-    """The right views, and a coarse structure of `COARSE` points that was changed by change(points, seed)."""
+    """The right views, and a coarse structure of `COARSE` points that was changed by change(points, seed), about their
+    mean."""
 
     def plant(views: Projections, k: int, target: Target, other: Target) -> Joint:
         coarse = CoarseGrained.observe(target.points, COARSE, target.seed).points
-        return Joint([views, CoarseGrained(change(coarse, target.seed))])
+        mean = coarse.mean(dim=0)
+        return Joint([views, CoarseGrained(change(coarse - mean, target.seed) + mean)])
 
     return plant
 
