@@ -53,8 +53,8 @@ def check_coarse(
     found = [] if shifted else _centre(coarse, views, rotations, length, unit)
     coarse = coarse - coarse.mean(dim=0)
     centred = [_some(y.double() - y.double().mean(dim=0)) for y in views]
-    seen = torch.stack([(coarse @ rotation)[:, :2].square().sum(dim=1).mean() for rotation in rotations]).sum().sqrt()
-    size = float(seen / torch.stack([y.square().sum(dim=1).mean() for y in centred]).sum().sqrt())
+    seen = (coarse @ rotations)[..., :2].square().sum() / len(coarse)
+    size = float((seen / sum(y.square().sum() / len(y) for y in centred)).sqrt())
     if not SIZES[0] <= size <= SIZES[1]:
         text = f"the coarse structure is {size:.3g} times as large as the views: another pixel or voxel size?"
         return [*found, ViewWarning(None, "pixel size", text)]
@@ -83,21 +83,25 @@ def _centre(coarse: Tensor, views: Sequence[Tensor], rotations: Tensor, length: 
 
 def _orientation(coarse: Tensor, views: Sequence[Tensor], rotations: Tensor) -> list[ViewWarning]:
     """Whether the centred views see a coarse structure that is turned, or of the other hand."""
-    as_is = torch.eye(3, dtype=torch.float64)[None]
-    turned, mirrored = (_best(coarse, views, rotations, hand) for hand in (as_is[0], INVERSION))
+    as_is = torch.eye(3, dtype=torch.float64)
+    turned, mirrored = (_best(coarse, views, rotations, hand) for hand in (as_is, INVERSION))
     hand = "the coarse structure and the views seem to be of different hands"
-    angle = float(angles_between(turned, as_is[0]))
-    trials = {
-        ("mirrored", f"{hand}: they agree if one of both is mirrored through its centre."): INVERSION,
-        ("orientation", f"the coarse structure agrees with the views if it is turned by {angle:.0f} degrees."): turned,
-        ("mirrored", f"{hand}, and turned against each other."): mirrored,
-    }
-    left = _apart(coarse, views, rotations, torch.cat([as_is, torch.stack(list(trials.values()))]))
-    if left.min() > BETTER * left[0]:
+    angle = float(angles_between(turned, as_is))
+    trials = [  # the simplest first
+        (INVERSION, "mirrored", f"{hand}: they agree if one of both is mirrored through its centre."),
+        (turned, "orientation", f"the coarse structure agrees with the views if it is turned by {angle:.0f} degrees."),
+        (mirrored, "mirrored", f"{hand}, and turned against each other."),
+    ]
+    now, *left = _apart(coarse, views, rotations, torch.stack([as_is, *(turn for turn, _, _ in trials)])).tolist()
+    if min(left) > BETTER * now:
         return []
-    first = int((left[1:] <= SIMPLER * left.min()).int().argmax())
-    kind, message = list(trials)[first]
-    return [ViewWarning(None, kind, message)]
+    return [
+        next(
+            ViewWarning(None, kind, message)
+            for rest, (_, kind, message) in zip(left, trials, strict=True)
+            if rest <= SIMPLER * min(left)
+        )
+    ]
 
 
 def _best(coarse: Tensor, views: Sequence[Tensor], rotations: Tensor, hand: Tensor) -> Tensor:
@@ -117,7 +121,6 @@ def _apart(coarse: Tensor, views: Sequence[Tensor], rotations: Tensor, turns: Te
     total = torch.zeros(len(turns), dtype=torch.float64)
     for view, rotation in zip(views, rotations, strict=True):
         seen = (coarse @ turns @ rotation)[..., :2]
-        both = view.expand(len(turns), *view.shape)
-        between = torch.cdist(seen, both).mean(dim=(1, 2))
+        between = torch.cdist(seen, view).mean(dim=(1, 2))
         total += 2 * between - torch.cdist(seen, seen).mean(dim=(1, 2)) - torch.cdist(view, view).mean()
     return total

@@ -320,7 +320,9 @@ def test_the_files_of_a_run_can_be_taken_away(tmp_path):
 def test_the_time_of_a_run_is_said_before_it_starts():
     panel = Panel(settings=replace(SMALL, prior="Gaussian (no shape)"))
     panel.wait(30)
-    assert ">A run takes " in panel.bar.status.value, "each sentence begins a part that is not broken"
+    parts = panel.bar.status.value.split("<span style='display: inline-block'>")[1:]
+    assert parts[:2] == ["Ready.</span> ", "Press Run.</span> "], "each sentence is a part that is not broken"
+    assert parts[2].startswith("A run takes ")
 
 
 def test_a_page_without_a_kernel_has_a_picture():
