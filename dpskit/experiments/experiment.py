@@ -125,9 +125,7 @@ class Experiment:
 
         priors, targets: additional ones by name. Raises ValueError for an unknown name.
         """
-        priors, targets = priors or {}, targets or {}
-        prior = priors.get(settings.prior) or _shipped_prior(settings.prior)
-        target = targets.get(settings.target) or load_example(settings.target)
+        prior, target = _load(settings.prior, settings.target, priors or {}, targets or {})
         scenario = replace(settings.scenario, reflections=target.atoms is None)
         turn = torch.eye(3)
         if target.atoms is not None or settings.pose == "unknown":
@@ -224,6 +222,18 @@ def prior_names() -> list[str]:
 def target_names() -> list[str]:
     """The shipped examples."""
     return list_examples()
+
+
+def have_pose(prior: str, target: str, priors: Mapping[str, Prior], targets: Mapping[str, Example]) -> bool:
+    """Whether `Settings.pose` means anything: the prior's objects stand upright, and the target is no complex."""
+    known, example = _load(prior, target, priors, targets)
+    return getattr(known, "orientation", None) == "upright" and example.atoms is None
+
+
+def _load(
+    prior: str, target: str, priors: Mapping[str, Prior], targets: Mapping[str, Example]
+) -> tuple[Prior, Example]:
+    return priors.get(prior) or _shipped_prior(prior), targets.get(target) or load_example(target)
 
 
 @cache

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -15,64 +14,37 @@ from dpskit.experiments.experiment import Settings
 from dpskit.experiments.scenarios import KINDS
 from dpskit.widgets.frame import box, show
 from dpskit.widgets.presets import presets, values_of
+from dpskit.widgets.stops import COUNTS, STOPS
 
-DIGITS = (1, 1.5, 2, 3, 4, 5, 6, 8)
-ALPHAS = (0, *(round(digit * 10**k) for k, digit in itertools.product(range(1, 6), DIGITS)), 1_000_000)
-"""Stops of the slider, nearly even in their logarithms."""
-POINTS = (256, 512, 1024)
-VIEW_POINTS = (50, 100, 150, 200, 300, 400, 500, 600, 800, 900, 1024)
-SHARES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 3 / 8: "3/8", 1 / 2: "1/2", 3 / 4: "3/4"}
 RULES = [("means of groups", True), ("where groups lie (paper)", False)]
 POSE_LABELS = [("stands upright", "upright"), ("pose unknown", "unknown")]
 LABEL = {"description_width": "66px"}
 NO_ROW = "rows of the paper …"
 
-COUNTS = {  # label, least, most, step
-    "n_views": ("projections", 1, 10, 1),
-    "coarse_points": ("coarse points", 5, 100, 5),
-    "n_steps": ("steps", 5, 100, 5),
-    "n_samples": ("samples", 1, 10, 1),
-    "seed": ("seed", 0, 50, 1),
-}
-
-
-@dataclass(frozen=True)
-class Stops:
-    """What a slider may be set to that has no even steps, and how a value is written."""
-
-    label: str
-    values: Sequence[float]
-    text: Callable[[float], str]
-
-    def options(self, values: Iterable[float]) -> list[tuple[str, float]]:
-        """The values in order, each with its text."""
-        return [(self.text(value), value) for value in sorted(values)]
-
-
-STOPS = {
-    "alpha": Stops("pull α", [float(alpha) for alpha in ALPHAS], "{:,.0f}".format),
-    "view_points": Stops("points in each", VIEW_POINTS, "{:,}".format),
-    "share": Stops("known part of the points", tuple(SHARES), lambda share: SHARES.get(share, f"{share:.0%}")),
-    "n_points": Stops("model points", POINTS, "{:,}".format),
-}
 DATA = ("target", "pose", "scenario", "n_views", "view_points", "coarse_points", "means", "share", "n_points", "seed")
 """The controls on which the data depend."""
 NEEDS = {"n_views": "views", "view_points": "views", "coarse_points": "coarse", "means": "coarse", "share": "subunit"}
 """Controls that turn a part of the data, by the part in KINDS."""
-GUIDED = ("alpha", "cutoff")
+GUIDED = ("alpha", "cutoff", "pose")
 """Controls that the prior alone does not need."""
 
 
 class Controls:
     """One widget per field of `Settings` and of its scenario, in a column; only those that matter are shown.
 
+    have_pose: whether a prior and a target, by name, know how objects stand; for others the pose is no choice.
     shown: names of the controls to show (default: all, and the paper's rows).
     """
 
     def __init__(
-        self, settings: Settings, priors: Sequence[str], targets: Sequence[str], shown: Sequence[str] | None = None
+        self,
+        settings: Settings,
+        priors: Sequence[str],
+        targets: Sequence[str],
+        have_pose: Callable[[str, str], bool],
+        shown: Sequence[str] | None = None,
     ) -> None:
-        self.defaults = settings
+        self.defaults, self.have_pose = settings, have_pose
         values = self.values = _values(settings)
         choice = {"style": LABEL}
         style = {"style": {"description_width": "initial"}, "continuous_update": False}
@@ -113,7 +85,8 @@ class Controls:
         show(self.preset, shown is None)
         self._quiet, self._act = False, _nothing
         self.preset.observe(self._take_row, names="value")
-        self.widgets["scenario"].observe(lambda _: self._show_relevant(), names="value")
+        for name in ("prior", "target", "scenario"):
+            self.widgets[name].observe(lambda _: self._show_relevant(), names="value")
         self._show_relevant()
 
     @property
@@ -132,8 +105,8 @@ class Controls:
             cutoff=values["cutoff"],
             n_steps=values["n_steps"],
         ).with_kind(values["scenario"], n_points)
-        others = {name: values[name] for name in ("prior", "target", "pose", "n_points", "n_samples", "seed")}
-        return Settings(**others, scenario=scenario)
+        others = {name: values[name] for name in ("prior", "target", "n_points", "n_samples", "seed")}
+        return Settings(**others, pose=values["pose"] if self._matters("pose") else "upright", scenario=scenario)
 
     def on_change(self, act: Callable[[], None]) -> None:
         """Call `act` when the user changes a control, once for all that a preset sets."""
@@ -186,10 +159,14 @@ class Controls:
             widget.value = value
 
     def _show_relevant(self) -> None:
-        parts = KINDS[self.widgets["scenario"].value]
         for name, widget in self.widgets.items():
-            relevant = bool(parts) if name in GUIDED else NEEDS.get(name, "") in ("", *parts)
-            show(widget, name in self.shown and relevant)
+            show(widget, name in self.shown and self._matters(name))
+
+    def _matters(self, name: str) -> bool:
+        parts = KINDS[self.widgets["scenario"].value]
+        if name == "pose" and not self.have_pose(self.widgets["prior"].value, self.widgets["target"].value):
+            return False
+        return bool(parts) if name in GUIDED else NEEDS.get(name, "") in ("", *parts)
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from dpskit.data.examples import Example
-from dpskit.experiments.experiment import Experiment, Report, Settings, run_experiment
+from dpskit.experiments.experiment import Experiment, Report, Settings, have_pose, run_experiment
 from dpskit.experiments.pace import Pace, in_words
 from dpskit.experiments.reproduce import code_of
 from dpskit.priors.protocol import Prior
@@ -28,6 +28,10 @@ class Jobs:
     def prepare(self, settings: Settings) -> Experiment:
         """The target and its data."""
         return Experiment.of(settings, self.priors, self.targets)
+
+    def have_pose(self, prior: str, target: str) -> bool:
+        """Whether prior and target, by their names, know an upright, from which a pose can differ."""
+        return have_pose(prior, target, self.priors, self.targets)
 
     def preview(self, settings: Settings) -> Iterator[Experiment | None]:
         """The data, and then the time of a run."""

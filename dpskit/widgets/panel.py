@@ -60,7 +60,7 @@ class Panel:
     ) -> None:
         self.jobs = Jobs(run, priors or {}, targets or {})
         names = [*self.jobs.priors, *prior_names()], [*self.jobs.targets, *target_names()]
-        self.controls = Controls(settings or Settings(), *names, controls)
+        self.controls = Controls(settings or Settings(), *names, self.jobs.have_pose, controls)
         self.runner = Runner(self._show, self._finish, self._fail)
         self.report: Report | None = None
         self.kept: Kept | None = None

@@ -7,14 +7,19 @@ import pytest
 
 from dpskit.benchmarks.paper import FIGURE_2, ROWS, SETTINGS
 from dpskit.experiments.experiment import CHAIRS, Settings
-from dpskit.widgets.controls import ALPHAS, NO_ROW, Controls
+from dpskit.widgets.controls import NO_ROW, Controls
 from dpskit.widgets.presets import presets
+from dpskit.widgets.stops import ALPHAS
 
 NAMES = ["chairs", "shapes", "complexes"], ["chair", "table", "ruvab"]
 
 
 def controls(settings=None, shown=None):
-    return Controls(settings or Settings(), *NAMES, shown)
+    return Controls(settings or Settings(), *NAMES, have_pose, shown)
+
+
+def have_pose(prior, target):
+    return prior != "complexes" and target != "ruvab"
 
 
 def test_the_pull_goes_to_a_million_in_even_steps_of_its_logarithm():
@@ -71,6 +76,23 @@ def test_only_the_sliders_of_what_is_measured_are_shown():
     assert not panel.settings.scenario.means
     panel.widgets["scenario"].value = "prior alone"
     assert {"n_steps", "prior"} <= shown() and not {"alpha", "cutoff", "n_views", "share"} & shown()
+
+
+def test_the_pose_can_be_chosen_where_prior_and_target_have_one():
+    panel = controls(Settings(pose="unknown"))
+    pose = panel.widgets["pose"]
+
+    def state():
+        return pose.layout.display != "none", panel.settings.pose
+
+    assert state() == (True, "unknown")
+    for name, other in (("prior", "complexes"), ("target", "ruvab"), ("scenario", "prior alone")):
+        before, panel.widgets[name].value = panel.widgets[name].value, other
+        assert state() == (False, "upright"), other
+        panel.widgets[name].value = before
+        assert state() == (True, "unknown"), "what was chosen comes back"
+    panel.preset.value = "A.4.1: complexes"
+    assert panel.settings.target == "ruvab" and state() == (False, "upright")
 
 
 def test_a_small_panel_shows_what_it_is_asked_for():

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dpskit.experiments.experiment import CHAIRS, Experiment, Settings
+from dpskit.experiments.experiment import CHAIRS, NO_SHAPE, Experiment, Settings
 from dpskit.experiments.scenarios import Scenario
 from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import load_samples
@@ -240,6 +240,16 @@ def test_the_pose_is_chosen_in_the_panel():
     assert panel.experiment.settings.pose == "unknown" and not torch.equal(panel.experiment.turn, torch.eye(3))
     panel.reset()
     assert panel.controls.settings == SMALL
+
+
+@pytest.mark.parametrize(
+    ("prior", "target", "has_pose"),
+    [("chairs", "chair", True), ("complexes", "chair", False), ("chairs", "ruvab", False), (NO_SHAPE, "chair", False)],
+)
+def test_a_complex_and_a_gaussian_have_no_pose(prior, target, has_pose):
+    panel = Panel(FakeRun(), settings=replace(SMALL, prior=prior, target=target, pose="unknown"))
+    assert (panel.controls.widgets["pose"].layout.display != "none") == has_pose
+    assert panel.controls.settings.pose == ("unknown" if has_pose else "upright")
 
 
 @pytest.mark.parametrize("kind", ["prior alone", "subunit", "everything"])
