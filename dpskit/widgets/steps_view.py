@@ -44,7 +44,7 @@ class StepsView:
         menu = {"style": {"description_width": "44px"}}
         self.kind = widgets.Dropdown(options=[NOISY, DENOISED], description="cloud", **menu)
         self.choices = box([self.step, self.sample], "choices", row=True)
-        self.widget = widgets.VBox([clouds, self.choices, self.tiles.live, self.numbers.live])
+        self.widget = widgets.VBox([clouds, self.choices, self.tiles.widget, self.numbers.live])
         for choice in (self.step, self.sample, self.kind):
             choice.observe(self.draw, names="value")
 

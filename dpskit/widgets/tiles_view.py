@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ipywidgets as widgets
 import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
@@ -11,17 +12,18 @@ from torch import Tensor
 from dpskit.plots.colours import SAMPLE_COLOUR
 from dpskit.plots.figures import round_below
 from dpskit.widgets.cloud_view import CUBE, Unit
-from dpskit.widgets.frame import show
+from dpskit.widgets.frame import box, show
 from dpskit.widgets.live_figure import LINE, LiveFigure
 
 TILES = 5  # projections that are shown
 DOTS = 150  # points drawn in each: they take most of the time that a browser needs for a step
 GREY = "#8a8a8a"
+OBSERVED, PREDICTED = "observed", "predicted from the denoised sample"
 LEFT, RIGHT, TOP, BOTTOM, SPACING = 2, 2, 22, 4, 0.012
 
 
 class TilesView:
-    """Up to five projections (m, 2) in a row, each with a scale bar; observed in grey, predicted in blue."""
+    """Up to five projections (m, 2) in a row, each with a scale bar, below a line that says which colour is what."""
 
     def __init__(self) -> None:
         figure = make_subplots(1, TILES, subplot_titles=[" "] * TILES, horizontal_spacing=SPACING)
@@ -32,13 +34,15 @@ class TilesView:
         for k in range(1, TILES + 1):
             bar = {"mode": "lines+text", "line": {"color": GREY, "width": 3}, "textposition": "top left"}
             figure.add_scatter(x=[], y=[], **bar, textfont={"size": 10}, hoverinfo="skip", row=1, col=k)
-        box = {"showticklabels": False, "showgrid": False, "zeroline": False, "mirror": True, "linecolor": LINE}
-        figure.update_xaxes(showline=True, **box)
-        figure.update_yaxes(showline=True, **box)
+        frame = {"showticklabels": False, "showgrid": False, "zeroline": False, "mirror": True, "linecolor": LINE}
+        figure.update_xaxes(showline=True, **frame)
+        figure.update_yaxes(showline=True, **frame)
         figure.update_annotations(font_size=12)
         figure.update_layout(showlegend=False, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM})
         ratio = (1 - SPACING * (TILES - 1)) / TILES  # square
         self.live = LiveFigure(figure, "projections", ratio=ratio, extra=TOP + BOTTOM)
+        self.legend = widgets.HTML()
+        self.widget = box([self.legend, self.live], "tiles")
 
     def show(self, observed: Sequence[Tensor], predicted: Sequence[Tensor] = (), unit: Unit = CUBE) -> None:
         """Draw clouds (m, 2) of the cube, of each no more than DOTS points."""
@@ -62,7 +66,15 @@ class TilesView:
                 tile = {"range": (-reach, reach), "visible": k < len(observed)}
                 figure.update_xaxes(tile, row=1, col=k + 1)
                 figure.update_yaxes(tile, row=1, col=k + 1)
-        show(self.live, bool(observed))
+        self.legend.value = " ".join(
+            [_entry(GREY, OBSERVED), *([_entry(SAMPLE_COLOUR, PREDICTED)] if predicted else [])]
+        )
+        show(self.widget, bool(observed))
+
+
+def _entry(colour: str, text: str) -> str:
+    """A dot as it is drawn, and what it is."""
+    return f"<span><i style='background: {colour}'></i>{text}</span>"
 
 
 def bar_length(reach: float) -> float:
