@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 PER_SCALE = 10
 """Features of one kernel: log density, three of the mean shift, six of the covariance."""
@@ -36,17 +39,40 @@ def local_features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
 
 
 def _features(x: Tensor, t: Tensor, scales: tuple[float, ...]) -> Tensor:
-    square = x.square().sum(dim=2, keepdim=True)
-    moments = torch.cat([torch.ones_like(square), x, _products(x)], dim=2)
     features = []
     for s in scales:
-        width = (t.square() + s * s).sqrt()[:, None, None]
-        sums = _kernel(x / width) @ moments
+        y = x / (t.square() + s * s).sqrt()[:, None, None]
+        sums = _KernelSums.apply(y, torch.cat([torch.ones_like(y[..., :1]), y, _products(y)], dim=2))
         mass = sums[..., :1]
         mean, second = sums[..., 1:4] / mass, sums[..., 4:] / mass
-        covariance = second - _products(mean)
-        features += [(mass / x.shape[1]).log() / 3, (mean - x) / width, covariance / width.square()]
+        features += [(mass / y.shape[1]).log() / 3, mean - y, second - _products(mean)]
     return torch.cat(features, dim=2)
+
+
+class _KernelSums(torch.autograd.Function):
+    """Sums of values v (b, n, c) over a cloud y (b, n, 3): s_i = sum_j k_ij v_j with k_ij = exp(-|y_i - y_j|^2 / 2).
+
+    The derivative is written out. With g the derivative with respect to s, that with respect to v is k g; and k_ij,
+    which is symmetric, pulls on y_i and y_j along their difference, in proportion to g_i v_j + g_j v_i. So all of it is
+    one more product with k, and no other matrix of all pairs is needed.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, values: Tensor) -> Tensor:
+        kernel = _kernel(y)
+        ctx.save_for_backward(y, values, kernel)
+        return kernel @ values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        y, values, kernel = ctx.saved_tensors
+        both, swapped = torch.cat([gradient, values], dim=2), torch.cat([values, gradient], dim=2)
+        moments = (both.unsqueeze(3) * y.unsqueeze(2)).flatten(2)
+        sums = kernel @ torch.cat([both, moments], dim=2)
+        first, second = sums[..., : both.shape[2]], sums[..., both.shape[2] :].unflatten(2, (-1, 3))
+        pull = (swapped.unsqueeze(3) * (second - first.unsqueeze(3) * y.unsqueeze(2))).sum(dim=2)
+        return pull, first[..., : gradient.shape[2]]
 
 
 def _kernel(y: Tensor) -> Tensor:
@@ -55,9 +81,8 @@ def _kernel(y: Tensor) -> Tensor:
     exponent = torch.cat([y, half, one], dim=2) @ torch.cat([y, one, half], dim=2).mT
     # Far out of the cube rounding makes distances negative, and those of a point from itself large; exp is slow where
     # its result would be too small to be a normal number.
-    exponent = exponent.clamp(-80, 0)
-    exponent.diagonal(dim1=1, dim2=2).zero_()
-    return exponent.exp()
+    exponent.clamp_(-80, 0).diagonal(dim1=1, dim2=2).zero_()
+    return exponent.exp_()
 
 
 def _products(x: Tensor) -> Tensor:

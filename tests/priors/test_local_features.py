@@ -41,6 +41,12 @@ def test_the_mean_shift_is_the_gradient_of_the_log_density(normal):
     torch.testing.assert_close(local_features(x, t, (s,))[0, 4, 1:4], h * probe.grad, atol=1e-9, rtol=1e-6)
 
 
+def test_derivative(normal):
+    """That of the features with respect to the points, which is written out, against differences; in a batch."""
+    x, t = 0.4 * normal(2, 9, 3).double(), torch.tensor([0.05, 0.5], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda points: local_features(points, t, (0.1, 0.3)), x.requires_grad_())
+
+
 def test_density_is_invariant_and_the_mean_shift_turns(normal):
     x, t, turn = normal(1, 40, 3).double(), torch.tensor([0.3], dtype=torch.float64), random_rotations(1, 1)[0].double()
     plain, turned = local_features(x, t, (0.1,)), local_features(x @ turn + 3.0, t, (0.1,))
