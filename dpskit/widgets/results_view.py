@@ -24,14 +24,14 @@ class ResultsView:
         """Draw the clouds of a run and its scores."""
         upright, sample, several = experiment.upright, report.samples[0], len(report.samples) > 1
         unit = Unit.of(experiment)
-        titles = [
-            "prior sample" if experiment.data is None else "posterior sample",
-            "maximum likelihood" + (": needs data" if report.fitted is None else ""),
-            "truth",
-            f"spread of {len(report.samples)} samples" if several else "spread: needs two samples",
-        ]
-        fitted = None if report.fitted is None else report.fitted[0]
-        clouds = [sample, fitted, experiment.truth, sample if several else None]
+        spread_of = f"spread of {len(report.samples)} samples" if several else "spread: needs two samples"
+        if report.fitted is None:  # without data
+            titles = ["prior sample 1", "prior sample 2" if several else "prior sample 2: needs two samples"]
+            second = report.samples[1] if several else None
+        else:
+            titles, second = ["posterior sample", "maximum likelihood"], report.fitted[0]
+        titles += ["truth", spread_of]
+        clouds = [sample, second, experiment.truth, sample if several else None]
         clouds = [None if cloud is None else upright(cloud) for cloud in clouds]
         spread = unit.scale * report.spread if several else None
         self.view.show(clouds, titles=titles, unit=unit, values=spread, bar=f"spread ({unit.name})")

@@ -263,6 +263,20 @@ def test_the_library_runs_in_the_panel(kind):
     assert (panel.report.fitted is None) == (kind == "prior alone")
 
 
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_without_data_a_second_sample_stands_in_the_place_of_maximum_likelihood(n_samples):
+    alone = SMALL.scenario.with_kind("prior alone", n_points=16)
+    panel = Panel(FakeRun(), settings=replace(SMALL, scenario=alone, n_samples=n_samples))
+    panel.start()
+    panel.wait(60)
+    figure = panel.pages.results.view.live.figure
+    second = panel.report.samples[1, :, 0] if n_samples == 2 else torch.zeros(0)
+    assert torch.allclose(torch.tensor(figure.data[1].x), second)
+    missing = "" if n_samples == 2 else ": needs two samples"
+    titles = [title.text for title in figure.layout.annotations]
+    assert titles[:3] == ["prior sample 1", f"prior sample 2{missing}", "truth"]
+
+
 def test_a_complex_comes_with_its_molecule():
     panel = Panel(settings=Settings("complexes", "ruvab", Scenario("one view", 1, 50, n_steps=2), n_points=64))
     panel.start()
