@@ -44,7 +44,7 @@ class MoleculeView:
         self.view._remote_call("setSize", target="Widget", args=[width, height])
         self.layers: dict[str, list[int]] = {}
         self._toggles = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
-        self.legend = ipywidgets.HTML()
+        self.legend, self._entries = ipywidgets.HTML(), dict[str, str]()
         style = ipywidgets.HTML(f"<style>{STYLE}</style>", layout={"height": "0", "margin": "0"})
         self.box: ipywidgets.VBox = ipywidgets.VBox([self._toggles, self.legend, self.view, style])
         self.box.add_class("dpskit-molecule")
@@ -68,6 +68,7 @@ class MoleculeView:
         component = self._add(layer, structure, shown)
         model = gemmi.read_structure(str(path))
         is_trace = model[0].count_atom_sites() < 2 * sum(len(chain) for chain in model[0])
+        self._explain(layer, _swatch(MODEL_COLOUR) + layer)
         shape = {"color": MODEL_COLOUR, "opacity": 0.7, "assembly": "BU1"}
         if is_trace:
             component.add_representation("tube", radius=0.4, **shape)
@@ -94,14 +95,16 @@ class MoleculeView:
 
         values = [0.0] * len(points) if spread is None else spread.tolist()
         component = self._add(layer, nglview.TextStructure(_pdb_text(points, values), ext="pdb"), shown)
-        if colour:
+        if colour or spread is None:
+            colour = colour or SPREAD_COLOURS[0]
             component.add_representation("spacefill", radius=radius, color=colour)
+            self._explain(layer, _swatch(colour) + layer)
         else:
-            top = 1.0 if spread is None else float(spread.float().quantile(0.95)) or 1.0
-            scale = {"color_scale": list(SPREAD_COLOURS), "color_domain": [0, top]}
+            top = float(spread.float().quantile(0.95)) or 1.0
+            # Mixed in RGB, as the legend is: NGL's usual way leads through purple and brown.
+            scale = {"color_scale": list(SPREAD_COLOURS), "color_domain": [0, top], "color_mode": "rgb"}
             component.add_representation("spacefill", radius=radius, color_scheme="bfactor", **scale)
-            if spread is not None:
-                self.legend.value = _legend(layer, top)
+            self._explain(layer, _scale(layer, top))
 
     def add_surface(self, layer: str, density: DensityMap, level: float, *, colour: str, shown: bool = True) -> None:
         """The surface on which `density` has the value `level`."""
@@ -111,12 +114,18 @@ class MoleculeView:
             component = self._add(layer, str(path), shown)
         shape = {"isolevel_type": "value", "isolevel": level, "opacity": 0.35, "color": colour, "opaque_back": False}
         component.add_representation("surface", **shape)
+        self._explain(layer, _swatch(colour) + layer)
 
     def show(self, layer: str, shown: bool = True) -> None:
         """Show or hide a layer."""
         for number in self.layers[layer]:
             component = getattr(self.view, f"component_{number}")
             component.show() if shown else component.hide()
+
+    def _explain(self, layer: str, entry: str) -> None:
+        """Say in the legend which colours a layer has."""
+        self._entries[layer] = f"<span style='margin-right: 16px'>{entry}</span>"
+        self.legend.value = " ".join(self._entries.values())
 
     def _add(self, layer: str, content: object, shown: bool) -> Any:
         """Load `content` without a representation; returns nglview's handle of the component."""
@@ -194,11 +203,16 @@ def molecule_view(
     return view
 
 
-def _legend(layer: str, top: float) -> str:
+def _swatch(background: str, width: int = 10) -> str:
+    """A piece of a colour, or of several."""
+    shape = f"display: inline-block; width: {width}px; height: 10px; margin-right: 5px"
+    return f"<i style='{shape}; background: {background}'></i>"
+
+
+def _scale(layer: str, top: float) -> str:
     """A bar of the colours of `layer`, from 0 to `top` angstrom."""
-    colours = f"background: linear-gradient(90deg, {', '.join(SPREAD_COLOURS)})"
-    bar = f"width: 120px; height: 10px; display: inline-block; {colours}"
-    return f"<span>{layer}: 0 <span style='{bar}'></span> {top:.1f} Å; 95 % of the beads have less</span>"
+    bar = _swatch(f"linear-gradient(90deg, {', '.join(SPREAD_COLOURS)})", 120)
+    return f"{layer}: 0 {bar}{top:.1f} Å; 95 % of the beads have less"
 
 
 def _pdb_text(coordinates: Tensor, b_factors: list[float]) -> str:

@@ -102,6 +102,18 @@ def test_beads_are_coloured_by_the_spread_over_the_samples(ruvab):
     assert f"{float(spread.quantile(0.95)) * ruvab.frame.scale:.1f} Å" in found.legend.value
 
 
+def test_the_legend_names_the_colour_of_every_layer_once(ruvab):
+    found = molecule_view(ruvab.structure_path, ensemble(ruvab), ruvab.frame, baseline=ensemble(ruvab)[:2])
+    found.add_beads("the known half", ensemble(ruvab)[0], colour="#009E73")
+    legend = found.legend.value
+    entries = {"atomic model": "#cccccc", "sample densities": "#0072B2", "maximum likelihood": "#D55E00"}
+    for layer, colour in (entries | {"the known half": "#009E73"}).items():
+        assert legend.count(f"background: {colour}'></i>{layer}<") == 1, layer
+    assert legend.count("samples, by spread") == 1
+    modes = [message["kwargs"].get("colorMode") for message in calls(found.view, "addRepresentation")]
+    assert modes.count("rgb") == 3, "the beads of each sample have the colours of the legend's bar"
+
+
 def test_a_map_says_once_where_it_lies(ruvab, tmp_path):
     """NGL adds ORIGIN and NSTART: with both the surface would lie beside the model."""
     found = molecule_view(ruvab.structure_path, ensemble(ruvab)[:1], ruvab.frame)
