@@ -54,6 +54,15 @@ def model_card(name: str, card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def heritage(prior: DiffusionPrior) -> dict[str, Any]:
+    """What the card of a run takes over from the prior that it starts from: the runs that made it, and its defaults.
+
+    The defaults of guided runs (alpha, cutoff, levels of the Jacobian, blur) were chosen for the weights of before, and
+    are the best guess until they are chosen anew.
+    """
+    return {"ancestors": lineage(prior)} | {key: prior.card[key] for key in ["defaults"] if key in prior.card}
+
+
 def lineage(prior: DiffusionPrior) -> list[dict[str, Any]]:
     """The runs that made a prior, oldest first: those that it started from, and its own; by the names of then.
 

@@ -20,7 +20,7 @@ from dpskit.priors.edm import DiffusionPrior, edm_loss
 from dpskit.priors.store import load_prior, save_prior
 from dpskit.records import read_records
 from dpskit.training.augment import orient
-from dpskit.training.card import lineage, model_card
+from dpskit.training.card import heritage, model_card
 from dpskit.training.checkpoint import TrainState, save_checkpoint
 from dpskit.training.config import TrainConfig
 from dpskit.training.data import Clouds, DataRecord, record_data
@@ -61,7 +61,7 @@ class Recorder:
     hardware: str
     shard_size: int | None
     watch: Callable[[Progress], None] | None
-    ancestors: list[dict[str, Any]]
+    inherited: dict[str, Any]
     log: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
@@ -77,8 +77,8 @@ class Recorder:
         """For a run on `clouds`, of which 16 are measured to see what is memorised."""
         templates = make_templates(clouds.points, seed=config.seed) if config.orientation == "upright" else None
         data, seen = record_data(config.data), clouds.spread(16)
-        before = [] if config.initial is None else lineage(load_prior(config.initial))
-        return Recorder(path, config, held_out, seen, data, templates, hardware, shard_size, watch, before)
+        inherited = {"ancestors": []} if config.initial is None else heritage(load_prior(config.initial))
+        return Recorder(path, config, held_out, seen, data, templates, hardware, shard_size, watch, inherited)
 
     def begin(self, state: TrainState, *, resumed: bool) -> None:
         """Read the log up to the state of a resumed run; keep that of a new one, so that it can be resumed at once."""
@@ -114,9 +114,10 @@ class Recorder:
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
         card: dict[str, Any] = {"settings": asdict(config) | names, "hardware": self.hardware}
         card["data"] = {"count": len(self.data.names), "sha256": self.data.sha256}
-        card["ancestors"] = self.ancestors
         minutes = round(state.seconds / 60, 1)
-        return card | {"steps": state.step, "clouds": state.seen, "minutes": minutes, "curve": self.log}
+        return (
+            card | self.inherited | {"steps": state.step, "clouds": state.seen, "minutes": minutes, "curve": self.log}
+        )
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_suffix(suffix)

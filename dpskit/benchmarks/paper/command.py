@@ -90,7 +90,7 @@ def _compare(
     if options.twin:
         twins[f"{label}, drawn anew"] = scenario.redrawn(options.noise)
     for label, one in twins.items():
-        found = _add(options, name, [compare(study, label, one, shared.note_of(options))])
+        found = _add(options, name, [compare(study, label, one, shared.note_of(options, study.priors))])
     return found
 
 
@@ -100,7 +100,7 @@ def _table2(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper.steps import table_2
 
     study, methods_of = _solver_study(options, "table2")
-    _add(options, "table2", [table_2(study, methods_of, shared.note_of(options))])
+    _add(options, "table2", [table_2(study, methods_of, shared.note_of(options, study.priors))])
 
 
 @shared.holding("figure6")
@@ -111,7 +111,7 @@ def _figure6(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.paper.steps import figure_6
 
     study, methods_of = _solver_study(options, "figure6")
-    for found in figure_6(study, methods_of, shared.note_of(options)):
+    for found in figure_6(study, methods_of, shared.note_of(options, study.priors)):
         parts = _add(options, "figure6", [found])
         _save_figure(steps_figure(parts, STEPS), shared.folder_of(options, "figure6") / "figure6.png")
 
@@ -132,7 +132,8 @@ def _figure1(options: argparse.Namespace) -> None:
 
     kinds = {kind: shared.shapes(options, kind)[0] for kind in (CHAIR, MIXED)}
     studies = [shared.make_study(options, "figure1", OBJECTS[key], kinds[OBJECTS[key]]) for key in FIGURE_1]
-    parts, figure = figure_1(studies, options.seed, shared.note_of(options))
+    priors = {name: prior for study in studies for name, prior in study.priors.items()}
+    parts, figure = figure_1(studies, options.seed, shared.note_of(options, priors))
     _add(options, "figure1", parts)
     _save_figure(figure, shared.folder_of(options, "figure1") / "figure1.png")
 
@@ -151,7 +152,7 @@ def _figure2(options: argparse.Namespace) -> None:
         chains = options.part if panel == "Figure 2E" else []
         (target,) = complex_targets([source], options.n_points, options.seed, chains=chains)
         study = shared.make_study(options, "figure2", COMPLEX, [target])
-        found, figure = figure_2(study, panel, FIGURE_2[panel], shared.note_of(options))
+        found, figure = figure_2(study, panel, FIGURE_2[panel], shared.note_of(options, study.priors))
         _add(options, "figure2", [found])
         _save_figure(figure, shared.folder_of(options, "figure2") / f"{_file_name(panel)}.png")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,12 +232,17 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     return replace(scenario, **given, name=", ".join(words))
 
 
-def note_of(options: argparse.Namespace) -> str:
-    """What a reader should know of the run."""
-    bound = "none" if options.reach is None else f"{options.reach:g}"
-    levels = "the prior's own" if options.jacobian is None else "{:g} to {:g}".format(*options.jacobian)
-    blur = "the prior's own" if options.blur is None else f"{options.blur:g}"
-    text = f"Reach {bound}, noise levels of the Jacobian {levels}, blur {blur}; seed {options.seed}."
+def note_of(options: argparse.Namespace, priors: Mapping[str, Prior]) -> str:
+    """What a reader should know of the run, with what each of the priors asks for where the options leave it open."""
+    from dpskit.sampling.dps import EVERYWHERE
+
+    bound, settings = "none" if options.reach is None else f"{options.reach:g}", []
+    for name, prior in priors.items():
+        rule = guidance_rule(options)(0.0).suited(prior)
+        low, high = rule.jacobian
+        levels = "everywhere" if (low, high) == EVERYWHERE else f"for t from {low:g} to {high:g}"
+        settings.append(f"{name} with blur {rule.blur:g}, derivative through the denoiser {levels}")
+    text = f"Reach {bound}, seed {options.seed}; {'; '.join(settings)}."
     if not hasattr(options, "turned"):
         return text
     if options.turned is None:

@@ -1,5 +1,6 @@
 """Scenarios compared over methods and targets: what is computed, kept and said."""
 
+import argparse
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import dpskit
 from dpskit import PointMixturePrior
 from dpskit.benchmarks.paper import ROWS, SETTINGS
 from dpskit.benchmarks.paper.compare import Study, choose_alpha, compare
+from dpskit.benchmarks.paper.options import note_of
 from dpskit.benchmarks.paper.page import part_table
 from dpskit.cli import main
 from dpskit.experiments.methods import FLOOR, ML, posterior
@@ -17,6 +19,7 @@ from dpskit.experiments.scenarios import Scenario
 from dpskit.experiments.targets import Target
 from dpskit.experiments.units import Unit
 from dpskit.pose.templates import Templates, make_templates
+from dpskit.priors.edm import DiffusionPrior
 
 SMALL = Scenario("small", 2, 16, n_steps=6, alpha=4_000)
 PRIORS = {"trained": dpskit.GaussianPrior(0.0, 0.5), "Gaussian": dpskit.GaussianPrior(0.0, 0.4)}
@@ -131,7 +134,23 @@ def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys
     assert main([*small, "--row", "5"]) == 0
     assert all(path.stat().st_mtime_ns == time for path, time in units.items())
     assert main([*arguments, "--row", "1", "--balanced", "--means", "--blur", "0.1"]) == 0
-    assert "## 1, 4 steps, balanced, means, blur 0.1: 5 projections" in (tmp_path / "out" / "table1.md").read_text()
+    page = (tmp_path / "out" / "table1.md").read_text()
+    assert "## 1, 4 steps, balanced, means, blur 0.1: 5 projections" in page
+    assert page.count("Gaussian prior with blur 0, derivative through the denoiser everywhere.") == 3
+    assert page.count("Gaussian prior with blur 0.1, derivative") == 1
+
+
+def test_the_note_says_what_a_prior_asks_for():
+    """A prior that asks for nothing and one that asks for much must not look alike on a page."""
+    options = argparse.Namespace(reach=2.0, jacobian=None, blur=None, seed=3, turned=None)
+    card = {"defaults": {"alpha": 30.0, "jacobian": [0.1, 5.0], "blur": 0.04}}
+    priors = {"a": DiffusionPrior(lambda x, t: x, card=card), "b": DiffusionPrior(lambda x, t: x)}
+    asked = "a with blur 0.04, derivative through the denoiser for t from 0.1 to 5"
+    plain = "b with blur 0, derivative through the denoiser everywhere"
+    assert note_of(options, priors) == f"The shapes stand upright. Reach 2, seed 3; {asked}; {plain}."
+    options.jacobian, options.blur = (0.0, 1.0), 0.1
+    given = "with blur 0.1, derivative through the denoiser for t from 0 to 1"
+    assert note_of(options, priors).endswith(f"a {given}; b {given}.")
 
 
 def test_the_command_says_what_it_cannot_do(tmp_path, capsys):
