@@ -144,6 +144,11 @@ class Experiment:
         return next((part for part in self.parts if isinstance(part, Projections)), None)
 
     @property
+    def truth_name(self) -> str:
+        """What pictures call `truth`: without data there is no truth, but an object to compare with."""
+        return "truth" if self.data is not None else f"{self.settings.target}, not observed"
+
+    @property
     def t_max(self) -> float:
         """First noise level: 1 with data, 80 without. Paper: A.3 and figures 3 to 5."""
         return 80.0 if self.data is None else 1.0

@@ -35,7 +35,10 @@ class CompareView:
         upright, unit = b.experiment.upright, Unit.of(b.experiment)
         clouds = [upright(cloud) for cloud in (a.report.samples[0], b.report.samples[0], b.experiment.truth)]
         names = [f"{letter}: {text}" for letter, text in zip("AB", _differences(a, b), strict=True)]
-        self.view.show(clouds, titles=["A", "B", "truth"], unit=unit)
+        self.view.show(clouds, titles=["A", "B", b.experiment.truth_name], unit=unit)
+        if b.experiment.data is None:
+            self.table.value, self.about.value = "", small(f"{'; '.join(names)}. Both have the same seed.")
+            return
         methods = [next(iter(kept.report.scores.values())) for kept in (a, b)]
         others = dict(list(b.report.scores.items())[1:])
         self.table.value = score_table(dict(zip(names, methods, strict=True)) | others).data

@@ -29,7 +29,7 @@ def picture_of(experiment: Experiment, history: Sequence[Info], report: Report |
     clouds = {"sample 1" if history else "noise": cloud}
     if report is not None and report.fitted is not None:
         clouds["maximum likelihood"] = report.fitted[0]
-    clouds["truth"] = experiment.truth
+    clouds[experiment.truth_name] = experiment.truth
     rows = [
         {f"observed {k + 1}": y for k, y in enumerate(observed[:TILES])},
         {f"predicted {k + 1}": y for k, y in enumerate(predicted[:TILES])},
@@ -54,7 +54,8 @@ def write_animation(experiment: Experiment, history: Sequence[Info], path: Path)
     shown += [history[-1]] * (shown[-1] is not history[-1])
     captions = [f"sample 1, step {info.step + 1}, t = {info.t:.3g}" for info in shown]
     clouds = [experiment.upright(info.x[0]) for info in shown]
-    animation(clouds, path, captions=captions, beside=experiment.upright(experiment.truth))
+    beside = None if experiment.data is None else experiment.upright(experiment.truth)
+    animation(clouds, path, captions=captions, beside=beside)
 
 
 def finished_samples(experiment: Experiment, history: Sequence[Info], report: Report | None) -> Samples:

@@ -11,6 +11,8 @@ from dpskit.experiments.scenarios import KINDS
 from dpskit.plots.score_table import score_table
 from dpskit.widgets.cloud_view import CloudView, Unit
 
+UNITS = "CD and EMD are in units of the cube."
+
 
 class ResultsView:
     """Nothing until a run has ended. group: of scenes that turn together."""
@@ -30,13 +32,14 @@ class ResultsView:
             second = report.samples[1] if several else None
         else:
             titles, second = ["posterior sample", "maximum likelihood"], report.fitted[0]
-        titles += ["truth", spread_of]
+        titles += [experiment.truth_name, spread_of]
         clouds = [sample, second, experiment.truth, sample if several else None]
         clouds = [None if cloud is None else upright(cloud) for cloud in clouds]
         spread = unit.scale * report.spread if several else None
         self.view.show(clouds, titles=titles, unit=unit, values=spread, bar=f"spread ({unit.name})")
-        self.table.value = score_table(report.scores).data
-        self.about.value = small(f"{described(experiment.settings)}. CD and EMD are in units of the cube.")
+        told = described(experiment.settings)
+        self.table.value = "" if experiment.data is None else score_table(report.scores).data
+        self.about.value = small(f"{told}." if experiment.data is None else f"{told}. {UNITS}")
 
 
 def described(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from dpskit.experiments.experiment import Experiment
 from dpskit.sampling.protocol import Info
 from dpskit.widgets.cloud_view import CUBE, CloudView, Unit
 from dpskit.widgets.curves_view import Curves, CurvesView
-from dpskit.widgets.frame import box
+from dpskit.widgets.frame import box, show
 from dpskit.widgets.tiles_view import TilesView
 
 PAUSE = 0.1  # seconds between pictures, at least
@@ -107,8 +107,9 @@ class StepsView:
         experiment = self.experiment
         others: list[Any] = [part for part in experiment.parts if part is not experiment.views]
         known = [experiment.upright(part.points) for part in others]
-        title = "truth; orange: known" if known else "truth"
+        title = f"{experiment.truth_name}; orange: known" if known else experiment.truth_name
         marked = known[0] if known else None
+        show(self.numbers.live, experiment.data is not None)  # all of them say how far the data or the truth are
         self.truth.show([experiment.upright(experiment.truth)], titles=[title], unit=self.unit, marked=marked)
 
     def _follow(self) -> None:

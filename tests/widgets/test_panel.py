@@ -274,7 +274,16 @@ def test_without_data_a_second_sample_stands_in_the_place_of_maximum_likelihood(
     assert torch.allclose(torch.tensor(figure.data[1].x), second)
     missing = "" if n_samples == 2 else ": needs two samples"
     titles = [title.text for title in figure.layout.annotations]
-    assert titles[:3] == ["prior sample 1", f"prior sample 2{missing}", "truth"]
+    other = f"{panel.experiment.settings.target}, not observed"
+    assert titles[:3] == ["prior sample 1", f"prior sample 2{missing}", other]
+    assert panel.steps.truth.live.figure.layout.annotations[0].text == other
+    assert panel.steps.numbers.live.layout.display == "none" and panel.pages.results.table.value == ""
+    assert "CD" not in panel.pages.results.about.value
+    panel.keep()
+    panel.start()
+    panel.wait(60)
+    both = panel.pages.both
+    assert both.table.value == "" and "A: the same settings; B: the same settings" in both.about.value
 
 
 def test_a_complex_comes_with_its_molecule():
