@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STYLE = '.dpskit-molecule [style*="background-color"] { background-color: transparent !important; }'
 """Light or dark as the page: NGL and nglview paint their backgrounds white."""
+FOLLOW = "new ResizeObserver(() => this.stage.handleResize()).observe(this.el)"
+"""NGL keeps the size that it had at first, and would be cut where a window becomes narrower."""
 FOG = "#888888"  # what is far away turns into this grey, which is seen on white and on black
 MODEL_COLOUR = "#cccccc"  # so that the colours are those of the beads alone
 COVERED = 0.3  # of a face of the cube, by the beads of all samples: much of the model stays in sight
@@ -42,6 +44,7 @@ class MoleculeView:
         self.view = nglview.NGLWidget()
         self.view.background = FOG
         self.view._remote_call("setSize", target="Widget", args=[width, height])
+        self.view._js(FOLLOW)
         self.layers: dict[str, list[int]] = {}
         self._toggles = ipywidgets.HBox(layout={"flex_flow": "row wrap"})
         self.legend, self._entries = ipywidgets.HTML(), dict[str, str]()
@@ -124,7 +127,7 @@ class MoleculeView:
 
     def _explain(self, layer: str, entry: str) -> None:
         """Say in the legend which colours a layer has."""
-        self._entries[layer] = f"<span style='margin-right: 16px'>{entry}</span>"
+        self._entries[layer] = f"<span style='display: inline-block; margin-right: 16px'>{entry}</span>"
         self.legend.value = " ".join(self._entries.values())
 
     def _add(self, layer: str, content: object, shown: bool) -> Any:
