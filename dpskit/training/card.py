@@ -60,7 +60,7 @@ def heritage(prior: DiffusionPrior) -> dict[str, Any]:
     The defaults of guided runs (alpha, cutoff, levels of the Jacobian, blur) were chosen for the weights of before, and
     are the best guess until they are chosen anew.
     """
-    return {"ancestors": lineage(prior)} | {key: prior.card[key] for key in ["defaults"] if key in prior.card}
+    return {"ancestors": lineage(prior), "defaults": prior.card.get("defaults", {})}
 
 
 def lineage(prior: DiffusionPrior) -> list[dict[str, Any]]:

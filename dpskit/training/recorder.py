@@ -112,12 +112,10 @@ class Recorder:
     def _card(self, state: TrainState) -> dict[str, Any]:
         config = self.config
         names = {"data": Path(config.data).name, "initial": config.initial and Path(config.initial).name}
-        card: dict[str, Any] = {"settings": asdict(config) | names, "hardware": self.hardware}
+        card = self.inherited | {"settings": asdict(config) | names, "hardware": self.hardware}
         card["data"] = {"count": len(self.data.names), "sha256": self.data.sha256}
         minutes = round(state.seconds / 60, 1)
-        return (
-            card | self.inherited | {"steps": state.step, "clouds": state.seen, "minutes": minutes, "curve": self.log}
-        )
+        return card | {"steps": state.step, "clouds": state.seen, "minutes": minutes, "curve": self.log}
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_suffix(suffix)
