@@ -18,7 +18,6 @@ from dpskit.plots.figures import COLOURS, cube_scene, ticks
 from dpskit.widgets.live_figure import LiveFigure
 
 MARKED = BASELINE_COLOUR  # stands out from Cividis, also for colour-blind readers
-TITLE = 30  # pixels above the scenes
 LINE = "#a0a0a0"  # of the cube, on a light page and on a dark one; opaque, because WebGL adds the page to what is not
 
 
@@ -39,34 +38,29 @@ CUBE = Unit()
 
 
 class CloudView:
-    """Scenes with equal axes of the same length, in one figure; colour is height unless values are given.
+    """Scenes with equal axes of the same length, in one figure; colour is height unless values are given. The browser
+    puts as many of them in a row as makes them largest.
 
     The camera a person chose stays, and the axes shrink with the noise: they span the cube, or the clouds if these
     reach further. most: part of the window's height that it takes at most. group: of scenes that turn together. growth:
     by which axes become longer where clouds reach further; with a large one they stand still in most steps of a run.
     """
 
-    def __init__(
-        self, titles: Sequence[str], *, rows: int = 1, most: float = 0.3, group: str = "", growth: float = 1.25
-    ) -> None:
+    def __init__(self, titles: Sequence[str], *, most: float = 0.3, group: str = "", growth: float = 1.25) -> None:
         count = len(titles)
-        columns = -(-count // rows)
-        grid = [[{"type": "scene"} if r * columns + c < count else None for c in range(columns)] for r in range(rows)]
-        space = {"horizontal_spacing": 0.01, "vertical_spacing": 0.08}
-        frame = make_subplots(rows, columns, specs=grid, subplot_titles=list(titles), **space)
+        frame = make_subplots(1, count, specs=[[{"type": "scene"}] * count], subplot_titles=list(titles))
         for k in range(count):
             marker = {"size": 2.4, "color": [], "colorscale": COLOURS, "cmin": -1.0, "cmax": 1.0}
-            frame.add_trace(_dots(marker), row=k // columns + 1, col=k % columns + 1)
+            frame.add_trace(_dots(marker), row=1, col=k + 1)
         for k in range(count):
-            frame.add_trace(_dots({"size": 5, "color": MARKED}), row=k // columns + 1, col=k % columns + 1)
+            frame.add_trace(_dots({"size": 5, "color": MARKED}), row=1, col=k + 1)
         for k in range(count):
             frame.update_layout({_scene(k): cube_scene("cube", 1.1)})
             frame.layout[_scene(k)].update({f"{a}axis": {"gridcolor": LINE, "zerolinecolor": LINE} for a in "xyz"})
-        frame.update_layout(margin={"l": 0, "r": 0, "t": TITLE, "b": 0}, showlegend=False)
+        frame.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False)
         frame.update_annotations(font_size=13)
         self.count, self.growth = count, growth
-        ratio = 0.78 * rows / columns  # wider than high: the axes' names lie beside the cube
-        self.live = LiveFigure(frame, ", ".join(titles), ratio=ratio, extra=TITLE, most=most, group=group)
+        self.live = LiveFigure(frame, ", ".join(titles), most=most, group=group)
 
     def show(
         self,
@@ -115,7 +109,7 @@ def _scaled(values: Tensor, name: str) -> dict[str, Any]:
     more = "≥ " if float(values.max()) > top else ""
     ticks = {"tickvals": [0, top / 2, top], "ticktext": ["0", f"{top / 2:.2g}", f"{more}{top:.2g}"]}
     title = {"text": name, "side": "right", "font": {"size": 11}}
-    place = {"len": 0.45, "y": 0, "yanchor": "bottom", "x": 1.0, "xanchor": "left"}
+    place = {"yanchor": "bottom", "x": 1.0, "xanchor": "left"}
     bar = {"thickness": 10, "tickfont": {"size": 10}, "title": title} | place | ticks
     return {"color": values.numpy(), "cmin": 0, "cmax": top, "showscale": True, "colorbar": bar}
 

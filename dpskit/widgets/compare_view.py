@@ -26,7 +26,7 @@ class CompareView:
     """A sample of A, one of B and the truth, and the scores of both. group: of scenes that turn together."""
 
     def __init__(self, group: str = "") -> None:
-        self.view = CloudView(["A", "B", "truth"], rows=2, most=0.52, group=group)
+        self.view = CloudView(["A", "B", "truth"], most=0.52, group=group)
         self.table, self.about = widgets.HTML(), widgets.HTML()
         self.widget = widgets.VBox([self.view.live, self.table, self.about])
 

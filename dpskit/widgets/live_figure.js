@@ -16,6 +16,8 @@ const library = (model) => (globalThis.dpskitPlotly ??= (async () => {
   return globalThis.Plotly;
 })());
 
+const NAMES = 35; // pixels by which a scene is wider than high: the names of the axes lie beside the cube
+const TITLE = 30; // pixels above each scene
 const LEGIBLE = 220; // pixels of width below which a scene shrinks, so that the names of its axes have room beside it
 
 const scenes = (layout) => Object.keys(layout).filter((name) => /^scene\d*$/.test(name));
@@ -32,6 +34,25 @@ function themed(el, {data, layout}) {
   }
   if (dark) for (const {marker} of data) if (marker?.colorscale) marker.colorscale = NIGHT;
   return {data, layout};
+}
+
+function grid(layout, room, highest) { // as many scenes in a row as make them largest
+  const {length} = scenes(layout);
+  const grids = Array.from({length}, (_, k) => {
+    const [columns, rows] = [k + 1, Math.ceil(length / (k + 1))];
+    return {columns, rows, high: Math.min((room - layout.margin.r) / columns - NAMES, highest / rows - TITLE)};
+  });
+  return grids.reduce((best, each) => each.high > best.high ? each : best);
+}
+
+function arrange(data, layout, {columns, rows, high}) { // scenes, with their titles and the bar of the last one
+  const [wide, share] = [1 / columns, high / (rows * (high + TITLE))];
+  scenes(layout).forEach((name, k) => {
+    const [left, top] = [(k % columns) * wide, 1 - (Math.floor(k / columns) + 1) / rows + share];
+    layout[name].domain = {x: [left, left + wide], y: [top - share, top]};
+    Object.assign(layout.annotations[k], {x: left + wide / 2, y: top});
+  });
+  for (const {marker} of data) if (marker?.colorbar) Object.assign(marker.colorbar, {len: 0.95 * share, y: 0});
 }
 
 function fitted(layout) {
@@ -58,7 +79,12 @@ async function render({model, el}) {
   const plot = el.appendChild(document.createElement("div"));
   let drawing = false, outdated = false, removed = false, turning = false, watched = false, width = 0, Plotly;
 
-  const height = () => Math.round(Math.min(ratio * el.clientWidth + extra, most * window.innerHeight));
+  function height(layout) {
+    const [room, highest] = [el.clientWidth, most * window.innerHeight];
+    if (scenes(layout).length === 0) return Math.round(Math.min(ratio * room + extra, highest));
+    const {rows, high} = grid(layout, room, highest);
+    return Math.round(rows * (high + TITLE));
+  }
 
   function tell(number) { // the kernel, which waits with the next picture
     if (drawn.get("shown") === number) return;
@@ -72,7 +98,7 @@ async function render({model, el}) {
     if (drawing || el.clientWidth === 0) return;
     drawing = true;
     try {
-      plot.style.height = `${height()}px`; // its place, before there is anything to see
+      plot.style.height = `${height(drawn.get("figure").layout)}px`; // its place, before there is anything to see
       Plotly = await library(model);
       while (outdated && !removed && el.clientWidth > 0) await drawOnce();
     } finally {
@@ -85,8 +111,9 @@ async function render({model, el}) {
     const number = drawn.get("number");
     const {data, layout} = themed(el, structuredClone(drawn.get("figure")));
     width = layout.width = el.clientWidth;
-    layout.height = height();
+    layout.height = height(layout);
     plot.style.height = `${layout.height}px`;
+    if (scenes(layout).length) arrange(data, layout, grid(layout, width, most * window.innerHeight));
     fitted(layout);
     for (const scene of scenes(layout)) Object.assign(layout[scene], group.view);
     await Plotly.react(plot, data, layout, {displayModeBar: false});

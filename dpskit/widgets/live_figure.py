@@ -49,7 +49,8 @@ class LiveFigure(anywidget.AnyWidget):
     label
         What it shows, for those who cannot see it.
     ratio, extra, most
-        The height is ratio * width + extra pixels, at most the part `most` of the window's height.
+        The height is ratio * width + extra pixels, of 3-D scenes what shows them largest; at most the part `most`
+        of the window's height.
     group
         3-D scenes of one group are turned together, by the mouse or the arrow keys (default: those of this figure).
 

@@ -18,7 +18,7 @@ class ResultsView:
     """Nothing until a run has ended. group: of scenes that turn together."""
 
     def __init__(self, group: str = "") -> None:
-        self.view = CloudView([" "] * 4, rows=2, most=0.52, group=group)
+        self.view = CloudView([" "] * 4, most=0.52, group=group)
         self.about, self.table = widgets.HTML(), widgets.HTML()
         self.widget = widgets.VBox([self.view.live, self.table, self.about])
 

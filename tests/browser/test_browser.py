@@ -322,7 +322,9 @@ def test_app(browser, tmp_path):
         button(panel, "Run").click()
         panel.locator(".dpskit-status").get_by_text("Done in").wait_for()
         assert lab.until(page, panel.locator(SCENE).count, 4) == 4
-        for width in (1300, 1920):
+        for width, high in ((1300, 200), (1920, 340)):
             picture(page, "app", width, 900)
+            heights = [scene.bounding_box()["height"] for scene in panel.locator(SCENE).all()]
+            assert len(heights) == 4 and min(heights) >= high, f"{heights}: the scenes use the width of {width}"
             assert lab.until(page, lambda: lab.faults_of_layout(panel), []) == []
             assert panel.evaluate("panel => panel.clientWidth") > 0.9 * width, "voila's full width"

@@ -16,7 +16,7 @@ def test_axes_hold_the_cloud_and_change_rarely():
 
 
 def test_clouds_titles_and_marks_are_drawn():
-    view = CloudView(["a", "b", "c"], rows=2)
+    view = CloudView(["a", "b", "c"])
     clouds = [torch.rand(5, 3), None, 3 * torch.rand(7, 3)]
     view.show(clouds, titles=["x", "y", "z"], marked=torch.rand(2, 3))
     first, second, third, *marks = view.live.figure.data
