@@ -46,6 +46,11 @@ class Frame:
             raise ValueError(f"center must be three finite numbers, got {shown(self.center)}.")
         check_number("scale", self.scale, above=0.0)
 
+    @property
+    def symbol(self) -> str:
+        """What tables and axes write for the unit."""
+        return "Å" if self.unit == "angstrom" else self.unit
+
     @staticmethod
     def of(points: Tensor, unit: str = "angstrom") -> Frame:
         """The frame of the bounding box of points, taken before any rotation.

@@ -21,7 +21,7 @@ def test_frame_by_hand():
     frame = Frame.of(points)
     assert frame.center == (2.0, -2.0, 11.5)
     assert frame.scale == 4.0
-    assert frame.unit == "angstrom"
+    assert (frame.unit, frame.symbol) == ("angstrom", "Å")
     assert torch.equal(frame.to_cube(points)[2], torch.tensor([-0.25, -1.0, 0.375]))
     assert frame.to_physical(torch.tensor([1.0, 1.0, -1.0])).tolist() == [6.0, 2.0, 7.5]
 
@@ -30,7 +30,7 @@ def test_frame_by_hand():
 def test_normalise_fills_the_cube_and_comes_back(points):
     cube, frame = normalise(torch.from_numpy(points), unit="nm")
     low, high = cube.amin(dim=0), cube.amax(dim=0)
-    assert frame.unit == "nm"
+    assert frame.unit == frame.symbol == "nm"
     assert torch.allclose(low, -high, atol=1e-9)  # centred on the bounding box
     assert float(high.max()) == pytest.approx(1, abs=1e-9)
     assert torch.allclose(frame.to_physical(cube), torch.from_numpy(points), atol=1e-9 * frame.scale + 1e-9)

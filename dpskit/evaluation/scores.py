@@ -25,14 +25,14 @@ class Scores:
     rmsd : Tensor or None
         In the frame's unit; None for shapes without a physical size.
     unit : str
-        That of the frame.
+        The symbol of the frame's unit.
     """
 
     cd: Tensor
     emd: Tensor
     energy: Tensor | None
     rmsd: Tensor | None
-    unit: str = "angstrom"
+    unit: str = "Å"
 
     def columns(self) -> dict[str, Tensor]:
         """The values as tables print them.
@@ -87,7 +87,7 @@ def score(points: Tensor, truth: Tensor, energy: Tensor | None = None, frame: Fr
     if frame is None:
         return Scores(cd, emd, energy, None)
     rmsd = rmsd_to_points(overlay(points, truth), truth) * frame.scale
-    return Scores(cd, emd, energy, rmsd, frame.unit)
+    return Scores(cd, emd, energy, rmsd, frame.symbol)
 
 
 def mean_and_deviation(values: Tensor) -> tuple[float, float]:

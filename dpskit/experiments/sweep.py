@@ -18,7 +18,7 @@ from dpskit.sampling.protocol import Info
 if TYPE_CHECKING:
     from distributed import Client
 
-METRICS = {"cd": "CD x 100", "emd": "EMD x 100", "energy": "E x 1000", "rmsd": "RMSD (angstrom)"}
+METRICS = {"cd": "CD x 100", "emd": "EMD x 100", "energy": "E x 1000", "rmsd": "RMSD (Å)"}
 """Fields of `Outcome` and their names in tables; the smallest value is the best of each."""
 
 

@@ -31,7 +31,7 @@ def score_table(methods: dict[str, Scores]) -> HTML:
     }
     best = {c: min(row[c][0] for row in cells.values() if c in row) for c in columns}
     cell = "padding: 3px 12px; text-align: right; white-space: nowrap"
-    head = "".join(f"<th style='{cell}'>{c.replace('angstrom', 'Å')}</th>" for c in columns)
+    head = "".join(f"<th style='{cell}'>{c}</th>" for c in columns)
     lines = [f"<tr><td></td>{head}</tr>"]
     for method, row in cells.items():
         values = "".join(f"<td style='{cell}'>{_value(row.get(c), best[c])}</td>" for c in columns)

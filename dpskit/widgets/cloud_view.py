@@ -30,8 +30,9 @@ class Unit:
 
     @staticmethod
     def of(experiment: Experiment) -> Unit:
-        """Angstrom for a target with a physical size, else the cube's."""
-        return Unit() if experiment.target.atoms is None else Unit("Å", experiment.target.frame.scale)
+        """That of the frame for a target with a physical size, else the cube's."""
+        frame = experiment.target.frame
+        return Unit() if experiment.target.atoms is None else Unit(frame.symbol, frame.scale)
 
 
 CUBE = Unit()

@@ -79,7 +79,7 @@ def rmsd(observe, alpha):
         }
         for method, found in samples.items():
             means = score(found.points, truth, found.energy, example.frame).means()
-            error.setdefault(method, []).append(means["RMSD (angstrom)"])
+            error.setdefault(method, []).append(means["RMSD (Å)"])
     return error
 
 

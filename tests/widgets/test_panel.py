@@ -293,7 +293,7 @@ def test_a_complex_comes_with_its_molecule():
     panel.pages.views.choice.value = "molecule"
     assert any("dpskit-molecule" in child._dom_classes for child in panel.pages.molecule.children)
     assert panel.pages.views.choice.options == ("steps", "results", "molecule")
-    assert "RMSD (angstrom)" in panel.report.scores["posterior samples"].columns()
+    assert "RMSD (Å)" in panel.report.scores["posterior samples"].columns()
 
 
 def test_further_priors_and_targets_can_be_chosen():
