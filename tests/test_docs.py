@@ -10,7 +10,7 @@ from dpskit.benchmarks.paper.page import part_table, summary_table
 from dpskit.benchmarks.paper.record import TablePart
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKED = re.compile(r"<!-- table of (?P<record>\S+) -->\n+(?P<table>(?:\|.*\n)+)")
 
 

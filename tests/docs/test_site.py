@@ -55,7 +55,17 @@ def site(tmp_path_factory):
 
 def test_every_page_is_there(site):
     pages, _ = site
-    expected = {"index", "start", "gallery", "pieces", "results", "changelog", "how-to/own-prior", "api/sampling"}
+    expected = {
+        "index",
+        "start",
+        "gallery",
+        "pieces",
+        "results/index",
+        "results/shapes",
+        "changelog",
+        "how-to/own-prior",
+        "api/sampling",
+    }
     for folder in build.FOLDERS:
         expected |= {f"{folder}/{path.stem}" for path in (ROOT / folder).glob("*.ipynb")}
     assert {f"{name}.html" for name in expected} <= set(pages)

@@ -39,26 +39,42 @@ def table_page(title: str, parts: Sequence[TablePart], level: int = 1) -> str:
 
 
 def summary_table(parts: Sequence[TablePart]) -> str:
-    """Per scenario and prior the ratio of its first metric to maximum likelihood's, the Gaussian's, and the paper's."""
+    """A row for each scenario and prior: over maximum likelihood the prior, the Gaussian, the floor and the paper.
+
+    Of a prior whose alpha was chosen on other targets that line counts; the Gaussian has a row where it is alone.
+    Columns without a number are left out.
+    """
+    short = _short(parts[0])
+    head = ["", "prior", *(f"{s} over ML" for s in short), "targets below ML", f"Gaussian prior, {short[0]} over ML"]
+    head += [f"{short[0]} over Gaussian", f"floor, {short[0]} over ML", f"paper, {', '.join(short)} over ML"]
+    rows = [row for part in parts for row in _summary_rows(part)]
+    told = [k for k in range(len(head)) if k == 0 or any(row[k] for row in rows)]
+    return markdown_table([head[k] for k in told], [[row[k] for k in told] for row in rows])
+
+
+def _summary_rows(part: TablePart) -> list[list[str]]:
+    metrics, reference, plain = _compared(part), part.reference, part.shapeless
+
+    def over(line: Line | None, other: Line | None, metric: str) -> str:
+        return "" if line is None or other is None else str(ratio_of_means(line.means[metric], other.means[metric]))
+
+    chosen = {line.method for line in part.lines if line.chosen}
+    lines = [line for line in part.lines if line.alpha is not None and (line.chosen or line.method not in chosen)]
+    trained = [line for line in lines if line.method != part.plain] or lines
     rows = []
-    for part in parts:
-        main, reference, plain = _compared(part)[0], part.reference, part.shapeless
-        for line in part.lines[1:]:
-            if line.alpha is None or (line.method == part.plain and line is not plain):
-                continue
-            over_ml = ratio_of_means(line.means[main], reference.means[main])
-            over_plain = "" if plain in (None, line) else str(ratio_of_means(line.means[main], plain.means[main]))
-            cells = [part.key, _named(line), str(over_ml), f"{over_ml.below:.0%}", over_plain, _paper_ratio(part.key)]
-            rows.append(cells)
-    head = ["", "prior", "CD or RMSD over ML", "targets below ML", "over the Gaussian", "paper: CD over ML"]
-    return markdown_table(head, rows)
+    for line in trained:
+        row = [part.key, _named(line), *(over(line, reference, metric) for metric in metrics)]
+        row += [f"{ratio_of_means(line.means[metrics[0]], reference.means[metrics[0]]).below:.0%}"]
+        row += [over(plain, reference, metrics[0]), "" if line is plain else over(line, plain, metrics[0])]
+        rows.append([*row, over(part.line(FLOOR), reference, metrics[0]), _paper_ratios(part.key)])
+    return rows
 
 
 def part_table(part: TablePart) -> str:
     """Every method of one scenario: metrics, ratios to maximum likelihood and to the Gaussian prior, seconds."""
     columns, compared = STRUCTURES if part.structures else SHAPES, _compared(part)
     reference, plain = part.reference, part.shapeless
-    short = [columns[m][0].split(" x ")[0].removesuffix(" (Å)") for m in compared]
+    short = _short(part)
     head = ["", *(name for name, _ in columns.values()), *(f"{s} over ML" for s in short)]
     head += [f"{short[0]} over Gaussian", "CPU s"]
     posed = any(POSE in line.means for line in part.lines)
@@ -115,11 +131,14 @@ def _over(line: Published, ml: Published | None) -> list[str]:
     return [f"{line.cd[0] / ml.cd[0]:.2f}", f"{line.emd[0] / ml.emd[0]:.2f}"]
 
 
-def _paper_ratio(key: str) -> str:
+def _paper_ratios(key: str) -> str:
     published = PUBLISHED.get(_row_of(key), {})
-    if ML not in published:
-        return ""
-    return _over(published["DPS"], published[ML])[0]
+    return ", ".join(_over(published["DPS"], published[ML])) if ML in published else ""
+
+
+def _short(part: TablePart) -> list[str]:
+    columns = STRUCTURES if part.structures else SHAPES
+    return [columns[metric][0].split(" x ")[0].removesuffix(" (Å)") for metric in _compared(part)]
 
 
 def _compared(part: TablePart) -> list[str]:
