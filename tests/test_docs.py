@@ -1,13 +1,15 @@
 """The tables of the documentation are those of the records that are kept beside it."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from dpskit.benchmarks.paper.collect import paper_page, parts_in
+from dpskit.benchmarks.paper.collect import TABLE_3, paper_page, parts_in
 from dpskit.benchmarks.paper.page import part_table, summary_table
 from dpskit.benchmarks.paper.record import TablePart
+from dpskit.benchmarks.prior import prior_table, result_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,8 +22,10 @@ def marked_tables(text):
 
 
 def table_of(record):
-    """The table of a record: of the file of one part in full, of a folder of parts the summary."""
+    """The table of a record: of one part in full, of a folder of parts the summary, of a prior the first of its tables."""
     path = Path(record)
+    if path.parent.name == TABLE_3:
+        return prior_table(result_of(json.loads(path.read_text()))).partition("\n\n")[0]
     return summary_table(parts_in(path)) if path.is_dir() else part_table(TablePart.load(path))
 
 

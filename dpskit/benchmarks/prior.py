@@ -172,7 +172,7 @@ def prior_table(result: PriorResult) -> str:
 
 def _row(label: str, metrics: dict[str, SetMetrics]) -> str:
     cells = []
-    for field in ("one_nna", "coverage", "mmd"):
+    for field, digits in (("one_nna", 0), ("coverage", 0), ("mmd", 1)):
         for name in ("CD", "EMD"):
-            cells.append(f"{100 * getattr(metrics[name], field):.2f}" if name in metrics else "")
+            cells.append(f"{100 * getattr(metrics[name], field):.{digits}f}" if name in metrics else "")
     return f"| {label} | {' | '.join(cells)} |"

@@ -183,7 +183,7 @@ def test_the_command(prior, files, tmp_path, monkeypatch, capsys):
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "| 3 test clouds, 24 points | 1-NNA (%), CD |" in text and "reflected, by seed 0" in text
-    assert "| paper: prior, ShapeNet-Chair | 78.34 |" in text and "| prior chairs, heun |" in text
+    assert "| paper: prior, ShapeNet-Chair | 78 |" in text and "| prior chairs, heun |" in text
     (line,) = (tmp_path / "out" / "r.jsonl").read_text().splitlines()
     record = json.loads(line)
     assert record["settings"]["solver"] == "heun" and len(record["nearest"]["samples"]) == 3
