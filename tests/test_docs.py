@@ -22,7 +22,7 @@ def marked_tables(text):
 
 
 def table_of(record):
-    """The table of a record: of one part in full, of a folder of parts the summary, of a prior the first of its tables."""
+    """The table of a record: of one part in full, of a folder of parts the summary, of a prior the first one."""
     path = Path(record)
     if path.parent.name == TABLE_3:
         return prior_table(result_of(json.loads(path.read_text()))).partition("\n\n")[0]
