@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 FRAMES = 50  # of an animation, at most
+FIRST = 2.0  # the noise of its first one: at more, hardly a point is near the cube
 
 
 def picture_of(experiment: Experiment, history: Sequence[Info], report: Report | None) -> matplotlib.figure.Figure:
@@ -50,7 +51,8 @@ def write_animation(experiment: Experiment, history: Sequence[Info], path: Path)
     """The first sample from noise to structure as a GIF, beside the truth. Raises ValueError before a first step."""
     if not history:
         raise ValueError("There is no run yet: press Run first.")
-    shown = list(history[:: -(-len(history) // FRAMES)])
+    near = [info for info in history if info.t <= FIRST] or history
+    shown = list(near[:: -(-len(near) // FRAMES)])
     shown += [history[-1]] * (shown[-1] is not history[-1])
     captions = [f"sample 1, step {info.step + 1}, t = {info.t:.3g}" for info in shown]
     clouds = [experiment.upright(info.x[0]) for info in shown]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from dpskit.experiments.experiment import CHAIRS, NO_SHAPE, Experiment, Settings
 from dpskit.experiments.scenarios import Scenario
@@ -15,6 +16,7 @@ from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import load_samples
 from dpskit.widgets import steps_view
 from dpskit.widgets.live_figure import LiveFigure
+from dpskit.widgets.outputs import write_animation
 from dpskit.widgets.panel import Panel
 from dpskit.widgets.steps_view import DENOISED
 
@@ -348,6 +350,14 @@ def test_the_files_of_a_run_can_be_taken_away(tmp_path):
     names = {}
     exec(html.unescape(panel.pages.code.value.removeprefix("<code>").removesuffix("</code>")), names)
     assert torch.equal(names["samples"].points, samples.points), "the line of code gives the same bits"
+
+
+def test_an_animation_begins_where_there_is_something_to_see(tmp_path):
+    experiment = Experiment.of(replace(SMALL, scenario=SMALL.scenario.with_kind("prior alone", 16)))
+    history = [Info(k, t, experiment.truth[None], experiment.truth[None], None) for k, t in enumerate((40, 4, 1, 0))]
+    for steps, frames in ((history, 2), (history[:2], 2)):
+        write_animation(experiment, steps, tmp_path / "run.gif")
+        assert Image.open(tmp_path / "run.gif").n_frames == frames
 
 
 def test_the_time_of_a_run_is_said_before_it_starts():
