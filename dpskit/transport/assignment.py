@@ -82,6 +82,11 @@ def assign_each(calls: Sequence[tuple[Any, Any, Any, Any]], *, certify: bool = F
     return [_collect(call[0], problem, solved) for call, problem in zip(calls, problems, strict=True)]
 
 
+def compile_engine() -> None:
+    """What the first call of `assign` does beside its work, for some seconds on a machine that has no cache of it."""
+    assign(torch.zeros(1, 2, 2), torch.zeros(2, 2))
+
+
 def _collect(x: Any, problem: Problem, solved: Iterator[tuple[np.ndarray, np.ndarray]]) -> Assignment:
     """The results for all clouds of a problem, taken from `solved`."""
     index, duals = map(np.stack, zip(*itertools.islice(solved, len(problem.x)), strict=True))

@@ -221,7 +221,9 @@ class Panel:
             case Report():
                 self.report = item
             case str():
-                self.bar.say(f"Sampled; now {item} …")
+                self.bar.say(item if self._running_steps else f"{self._advice(self.controls.settings)} {item}")
+                if not self.history:  # what is done once on a machine says nothing about the steps
+                    self._started = time.monotonic()
 
     def _show_step(self, info: Info) -> None:
         self.steps.add(info)

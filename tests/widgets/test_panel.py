@@ -14,7 +14,8 @@ from dpskit.experiments.experiment import CHAIRS, NO_SHAPE, Experiment, Settings
 from dpskit.experiments.scenarios import Scenario
 from dpskit.sampling.protocol import Info
 from dpskit.sampling.samples import load_samples
-from dpskit.widgets import steps_view
+from dpskit.transport import solver
+from dpskit.widgets import jobs, steps_view
 from dpskit.widgets.live_figure import LiveFigure
 from dpskit.widgets.outputs import write_animation
 from dpskit.widgets.panel import Panel
@@ -358,6 +359,29 @@ def test_an_animation_begins_where_there_is_something_to_see(tmp_path):
     for steps, frames in ((history, 2), (history[:2], 2)):
         write_animation(experiment, steps, tmp_path / "run.gif")
         assert Image.open(tmp_path / "run.gif").n_frames == frames
+
+
+def test_the_panel_does_not_wait_for_the_assignment_engine_before_it_shows(monkeypatch):
+    gate, arrange = threading.Event(), solver.arrange
+
+    def compiling(*arguments):
+        assert gate.wait(60)
+        return arrange(*arguments)
+
+    monkeypatch.setattr(solver, "arrange", compiling)
+    jobs._compilation.cache_clear()
+    panel = Panel(settings=replace(SMALL, seed=7))
+    until(lambda: "engine is being prepared" in panel.bar.status.value and "Press Run." in panel.bar.status.value)
+    panel.controls.widgets["seed"].value = 8
+    until(lambda: panel.experiment.settings.seed == 8)
+    panel.start()
+    until(lambda: "engine is being prepared" in panel.bar.status.value and "Ready" not in panel.bar.status.value)
+    panel.stop()
+    assert "Stopped" in panel.bar.status.value
+    panel.start()
+    gate.set()
+    panel.wait(60)
+    assert len(panel.history) == 5 and "Done" in panel.bar.status.value
 
 
 def test_the_time_of_a_run_is_said_before_it_starts():
