@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("notebooks", "tutorials")
 SHOWN = r'data:image/webp;base64,([^"]+)"[^>]*display:block'  # what a slider over pictures shows first
 MODES = ("--fast", "--plain")
+WIDE = 1200  # pixels, above which a picture has a row of the gallery for itself: half of one would be illegible
 
 
 def executed(path: Path, cache: Path, *, fast: bool) -> Any:
@@ -85,12 +86,16 @@ def for_site(page: str) -> str:
     )
 
 
-def gallery(titles: dict[str, str], pictures: set[str]) -> str:
-    """A page of all notebooks and lessons, each with its picture if it has one. The keys are paths without an end."""
+def gallery(titles: dict[str, str], pictures: dict[str, int]) -> str:
+    """A page of all notebooks and lessons, each with its picture if it has one. The keys are paths without an end.
+
+    pictures: their widths in pixels.
+    """
     cards = []
     for name, title in titles.items():
         image = f"![]({Path('_pictures', Path(name).name)}.png)" if name in pictures else ""
-        cards.append(f"::::{{container}} card-of-gallery\n{image}\n\n[{title}]({name}.ipynb)\n::::\n")
+        wide = " wide" if pictures.get(name, 0) > WIDE else ""
+        cards.append(f"::::{{container}} card-of-gallery{wide}\n{image}\n\n[{title}]({name}.ipynb)\n::::\n")
     head = "# Gallery\n\nThe first picture of every notebook and lesson.\n\n:::::{container} gallery\n"
     return head + "\n".join(cards) + ":::::\n"
 
@@ -102,7 +107,7 @@ def assemble(source: Path, mode: str) -> None:
         page.write_text(for_site(page.read_text()))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     (source / "_pictures").mkdir()
-    titles, pictures = {}, set()
+    titles, pictures = {}, {}
     for folder in FOLDERS:
         (source / folder).mkdir()
         for path in sorted((ROOT / folder).glob("*.ipynb")):
@@ -115,7 +120,7 @@ def assemble(source: Path, mode: str) -> None:
             name = f"{folder}/{path.stem}"
             titles[name] = notebook.cells[0].source.splitlines()[0].strip("# ")
             if image := picture(notebook):
-                pictures.add(name)
+                pictures[name] = Image.open(io.BytesIO(image)).width
                 (source / "_pictures" / f"{path.stem}.png").write_bytes(image)
             nbformat.write(notebook, source / folder / path.name)
         lines = "\n".join(Path(name).name for name in titles if name.startswith(folder))

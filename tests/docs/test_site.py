@@ -130,6 +130,13 @@ def test_figures_share_one_script_and_widgets_are_left_out():
     assert "hide-cell" in notebook.cells[0].metadata.tags
 
 
+def test_a_row_of_five_clouds_has_a_row_of_the_gallery_for_itself():
+    page = build.gallery({"a/five": "Five", "a/two": "Two", "a/none": "None"}, {"a/five": 1778, "a/two": 732})
+    cards = page.split("\n::::{container} ")[1:]
+    assert [card.split("\n")[0] for card in cards] == [f"card-of-gallery{end}" for end in (" wide", "", "")]
+    assert "![](_pictures/five.png)" in cards[0] and "[None](a/none.ipynb)" in cards[2] and "![" not in cards[2]
+
+
 def test_the_picture_of_a_lesson_may_be_the_one_that_its_slider_shows():
     def draw(figure, width):
         figure.set_size_inches(width, 1)
