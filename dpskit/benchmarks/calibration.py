@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.prior_samples import T_MAX
 from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
+from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.dps import DPS, LikelihoodScore
@@ -35,15 +37,17 @@ from dpskit.sampling.solvers import Algorithm1
 if TYPE_CHECKING:
     from distributed import Client
 
-SPARSE = Scenario("sparse", 5, 50, n_steps=20, reflections=True)
+SPARSE = Scenario("sparse", 5, 50, n_steps=20, cutoff=0.15, reflections=True)
+Sampler = float | str
+"""The alpha of `DPS`, or a name in KNOWN_NOISE."""
 
 
 @dataclass(frozen=True)
 class CalibrationSetting:
-    """Row 1 of the paper's Table 1 with a quarter of the points and half the steps, and beta = 1/t throughout.
+    """Row 1 of the paper's Table 1 with a quarter of the points and half the steps.
 
     The first n_chosen targets choose alpha; n_samples are drawn for each of these and of the others. The truths
-    are unconditional samples by Heun's method in draw_steps from t = 80. A scenario with noise (sigma) has a sampler
+    are unconditional samples by Heun's method in draw_steps from t = 80. A scenario with noise (sigma) has two samplers
     more, `LikelihoodScore`, which knows the noise and has no alpha to choose; prior_std is its argument.
     """
 
@@ -58,8 +62,9 @@ class CalibrationSetting:
 
 PAPER_ALPHA = 10_000.0
 ALPHAS = (1_000.0, 2_000.0, 4_000.0, 10_000.0, 30_000.0)
-KNOWN_NOISE = None
-"""Stands where an alpha does, for `LikelihoodScore`."""
+KNOWN_NOISE = {"known noise, best order": False, "known noise, all orders": True}
+"""Samplers by `LikelihoodScore`, with the `marginal` of their projections: whether the likelihood sums over all points
+that an observed one may come from."""
 
 
 def calibration_benchmark(
@@ -69,8 +74,8 @@ def calibration_benchmark(
     setting: CalibrationSetting | None = None,
     alphas: Sequence[float] = ALPHAS,
     client: Client | None = None,
-) -> tuple[AlphaCalibration, dict[float | None, Trials]]:
-    """Choose alpha on a few targets, and run the paper's, that one and the known noise, if any, on n_targets others.
+) -> tuple[AlphaCalibration, dict[Sampler, Trials]]:
+    """Choose alpha on a few targets, and run the paper's, that one and those of KNOWN_NOISE on n_targets others.
 
     Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. client: of Dask,
     whose workers compute the runs. Raises ValueError if the folder holds runs of another setting.
@@ -84,12 +89,12 @@ def calibration_benchmark(
     pairs = list(itertools.product(chosen, alphas))
     _run_all(prior, truths, pairs, setting, folder, client, "choosing alpha")
     calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
-    reported: list[float | None] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
+    reported: list[Sampler] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
     if setting.scenario.sigma is not None:
-        reported.append(KNOWN_NOISE)
+        reported += KNOWN_NOISE
     pairs = list(itertools.product(main, reported))
     _run_all(prior, truths, pairs, setting, folder, client, "coverage")
-    return calibrated, {alpha: _trials(truths, alpha, main, folder) for alpha in reported}
+    return calibrated, {sampler: _trials(truths, sampler, main, folder) for sampler in reported}
 
 
 def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Path) -> Tensor:
@@ -110,7 +115,7 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
     return known[:count]
 
 
-def calibration_table(calibrated: AlphaCalibration, trials: dict[float | None, Trials]) -> str:
+def calibration_table(calibrated: AlphaCalibration, trials: dict[Sampler, Trials]) -> str:
     """Markdown tables of the choice of alpha, and of the coverage on the other targets."""
     columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
     rows = [
@@ -119,15 +124,15 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[float | None, T
     ]
     choice = markdown_table(columns, rows)
     rows = []
-    for alpha, part in trials.items():
+    for sampler, part in trials.items():
         coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
         spread, error = spread_against_error(part, chamfer_distance)
-        name = "known noise" if alpha is KNOWN_NOISE else f"{alpha:,.0f}"
+        name = sampler if isinstance(sampler, str) else f"alpha {sampler:,.0f}"
         cells = [f"{name}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
         cells += [f"{coverage.p_value:.1g}", f"{tarp.error:.2f}", f"{tarp.p_value:.1g}"]
         cells += [f"{simulation_based_calibration(part).p_value:.1g}"]
         rows.append([*cells, f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"])
-    columns = ["alpha, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
+    columns = ["sampler, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
     report = markdown_table([*columns, "CD between samples", "CD to truth"], rows)
     note = "Regions by mean Chamfer distance to the samples; CD x 10^2."
     return "\n\n".join([choice, calibrated.message, report, note])
@@ -136,28 +141,33 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[float | None, T
 def _run_all(
     prior: Prior,
     truths: Tensor,
-    pairs: Sequence[tuple[int, float | None]],
+    pairs: Sequence[tuple[int, Sampler]],
     setting: CalibrationSetting,
     folder: Path,
     client: Client | None,
     title: str,
 ) -> None:
-    """Run the pairs (target, alpha) that have no file yet, and write each to one."""
+    """Run the pairs (target, sampler) that have no file yet, and write each to one."""
     from dpskit.progress import tqdm
 
-    missing = [(k, alpha) for k, alpha in pairs if not _path(folder, alpha, k).exists()]
-    tasks = [(prior, truths[k], alpha, setting.seed + k, setting) for k, alpha in missing]
+    missing = [(k, sampler) for k, sampler in pairs if not _path(folder, sampler, k).exists()]
+    tasks = [(prior, truths[k], sampler, setting.seed + k, setting) for k, sampler in missing]
     for number, samples in tqdm(run_tasks(_run, tasks, client), desc=title, total=len(tasks), unit="run"):
-        k, alpha = missing[number]
-        samples.save(_path(folder, alpha, k))
+        k, sampler = missing[number]
+        samples.save(_path(folder, sampler, k))
 
 
-def _run(prior: Prior, truth: Tensor, alpha: float | None, seed: int, setting: CalibrationSetting) -> Samples:
+def _run(prior: Prior, truth: Tensor, sampler: Sampler, seed: int, setting: CalibrationSetting) -> Samples:
     scenario = setting.scenario
-    guidance: Guidance = LikelihoodScore(setting.prior_std) if alpha is KNOWN_NOISE else DPS(alpha)
+    data = cast(Projections, scenario.observe(truth, seed))
+    guidance: Guidance
+    if isinstance(sampler, str):
+        data, guidance = replace(data, marginal=KNOWN_NOISE[sampler]), LikelihoodScore(setting.prior_std)
+    else:
+        guidance = DPS(sampler)
     return sample(
         prior,
-        scenario.observe(truth, seed),
+        data,
         n_samples=setting.n_samples,
         n_points=setting.n_points,
         guidance=guidance,
@@ -168,13 +178,14 @@ def _run(prior: Prior, truth: Tensor, alpha: float | None, seed: int, setting: C
     )
 
 
-def _trials(truths: Tensor, alpha: float | None, targets: range, folder: Path) -> Trials:
-    samples = [load_samples(_path(folder, alpha, k)).points for k in targets]
+def _trials(truths: Tensor, sampler: Sampler, targets: range, folder: Path) -> Trials:
+    samples = [load_samples(_path(folder, sampler, k)).points for k in targets]
     return Trials(truths[targets.start : targets.stop], torch.stack(samples))
 
 
-def _path(folder: Path, alpha: float | None, k: int) -> Path:
-    return folder / ("known_noise" if alpha is KNOWN_NOISE else f"alpha_{alpha:g}") / f"target_{k:03d}.npz"
+def _path(folder: Path, sampler: Sampler, k: int) -> Path:
+    name = re.sub(r"\W+", "_", sampler) if isinstance(sampler, str) else f"alpha_{sampler:g}"
+    return folder / name / f"target_{k:03d}.npz"
 
 
 def _same_setting(setting: CalibrationSetting, folder: Path) -> None:

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_number, check_points
+from dpskit.likelihoods.surprise import draws_log_prob
 from dpskit.rotations import distinct_rotations, even_rotations, rotations_by
 
 N_ROTATIONS = 18_432  # about 8 degrees apart
@@ -138,8 +139,7 @@ def view_log_prob(clouds: Tensor, view: Tensor, rotations: Tensor, width: float 
 
     Clouds (b, n, 3), view (m, 2), rotations (b, 3, 3) -> (b,): sum_j log 1/n sum_i N(y_j; (x_i R)_{(1, 2)}, width^2).
     """
-    exponent, n = _exponents(clouds, view, rotations, width), clouds.shape[1]
-    return (torch.logsumexp(exponent, dim=1) - math.log(n * 2 * math.pi * width**2)).sum(dim=1)
+    return draws_log_prob(view, clouds @ rotations[..., :2].to(clouds), width)
 
 
 def _exponents(clouds: Tensor, view: Tensor, rotations: Tensor, width: float) -> Tensor:

@@ -31,7 +31,7 @@ from dpskit.likelihoods.observation import (
 )
 from dpskit.likelihoods.orientation import FOLLOWED, follow_rotations, refine_rotations
 from dpskit.likelihoods.protocol import Measurement
-from dpskit.likelihoods.surprise import surprise
+from dpskit.likelihoods.surprise import draws_log_prob, surprise
 from dpskit.rotations import kept_near, random_rotations
 
 MAX_TRIMMED = 0.5  # beyond it the outliers could be the object
@@ -71,6 +71,10 @@ class Projections(Measurement):
     shifted
         Whether each view may have been shifted by a length that nobody knows: it is compared with the cloud after the
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
+    marginal
+        True: `log_prob` sums over all points of the cloud that an observed point may come from, as if each were drawn
+        from a random one. False: the best matching stands for that sum, as in the paper, which promises more than the
+        points say. `energy` is the matching's always. No points may be left out then.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Projections(Measurement):
     tolerance: float = 0.0
     trimmed: float = 0.0
     shifted: bool = False
+    marginal: bool = False
     views: tuple[Observation, ...] = field(init=False, repr=False)
     memory: Memory | None = field(default=None, init=False, repr=False)
 
@@ -119,6 +124,8 @@ class Projections(Measurement):
         object.__setattr__(self, "rotations", rotations)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
             raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
+        if self.marginal and self.trimmed:
+            raise ValueError(f"trimmed must be 0 with marginal=True, which knows no outliers, got {self.trimmed:g}.")
         views = tuple(
             Observation(y, self.seed + k, self.balanced, r[:, :2], trimmed=self.trimmed, shifted=self.shifted)
             for k, (y, r) in enumerate(zip(points, rotations, strict=True))
@@ -281,22 +288,30 @@ class Projections(Measurement):
         """
         x0 = check_points("x0", x0, batched=True)
         found = None if self.memory is None else self.memory.rotations  # by the energy of these clouds
-        matrices = (self.orientations(x0) if found is None else found)[..., :2].unbind(dim=1)
         columns = [x0.new_zeros(len(x0))] * len(self.views)
-        for k, (view, matrix) in enumerate(zip(self.views, matrices, strict=True)):
+        for k, (view, seen) in enumerate(zip(self.views, self._seen(x0, found), strict=True)):
             if len(view.points) < x0.shape[1]:
-                columns[k] = surprise(view.points, changed(view, matrix=matrix).predict(x0), width)
+                columns[k] = surprise(view.points, seen, width)
         return torch.stack(columns, dim=1)
+
+    def _seen(self, x0: Tensor, rotations: Tensor | None) -> list[Tensor]:
+        """What every view shows of the clouds, K times (b, n, 2), from rotations (b, K, 3, 3), else those found now."""
+        matrices = (self.orientations(x0) if rotations is None else rotations)[..., :2].unbind(dim=1)
+        return [changed(view, matrix=m).predict(x0) for view, m in zip(self.views, matrices, strict=True)]
 
     def surprise(self, x0: Tensor, width: float) -> Tensor:
         """The mean over the views: (b, n, 3) -> (b,)."""
         return self.surprises(x0, width).mean(dim=1)
 
     def log_prob(self, x0: Tensor) -> Tensor:
-        """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `gaussian_log_prob`.
+        """log p(y | x0) with noise sigma, (b,), of the points that are not left out; see `marginal`.
 
         Raises ValueError without sigma.
         """
+        if self.marginal:
+            x0, sigma = check_points("x0", x0, batched=True), check_given(self.sigma)
+            pairs = zip(self.views, self._seen(x0, None), strict=True)
+            return torch.stack([draws_log_prob(view.points, seen, sigma) for view, seen in pairs]).sum(dim=0)
         sizes = [(1 - self.trimmed) * len(y) for y in self.points]
         return gaussian_log_prob(self.energies(x0), sizes, 2, self.sigma)
 

@@ -1,4 +1,4 @@
-"""How unexpected observed points are under the density of a cloud's projection."""
+"""Observed points as draws from the density of a cloud, whatever their order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,25 @@ from torch import Tensor
 WEIGHT = 3.0  # beside the energy of the matching
 
 
-def surprise(points: Tensor, seen: Tensor, width: float) -> Tensor:
-    """-3 width^2 times the mean of log p(y), at least 0, of observed points y (m, d) and what is seen (b, n, d): (b,).
+def kernel_log_density(points: Tensor, seen: Tensor, width: float) -> Tensor:
+    """log 1/n sum_i exp(-|y_j - x_i|^2 / (2 width^2)) of observed points y (m, d) and what is seen (b, n, d): (b, m).
 
-    p(y) = 1/n sum_i exp(-|y - x_i|^2 / (2 width^2)) is, up to a constant, a kernel estimate of the density from which
-    the points are drawn. Matching alone prefers a cloud that crowds at them to the object that they were drawn from.
+    Up to a constant the density of a point that was drawn from a random one of the cloud, with noise of that width.
     """
     y = points.to(seen)
     squares = y.square().sum(dim=1)[:, None] + seen.square().sum(dim=2)[:, None, :] - 2 * y @ seen.mT
-    log_density = (squares / (-2 * width**2)).logsumexp(dim=2) - math.log(seen.shape[1])
-    return -WEIGHT * width**2 * log_density.mean(dim=1)
+    return (squares / (-2 * width**2)).logsumexp(dim=2) - math.log(seen.shape[1])
+
+
+def draws_log_prob(points: Tensor, seen: Tensor, width: float) -> Tensor:
+    """log p of observed points (m, d), each drawn from a random one of what is seen (b, n, d), with noise: (b,)."""
+    m, d = points.shape
+    return kernel_log_density(points, seen, width).sum(dim=1) - m * d * math.log(2 * math.pi * width**2) / 2
+
+
+def surprise(points: Tensor, seen: Tensor, width: float) -> Tensor:
+    """-3 width^2 times the mean of `kernel_log_density`, at least 0: (b,).
+
+    Matching alone prefers a cloud that crowds at observed points to the object that they were drawn from.
+    """
+    return -WEIGHT * width**2 * kernel_log_density(points, seen, width).mean(dim=1)

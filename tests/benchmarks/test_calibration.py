@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from dpskit import Algorithm1, GaussianPrior, InverseTime, LikelihoodScore, karras_schedule, sample
-from dpskit.benchmarks.calibration import CalibrationSetting, calibration_benchmark, calibration_table, draw_targets
+from dpskit.benchmarks.calibration import (
+    KNOWN_NOISE,
+    CalibrationSetting,
+    calibration_benchmark,
+    calibration_table,
+    draw_targets,
+)
 from dpskit.experiments.scenarios import Scenario
 
 SMALL = CalibrationSetting(
@@ -35,28 +41,30 @@ def test_runs_are_kept_and_more_targets_are_added(tmp_path, one_sentence):
     assert torch.equal(more[10_000.0].samples[:3], trials[10_000.0].samples)
     assert torch.equal(more[10_000.0].truths[:3], trials[10_000.0].truths)
     table = calibration_table(found, more)
-    assert "| 10,000, 4 |" in table and found.message in table
+    assert "| alpha 10,000, 4 |" in table and found.message in table
     with one_sentence(ValueError, "folder", str(tmp_path)):
         calibration_benchmark(PRIOR, tmp_path, 3, replace(SMALL, scenario=Scenario("small", 3, 8)), [1_000.0])
 
 
-def test_the_known_noise_is_one_more_sampler(tmp_path):
-    noisy = replace(SMALL, scenario=replace(SMALL.scenario, sigma=0.1))
+def test_the_known_noise_brings_two_samplers_more(tmp_path):
+    noisy = replace(SMALL, scenario=replace(SMALL.scenario, sigma=0.3))
     found, trials = calibration_benchmark(PRIOR, tmp_path, 3, noisy, [1_000.0])
-    assert list(trials) == [1_000.0, 10_000.0, None] and "| known noise, 3 |" in calibration_table(found, trials)
+    assert list(trials) == [1_000.0, 10_000.0, *KNOWN_NOISE]
     seed = SMALL.seed + SMALL.n_chosen
-    direct = sample(
-        PRIOR,
-        noisy.scenario.observe(trials[None].truths[0], seed),
-        n_samples=4,
-        n_points=16,
-        guidance=LikelihoodScore(prior_std=0.4),
-        schedule=karras_schedule(4),
-        solver=Algorithm1(InverseTime()),
-        seed=seed,
-        progress=False,
-    )
-    assert torch.allclose(trials[None].samples[0], direct.points)
+    for name, marginal in KNOWN_NOISE.items():
+        assert f"| {name}, 3 |" in calibration_table(found, trials)
+        direct = sample(
+            PRIOR,
+            replace(noisy.scenario.observe(trials[name].truths[0], seed), marginal=marginal),
+            n_samples=4,
+            n_points=16,
+            guidance=LikelihoodScore(prior_std=0.4),
+            schedule=karras_schedule(4),
+            solver=Algorithm1(InverseTime(SMALL.scenario.cutoff)),
+            seed=seed,
+            progress=False,
+        )
+        assert torch.allclose(trials[name].samples[0], direct.points)
 
 
 def test_targets_have_the_prior_s_spread(tmp_path):
