@@ -48,6 +48,8 @@ def test_train_then_sample(clouds, tmp_path, capsys):
 def test_a_missing_file_is_named_before_missing_options(tmp_path, capsys):
     assert main(["train", str(tmp_path / "nofile.npz"), "--out", str(tmp_path / "new" / "a")]) == 2
     assert capsys.readouterr().err.startswith(f"dpskit: data must be an existing npz file, got '{tmp_path}")
+    assert main(["train", str(tmp_path), "--out", str(tmp_path / "new" / "a")]) == 2
+    assert "dpskit data packs a folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

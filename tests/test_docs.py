@@ -42,6 +42,11 @@ def test_the_page_of_the_paper_is_made_from_its_records():
         assert page.read_text() == paper_page(kept), "run dpskit benchmark paper"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_place_is_left_to_be_filled(page):
+    assert not re.findall(r"^[A-Z][A-Z0-9]+$", page.read_text(), re.M)
+
+
 def test_marked_tables_are_found_with_their_records():
     table = "| x |\n|---|\n| 1 |"
     text = f"A\n\n<!-- table of a/1.json -->\n\n{table}\n\nB\n\n{table}\n"

@@ -22,7 +22,7 @@ DEFAULT = ", ".join(f"{stage.until:g} {stage.n_points} {stage.batch}" for stage 
 def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
     train = add_command(commands, "train", run, "train a prior on point clouds")
-    train.add_argument("data", help="npz file with points (k, m, 3)")
+    train.add_argument("data", help="npz file with points (k, m, 3); upright objects have z up")
     train.add_argument("--out", required=True, help="path of the result, without suffix")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--clouds", type=int, help="how many clouds to draw in all; all schedules follow it")
@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     from dpskit.training.train import train
 
     if not Path(options.data).is_file():
-        raise FileNotFoundError(f"data must be an existing npz file, got {options.data!r}.")
+        pack = "; dpskit data packs a folder into one" if Path(options.data).is_dir() else ""
+        raise FileNotFoundError(f"data must be an existing npz file, got {options.data!r}{pack}.")
     if options.threads is not None:
         torch.set_num_threads(check_integer("threads", options.threads))
     shard_size = None

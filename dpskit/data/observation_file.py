@@ -96,6 +96,8 @@ def read_observations(path: str | Path) -> Observations:
                 _check_keys(part, PART_KEYS[kind])
                 weights.append(check_number("weight", part.get("weight", 1.0), least=0) / len(parts))
                 if kind == "projection":
+                    if "rotation" not in part:
+                        raise ValueError("rotation is missing: give a matrix of three rows.")
                     rotation = check_array("rotation", part.get("rotation"), "(3, 3)")
                     if rotation.shape == (3,):
                         hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
@@ -182,6 +184,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it is nested too deeply"
+        if "('projection',) twice" in reason:
+            reason += "; head every projection by [[projection]], with two brackets"
         raise ValueError(f"{path} must be a TOML file, but it cannot be read: {reason}.") from None
 
 
