@@ -98,7 +98,7 @@ def read_observations(path: str | Path) -> Observations:
                 if kind == "projection":
                     if "rotation" not in part:
                         raise ValueError("rotation is missing: give a matrix of three rows.")
-                    rotation = check_array("rotation", part.get("rotation"), "(3, 3)")
+                    rotation = check_array("rotation", part["rotation"], "(3, 3)")
                     if rotation.shape == (3,):
                         hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
                         raise ValueError(f"rotation must be {hint}; got {rotation.tolist()}.")

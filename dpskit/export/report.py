@@ -93,9 +93,10 @@ def write_report(
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
     if views is not None:
         caption = (
-            "Grey: what was observed. Red: the projection of the medoid, the sample that is nearest to all others."
+            "Grey: what was observed. Red: the projection of the medoid, the sample that is nearest to all others. "
         )
-        parts.append(_picture(_views_figure(views, best, frame), caption + " Views are numbered from 0."))
+        caption += "Views are numbered from 0."
+        parts.append(_picture(_views_figure(views, best, frame), caption))
     quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
     text = f"A tenth of the points is determined to {quantiles[0]:.1f} {unit}, half to {quantiles[1]:.1f}, nine tenths"
     text += f" to {quantiles[2]:.1f} (root mean square over the samples)."

@@ -55,18 +55,20 @@ def summary_table(parts: Sequence[TablePart]) -> str:
 def _summary_rows(part: TablePart) -> list[list[str]]:
     metrics, reference, plain = _compared(part), part.reference, part.shapeless
 
-    def over(line: Line | None, other: Line | None, metric: str) -> str:
-        return "" if line is None or other is None else str(ratio_of_means(line.means[metric], other.means[metric]))
+    def over(line: Line | None, other: Line | None) -> str:
+        """The ratio of the first metric; empty where one is missing."""
+        main = metrics[0]
+        return "" if line is None or other is None else str(ratio_of_means(line.means[main], other.means[main]))
 
     chosen = {line.method for line in part.lines if line.chosen}
     lines = [line for line in part.lines if line.alpha is not None and (line.chosen or line.method not in chosen)]
     trained = [line for line in lines if line.method != part.plain] or lines
     rows = []
     for line in trained:
-        row = [part.key, _named(line), *(over(line, reference, metric) for metric in metrics)]
-        row += [f"{ratio_of_means(line.means[metrics[0]], reference.means[metrics[0]]).below:.0%}"]
-        row += [over(plain, reference, metrics[0]), "" if line is plain else over(line, plain, metrics[0])]
-        rows.append([*row, over(part.line(FLOOR), reference, metrics[0]), _paper_ratios(part.key)])
+        own = [ratio_of_means(line.means[metric], reference.means[metric]) for metric in metrics]
+        row = [part.key, _named(line), *map(str, own), f"{own[0].below:.0%}"]
+        row += [over(plain, reference), "" if line is plain else over(line, plain)]
+        rows.append([*row, over(part.line(FLOOR), reference), _paper_ratios(part.key)])
     return rows
 
 
