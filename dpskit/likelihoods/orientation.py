@@ -159,6 +159,7 @@ def refine_rotations(
     towards its shares, with a width that falls from `first` to `width` in the first half of the steps. A step goes
     beyond the maximum that it sees, as is safe up to twice the way, and never turns by more than 0.3.
     """
+    view = view.to(clouds)
     for step in range(n_steps):
         now = width * (max(first, width) / width) ** max(0.0, 1 - 2 * step / n_steps)
         share = torch.softmax(_exponents(clouds, view, rotations, now), dim=1)

@@ -191,3 +191,19 @@ def test_orientations_that_are_half_unknown(views, cloud, one_sentence):
         dpskit.Projections(known.points, data.rotations[1:])
     with one_sentence(ValueError, "rotations", "view 2"):
         dpskit.Projections(data.points, data.rotations, 0.1).simulate(cloud, torch.Generator())
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 5.0])
+def test_views_of_numpy_arrays_in_double_precision(cloud, tolerance):
+    """As `np.loadtxt` reads them: rough and unknown orientations are those of the same numbers in single precision."""
+    rotations = dpskit.random_rotations(3, seed=5)
+    views = [project(cloud, r)[::20] for r in rotations]
+    if not tolerance:
+        rotations[1] = torch.nan
+    single = dpskit.Projections(views, rotations, tolerance=tolerance)
+    double = dpskit.Projections([y.double().numpy() for y in views], rotations, tolerance=tolerance)
+    assert torch.allclose(double.energy(cloud[None]), single.energy(cloud[None]), rtol=1e-4)
+    found = dpskit.sample(
+        dpskit.GaussianPrior(0.0, 0.4), double, n_samples=1, n_points=40, schedule=[1.0, 0.5, 0.0], progress=False
+    )
+    assert found.rotations.shape == (1, 3, 3, 3)
