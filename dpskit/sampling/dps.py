@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from dpskit.checks import check_levels, check_method, check_number
+from dpskit.checks import check_levels, check_number
 from dpskit.likelihoods.protocol import Likelihood, start
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
@@ -140,9 +140,8 @@ class LikelihoodScore:
         _check_reach(self.reach)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        if self.prior_std is not None:
-            check_method("likelihood", likelihood, "with_noise(variance)")
-        return through_denoiser(prior, ByDensity(with_density(likelihood), self.prior_std, self.reach))
+        run = with_density(likelihood, noisier=self.prior_std is not None)
+        return through_denoiser(prior, ByDensity(run, self.prior_std, self.reach))
 
     @property
     def uses_log_prob(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -9,7 +10,9 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_method
+from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
+from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.protocol import Score, ScoreEval
 from dpskit.sampling.unguided import prior_score
@@ -115,13 +118,30 @@ def _longest(reach: float | None, found: Misfit, gradient: Tensor) -> Tensor | N
     return None if reach is None or found.excess is None else reach * found.excess / _length(gradient)
 
 
-def with_density(likelihood: Likelihood) -> Measurement:
-    """The likelihood for one run; raises ValueError for one of the package's own without sigma."""
-    check_method("likelihood", likelihood, "log_prob(x0)")
-    run = cast(Measurement, start(likelihood))
-    if hasattr(run, "with_noise"):
-        run.with_noise(0.0)
-    return run
+def with_density(likelihood: Likelihood, *, noisier: bool = False) -> Measurement:
+    """The likelihood for one run, where its density is needed, and `noisier` that of the same data with more noise.
+
+    Raises TypeError for a likelihood, or a part of it, without a method for that, and ValueError for one of the
+    package's own without sigma.
+    """
+    for name, part in _single("likelihood", likelihood):
+        check_method(name, part, "log_prob(x0)")
+        if noisier:
+            check_method(name, part, "with_noise(variance)")
+        if hasattr(part, "with_noise"):
+            part.with_noise(0.0)
+    return cast(Measurement, start(likelihood))
+
+
+def _single(name: str, likelihood: Likelihood) -> Iterator[tuple[str, Likelihood]]:
+    """The likelihoods that a joint or posed one is made of, each with its name in errors."""
+    if isinstance(likelihood, Posed):
+        yield from _single(name, likelihood.base)
+    elif isinstance(likelihood, Joint):
+        for k, part in enumerate(likelihood.parts):
+            yield from _single(f"{name}.parts[{k}]", part)
+    else:
+        yield name, likelihood
 
 
 def through_denoiser(prior: Prior, pull: Pull) -> Score:

@@ -11,9 +11,11 @@ from dpskit import (
     FullGaussianMixture,
     GaussianMixturePrior,
     GaussianPrior,
+    Joint,
     LikelihoodScore,
     LinearGaussian,
     PointMixturePrior,
+    Projections,
     UnknownOrder,
     iterate,
     karras_schedule,
@@ -88,6 +90,31 @@ def test_what_a_log_prob_must_be_where_it_is_used(one_sentence, guidance):
         iterate(PRIOR, Likelihood(square, square), n_points=9, guidance=LikelihoodScore(0.4))
     with one_sentence(ValueError, "log_prob(x0)", "detached"):
         twisted_smc(PRIOR, Likelihood(square, lambda x0: square(x0).detach()), guidance=LikelihoodScore(), n_points=9)
+
+
+class Started(Likelihood):
+    """One whose `start` returns the energy of a run as a function."""
+
+    def start(self):
+        return self.energy
+
+
+@pytest.mark.parametrize("guidance", [LikelihoodScore(), DataSpace(), LikelihoodScore(reach=2.0)])
+@pytest.mark.parametrize("pose", [None, torch.eye(3)])
+def test_only_the_methods_that_are_used_are_asked_of_the_parts(one_sentence, guidance, pose):
+    """Of a likelihood of one's own, alone, beside projections, and in the frame of a pose."""
+    prior, views = Denoiser(PRIOR.denoise), Projections([[[0.0, 0.1]]], torch.eye(3)[None], sigma=0.1)
+    prior.orientation, prior.scale = "upright", 0.4
+    own, none = Likelihood(square, lambda x0: -square(x0)), Likelihood(square)
+    settings = {"n_points": 9, "pose": pose, "guidance": guidance}
+    for data in (Joint([views, own]), Joint([Joint([own]), views]), Started(square, lambda x0: -square(x0))):
+        iterate(prior, data, **settings)
+        with one_sentence(TypeError, "likelihood", "with_noise(variance)"):
+            iterate(prior, data, **settings | {"guidance": LikelihoodScore(0.4)})
+    with one_sentence(TypeError, "likelihood.parts[1]", "log_prob(x0)"):
+        iterate(prior, Joint([views, none]), **settings)
+    with one_sentence(TypeError, "likelihood.parts[0].parts[0]", "log_prob(x0)"):
+        iterate(prior, Joint([Joint([none]), views]), **settings)
 
 
 @pytest.mark.parametrize(
