@@ -284,14 +284,15 @@ class Projections(Measurement):
         Returns
         -------
         Tensor
-            (b, K), at least 0; 0 of a view with n points or more, of which the matching says what can be said.
+            (b, K), at least 0; 0 of a view with n points or more, of which the matching says what can be said. Of
+            trimmed views, that of the points that are left.
         """
         x0 = check_points("x0", x0, batched=True)
         found = None if self.memory is None else self.memory.rotations  # by the energy of these clouds
         columns = [x0.new_zeros(len(x0))] * len(self.views)
         for k, (view, seen) in enumerate(zip(self.views, self._seen(x0, found), strict=True)):
             if len(view.points) < x0.shape[1]:
-                columns[k] = surprise(view.points, seen, width)
+                columns[k] = surprise(view.points, seen, width, self.trimmed)
         return torch.stack(columns, dim=1)
 
     def _seen(self, x0: Tensor, rotations: Tensor | None) -> list[Tensor]:

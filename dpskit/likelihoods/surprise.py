@@ -25,9 +25,13 @@ def draws_log_prob(points: Tensor, seen: Tensor, width: float) -> Tensor:
     return kernel_log_density(points, seen, width).sum(dim=1) - m * d * math.log(2 * math.pi * width**2) / 2
 
 
-def surprise(points: Tensor, seen: Tensor, width: float) -> Tensor:
-    """-3 width^2 times the mean of `kernel_log_density`, at least 0: (b,).
+def surprise(points: Tensor, seen: Tensor, width: float, trimmed: float = 0.0) -> Tensor:
+    """-3 width^2 times the mean of `kernel_log_density`, at least 0: (b,). The share `trimmed` of the points, those that
+    are least likely, may be outliers and is left out.
 
     Matching alone prefers a cloud that crowds at observed points to the object that they were drawn from.
     """
-    return -WEIGHT * width**2 * kernel_log_density(points, seen, width).mean(dim=1)
+    log_density = kernel_log_density(points, seen, width)
+    if trimmed:
+        log_density = log_density.topk(len(points) - math.floor(trimmed * len(points)), dim=1).values
+    return -WEIGHT * width**2 * log_density.mean(dim=1)

@@ -88,3 +88,15 @@ def test_outliers_do_not_spoil_a_run(normal):
         found[kind, trimmed] = sum(float(dpskit.rmsd_to_points(x, cloud)) for x in samples.points) / 2
     assert found["one spot", 0.1] < 0.8 * found["one spot", 0.0], found
     assert found["one spot", 0.1] < 1.3 * found["none", 0.0], found
+
+
+def test_outliers_are_no_surprise(normal):
+    """Far away they would pull the cloud's nearest points; without them the view says what it said."""
+    x, rotation = 0.3 * normal(2, 60, 3), dpskit.random_rotations(1, seed=2)
+    clean = project(x[0], rotation[0])[:27]
+    outliers = torch.tensor([[3.0, 3.0], [3.1, 3.0], [-2.0, 3.0]])
+    data = dpskit.Projections([torch.cat([clean, outliers])], rotation, trimmed=0.1)
+    torch.testing.assert_close(data.surprise(x, 0.05), dpskit.Projections([clean], rotation).surprise(x, 0.05))
+    guidance, prior = dpskit.DPS(blur=0.05), dpskit.GaussianPrior(0.0, 0.3)
+    settings = {"n_samples": 2, "n_points": 60, "guidance": guidance, "progress": False}
+    assert float(dpskit.sample(prior, data, **settings).points.norm(dim=2).max()) < 1.5
