@@ -52,6 +52,11 @@ class Joint(Measurement):
             raise ValueError("parts must hold at least one likelihood, got none.")
         for k, part in enumerate(parts):
             check_method(f"parts[{k}]", part, "energy(x0)")
+            if isinstance(part, Joint) and (part_to_place(part) or views_to_orient(part)):
+                raise ValueError(
+                    f"parts[{k}] must not be a Joint with something that a run has to find, a subunit's place or "
+                    "orientations of views: list its parts as parts of this one."
+                )
         count = sum(len(part.points) if isinstance(part, Projections) else 1 for part in parts)
         weights = [1 / count] * count if self.weights is None else self.weights
         weights = check_array("weights", weights, f"({count},)").float()
@@ -104,9 +109,18 @@ class Joint(Measurement):
 
 
 def views_to_orient(likelihood: Likelihood | None) -> Projections | None:
-    """The projections in it whose orientations are unknown or rough; None if there are none."""
+    """The projections in it whose orientations are unknown or rough; None if there are none.
+
+    Raises ValueError for several.
+    """
     parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
-    return next((part for part in parts if isinstance(part, Projections) and (part.unknown or part.rough)), None)
+    found = [part for part in parts if isinstance(part, Projections) and (part.unknown or part.rough)]
+    if len(found) > 1:
+        raise ValueError(
+            f"likelihood must hold at most one Projections of unknown or rough orientations, got {len(found)}: give "
+            "all these views to one."
+        )
+    return found[0] if found else None
 
 
 def seen_from(likelihood: Likelihood, rotations: Tensor) -> Likelihood:

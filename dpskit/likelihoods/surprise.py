@@ -26,8 +26,9 @@ def draws_log_prob(points: Tensor, seen: Tensor, width: float) -> Tensor:
 
 
 def surprise(points: Tensor, seen: Tensor, width: float, trimmed: float = 0.0) -> Tensor:
-    """-3 width^2 times the mean of `kernel_log_density`, at least 0: (b,). The share `trimmed` of the points, those that
-    are least likely, may be outliers and is left out.
+    """-3 width^2 times the mean of `kernel_log_density`, at least 0: (b,).
+
+    The share `trimmed` of the points, those that are least likely, may be outliers and is left out.
 
     Matching alone prefers a cloud that crowds at observed points to the object that they were drawn from.
     """

@@ -85,7 +85,7 @@ class Run:
         check_method("guidance", guidance, "__call__(prior, likelihood)")
         check_method("solver", solver, "step(score, state, t, t_next)")
         rotations = check_pose(pose, prior, likelihood)
-        part, placing = part_to_place(likelihood), views_that_place(likelihood)
+        part, placing, views = part_to_place(likelihood), views_that_place(likelihood), views_to_orient(likelihood)
         tried = likelihood if likelihood is None or part is None else placed_at(likelihood, UNMOVED)
         if part is not None and isinstance(rotations, str):
             raise ValueError("pose must be None or known rotations where a subunit has to be placed, got 'unknown'.")
@@ -98,7 +98,6 @@ class Run:
         poses = Poses(rotations) if isinstance(rotations, Tensor) else None
         if isinstance(rotations, str) and likelihood is not None:
             poses = find_poses(prior, likelihood, shape[0], seed)
-        views = views_to_orient(likelihood)
         return Run(
             prior,
             likelihood,
@@ -142,13 +141,12 @@ class Run:
 
     def data(self, samples: range) -> Likelihood | None:
         """The data as the samples with these numbers see them: each by one hypothesis of orientations or placement."""
-        if self.likelihood is None:
-            return None
-        if self.placements is not None:
-            return placed_at(self.likelihood, self.placements.of_samples(samples).to(self.device))
-        if self.orientations is not None:
-            return seen_from(self.likelihood, self.orientations.of_samples(samples).to(self.device))
-        return self.likelihood
+        data = self.likelihood
+        if data is not None and self.placements is not None:
+            data = placed_at(data, self.placements.of_samples(samples).to(self.device))
+        if data is not None and self.orientations is not None:
+            data = seen_from(data, self.orientations.of_samples(samples).to(self.device))
+        return data
 
     def settings(self) -> dict[str, Any]:
         """What the samples depend on, as JSON can hold it."""

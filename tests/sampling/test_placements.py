@@ -20,6 +20,7 @@ from dpskit import (
 )
 from dpskit.likelihoods import placement
 from dpskit.likelihoods.placement import place
+from dpskit.sampling import orientations
 from dpskit.sampling.placements import find_placements, views_that_place
 
 SEED = 3
@@ -89,8 +90,23 @@ def test_samples_hold_the_placement_of_each_and_their_energy_is_that_of_the_part
     assert known.placement is None
 
 
+def test_orientations_are_found_beside_a_place(planted, short_trials, monkeypatch):
+    """Views of known orientation place the part, and those of unknown orientation keep to the hypotheses of a run."""
+    monkeypatch.setattr(orientations, "N_HYPOTHESES", 4)
+    views, _, elsewhere = planted
+    rotations = views.rotations.clone()
+    rotations[1] = torch.nan
+    unknown, part = Projections([y[:60] for y in views.points], rotations), Subunit(elsewhere, placed=False)
+    samples = sample(PRIOR, Joint([unknown, views, part]), n_samples=2, **QUICK)
+    for j in range(2):
+        seen = Projections(unknown.points, samples.rotations[j])
+        placed = Joint([seen, views, Subunit(place(elsewhere, samples.placement[j]))])
+        assert float(samples.energy[j]) == pytest.approx(float(placed.energy(samples.points[j : j + 1])), rel=1e-4)
+
+
 UNPLACED = Subunit([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]], placed=False)
 VIEW = Projections([[[0.0, 0.0]]], torch.eye(3)[None])
+UNKNOWN = Projections([[[0.0, 0.0]]] * 2)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +117,7 @@ VIEW = Projections([[[0.0, 0.0]]], torch.eye(3)[None])
         (Joint([Projections([[[0.0, 0.0]]] * 2), UNPLACED]), ["orientations", "known", "got 0"]),
         (Joint([Projections([[[0.0, 0.0]]], torch.eye(3)[None], shifted=True), UNPLACED]), ["shifted", "got 0"]),
         (Joint([VIEW, VIEW, UNPLACED]), ["one Projections", "got 2"]),
+        (Joint([UNKNOWN, UNKNOWN]), ["at most one Projections", "got 2"]),
         (Joint([VIEW, UNPLACED, Subunit([[0.0, 0.0, 0.0]], placed=False)]), ["at most one", "several"]),
     ],
 )
@@ -115,6 +132,9 @@ def test_only_a_run_places(one_sentence):
         UNPLACED.energy(cloud)
     with one_sentence(TypeError, "placed", "no"):
         Subunit([[0.0, 0.0, 0.0]], placed="no")
+    for part in (UNPLACED, UNKNOWN):
+        with one_sentence(ValueError, "parts[1]", "a run has to find"):
+            Joint([VIEW, Joint([VIEW, part])])
     with one_sentence(ValueError, "in its place"):
         Observations.of(Joint([VIEW, UNPLACED]), Frame((0.0, 0.0, 0.0), 1.0))
     assert views_that_place(None) is None and views_that_place(VIEW) is None
