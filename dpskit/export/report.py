@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
-from dpskit.likelihoods.joint import Joint
+from dpskit.likelihoods.joint import Joint, part_to_place, placed_at, seen_from, views_to_orient
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.subunit import Subunit
@@ -80,8 +80,10 @@ def write_report(
     views = _views(likelihood)
     if warnings is None:
         warnings = [] if views is None else check_views(views, frame)
+    likelihood = _as_found(likelihood, samples)
     ordered, spread = point_spread(points)
-    best = ordered[medoid(ordered)]
+    chosen = medoid(ordered)
+    best = ordered[chosen]
     unit = html.escape(frame.unit)
     parts = [f"<h1>Reconstruction</h1><p>{len(points)} samples of {points.shape[1]:,} points.</p>"]
     parts.append("<h2>Warnings</h2>")
@@ -96,7 +98,7 @@ def write_report(
             "Grey: what was observed. Red: the projection of the medoid, the sample that is nearest to all others. "
         )
         caption += "Views are numbered from 0."
-        parts.append(_picture(_views_figure(views, best, frame), caption))
+        parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
     quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
     text = f"A tenth of the points is determined to {quantiles[0]:.1f} {unit}, half to {quantiles[1]:.1f}, nine tenths"
     text += f" to {quantiles[2]:.1f} (root mean square over the samples)."
@@ -115,6 +117,20 @@ def write_report(
 def _views(data: Any) -> Projections | ProjectionImages | None:
     parts = data.parts if isinstance(data, Joint) else [data]
     return next((part for part in parts if isinstance(part, Projections | ProjectionImages)), None)
+
+
+def _as_found(data: Any, samples: Any) -> Any:
+    """The data as each sample sees them, where the run found the place of a subunit or orientations of views."""
+    placement, rotations = (getattr(samples, name, None) for name in ("placement", "rotations"))
+    if placement is not None and part_to_place(data) is not None:
+        data = placed_at(data, placement)
+    return data if rotations is None or views_to_orient(data) is None else seen_from(data, rotations)
+
+
+def _rotations(data: Any, points: Tensor, k: int) -> Tensor:
+    """(v, 3, 3): from where the views, as `_as_found` has them, show the sample of number k."""
+    views = _views(data)
+    return views.orientations(points)[k] if isinstance(views, Projections) else cast(ProjectionImages, views).rotations
 
 
 def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
@@ -143,17 +159,17 @@ def _names(data: Any) -> Iterator[str]:
     }
     for part in data.parts if isinstance(data, Joint) else [data]:
         if isinstance(part, Projections) or (part is data and isinstance(part, ProjectionImages)):
-            yield from (f"view {k}" for k in range(len(part.rotations)))
+            yield from (f"view {k}" for k in range(len(part.points if isinstance(part, Projections) else part.pixels)))
         else:
             yield kinds.get(type(part), html.escape(type(part).__name__))
 
 
-def _views_figure(views: Projections | ProjectionImages, best: Tensor, frame: Frame) -> Figure:
+def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best: Tensor, frame: Frame) -> Figure:
     from matplotlib.figure import Figure
 
-    count = len(views.rotations)
+    count = len(rotations)
     figure = Figure(figsize=(2.6 * min(count, 4), 2.8 * -(-count // 4)), layout="constrained")
-    for k, rotation in enumerate(views.rotations):
+    for k, rotation in enumerate(rotations):
         axes = figure.add_subplot(-(-count // 4), min(count, 4), k + 1, aspect="equal", title=f"view {k}")
         if isinstance(views, ProjectionImages):
             seen = project(frame.to_physical(best), rotation)

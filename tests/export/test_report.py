@@ -51,6 +51,28 @@ def test_a_coarse_structure_alone_and_images_beside_a_part(tmp_path, cloud, samp
     assert re.findall(r"<tr><td>([\w\s-]+)</td>", text) == ["images", "known part"]
 
 
+def test_what_a_run_has_found_is_in_its_report(tmp_path, cloud, monkeypatch):
+    """Residuals, and the pictures of the views, with the placement and the orientations of each sample."""
+    turns, shift = dpskit.random_rotations(4, seed=5), torch.tensor([[0.3, 0.0, 0.1]])
+    points = cloud[None] @ turns[:3]
+    views = dpskit.Projections.observe(cloud, 2, 400, seed=1)
+    part = cloud[:50] @ turns[3].T - shift @ turns[3].T  # the first 50 points y, at y @ turn + shift in the cloud
+    placement = torch.cat([turns[3], shift]) @ turns[:3]
+    rotations = turns[:3, None].mT @ views.rotations
+    unknown = dpskit.Projections(views.points)
+    data = dpskit.Joint([unknown, dpskit.Subunit(part, placed=False)])
+    found = Samples(points, None, {}, 0, "1.0", rotations, None, placement)
+    drawn = []
+    monkeypatch.setattr(report, "_views_figure", lambda views, rotations, *_: drawn.append(rotations))
+    monkeypatch.setattr(report, "_picture", lambda *_: "")
+    write_report(found, data, tmp_path / "r.html", frame=FRAME)
+    rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
+    assert rows == [("view 0", "0.00"), ("view 1", "0.00"), ("known part", "0.00")]
+    assert any(torch.equal(drawn[0], each) for each in rotations)
+    write_report(points, unknown, tmp_path / "r.html", frame=FRAME)  # nothing was found: from where they fit best
+    assert bool(drawn[1].isfinite().all())
+
+
 def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
     images = dpskit.ProjectionImages.observe(cloud, FRAME, 4, 48, seed=1)
     turned = dpskit.ProjectionImages(images.pixels, images.rotations.mT, images.pixel_size, FRAME, images.width)
@@ -66,8 +88,8 @@ def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
 
 def test_every_axis_has_its_unit(cloud):
     figures = [
-        report._views_figure(dpskit.Projections.observe(cloud, 2, 50), cloud, FRAME),
-        report._views_figure(dpskit.ProjectionImages.observe(cloud, FRAME, 2, 16), cloud, FRAME),
+        report._views_figure(dpskit.Projections.observe(cloud, 2, 50), torch.eye(3).expand(2, 3, 3), cloud, FRAME),
+        report._views_figure(dpskit.ProjectionImages.observe(cloud, FRAME, 2, 16), torch.eye(3)[None], cloud, FRAME),
         report._spread_figure(cloud, torch.rand(len(cloud)), FRAME),
     ]
     for figure in figures:
