@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dpskit.cloud import as_generator
-from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic
+from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic, one_each
 from dpskit.evaluation.trials import Trials
 from dpskit.evaluation.uniformity import chi2_p_value, ks_p_value, randomised_rank
 
@@ -57,6 +57,11 @@ def simulation_based_calibration(
     Ranks
         The ranks in [0, 1], and the p-values.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For statistics that are none, or do not return a finite number for each cloud.
+
     Notes
     -----
     Talts et al., arXiv 1804.06788.
@@ -70,13 +75,18 @@ def simulation_based_calibration(
     >>> dpskit.simulation_based_calibration(trials, dpskit.coordinates(1, 1)).p_value < 1e-6
     True
     """
+    dim = trials.truths.shape[-1]
+    if statistics is None and dim < 2:
+        raise ValueError(f"statistics must be given for points of {dim} coordinate, as dpskit.coordinates; got None.")
     statistics = CLOUD_STATISTICS if statistics is None else statistics
+    if not statistics:
+        raise ValueError("statistics must hold at least one, got none.")
     generator = as_generator(seed)
     k, s = trials.samples.shape[:2]
     pit = {}
     for name, statistic in statistics.items():
-        truth = statistic(trials.truths).unsqueeze(1)
-        others = statistic(trials.samples.flatten(0, 1)).view(k, s)
+        truth = one_each(f"statistics[{name!r}]", statistic(trials.truths), k).unsqueeze(1)
+        others = one_each(f"statistics[{name!r}]", statistic(trials.samples.flatten(0, 1)), k * s).view(k, s)
         pit[name] = randomised_rank(truth, others, generator)
     chi2 = {name: chi2_p_value(u) for name, u in pit.items()}
     ks = {name: ks_p_value(u) for name, u in pit.items()}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array
+from dpskit.checks import check_array, check_points
 from dpskit.cloud import as_generator
+from dpskit.evaluation.statistics import one_each
 from dpskit.evaluation.trials import Trials
 from dpskit.evaluation.uniformity import ks_p_value, randomised_rank
 
@@ -84,7 +85,8 @@ def expected_coverage(
     Raises
     ------
     ValueError
-        For references of another shape than the truths', and levels outside of [0, 1].
+        For references of another shape than the truths', one trial without references, levels outside of [0, 1], and a
+        distance that does not return a finite number for each pair.
 
     Notes
     -----
@@ -102,12 +104,16 @@ def expected_coverage(
     distance = euclidean if distance is None else distance
     generator = as_generator(seed)
     k, s = trials.samples.shape[:2]
+    if references is None and k < 2:
+        raise ValueError(f"references must be given for {k} trial, as there are no truths of others; got None.")
     references = trials.truths.roll(1, dims=0) if references is None else references
+    references = check_array("references", references, "(k, n, d)").to(trials.truths)
     if references.shape != trials.truths.shape:
         raise ValueError(f"references must have shape {tuple(trials.truths.shape)}, got {tuple(references.shape)}.")
-    truth = distance(trials.truths, references).unsqueeze(1)
+    references = check_points("references", references, dim=None, batched=True)
+    truth = one_each("distance", distance(trials.truths, references), k).unsqueeze(1)
     repeated = references.repeat_interleave(s, dim=0)
-    others = distance(trials.samples.flatten(0, 1), repeated).view(k, s)
+    others = one_each("distance", distance(trials.samples.flatten(0, 1), repeated), k * s).view(k, s)
     return _coverage(randomised_rank(truth, others, generator), levels)
 
 
@@ -182,7 +188,7 @@ def pairwise_distances(trials: Trials, distance: Distance | None = None) -> Tens
     matrix = trials.truths.new_zeros(len(trials.truths), s + 1, s + 1)
     for k, (truth, samples) in enumerate(zip(trials.truths, trials.samples, strict=True)):
         clouds = torch.cat([truth.unsqueeze(0), samples])
-        matrix[k, first, second] = distance(clouds[first], clouds[second]).to(matrix)
+        matrix[k, first, second] = one_each("distance", distance(clouds[first], clouds[second]), len(first)).to(matrix)
     return matrix + matrix.mT
 
 

@@ -7,8 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_array
+
 Statistic = Callable[[Tensor], Tensor]
 """statistic(clouds (b, n, d)) -> (b,)."""
+
+
+def one_each(name: str, values: Tensor, count: int) -> Tensor:
+    """Return `values` if they are one finite number for each of `count` clouds, or raise ValueError or TypeError."""
+    array = check_array(f"what {name} returns", values, f"({count},)")
+    if array.shape != (count,):
+        raise ValueError(f"{name} must return one number for each of {count} clouds, got shape {tuple(array.shape)}.")
+    if not bool(torch.isfinite(array).all()):
+        raise ValueError(f"{name} must return finite numbers, got NaN or infinity.")
+    return array
 
 
 def coordinates(n_points: int, dim: int) -> dict[str, Statistic]:

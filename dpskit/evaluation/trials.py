@@ -93,7 +93,7 @@ def run_trials(
     Raises
     ------
     ValueError
-        For truths of a wrong shape, and for a sampler that returns NaN or infinity.
+        For truths of a wrong shape, and for a sampler that returns another shape, NaN or infinity.
 
     Examples
     --------
@@ -110,9 +110,13 @@ def run_trials(
     seed = check_seed("seed", seed)
     generator = as_generator(seed)
     rounds = tqdm(list(enumerate(truths)), desc="trials", unit="data set", disable=not progress)
-    found = []
+    found: list[Tensor] = []
     for k, truth in rounds:
         samples = check_array(f"the samples of trial {k}", sampler(observe(truth, generator), seed + k), "(s, n, d)")
+        wanted = tuple(found[0].shape) if found else (max([2, *samples.shape[:1]]), *truth.shape)
+        if samples.shape != wanted:
+            text = f"{wanted}, as in trial 0" if found else f"(s, {', '.join(map(str, truth.shape))}) with s >= 2"
+            raise ValueError(f"sampler must return clouds of shape {text}, got {tuple(samples.shape)} in trial {k}.")
         if not bool(torch.isfinite(samples).all()):
             raise ValueError(f"sampler must return finite clouds, got NaN or infinity in trial {k}: it diverged.")
         found.append(samples)

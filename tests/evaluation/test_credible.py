@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,43 @@ def test_references_fit_the_truths(one_sentence, normal):
     trials = Trials(normal(3, 5, 3), normal(3, 4, 5, 3, seed=1))
     with one_sentence(ValueError, "references", "(3, 5, 3)", "(2, 2)"):
         expected_coverage(trials, references=torch.zeros(2, 2))
+
+
+def test_one_truth_is_no_reference_of_its_own(one_sentence, normal):
+    """It lies at distance 0 from itself: every region would seem to hold it."""
+    trials = Trials(normal(1, 5, 3), normal(1, 4, 5, 3, seed=1))
+    with one_sentence(ValueError, "references", "1 trial", "None"):
+        expected_coverage(trials)
+    with one_sentence(ValueError, "references", "NaN"):
+        expected_coverage(trials, references=torch.full((1, 5, 3), torch.nan))
+    far = expected_coverage(trials, references=100 + np.zeros((1, 5, 3)))
+    assert far.pit.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda a: a.mean(dim=1), "one number"),
+        (lambda a: a.mean(), "one number"),
+        (lambda a: torch.full((len(a),), torch.nan), "finite"),
+        (lambda a: "far", "str"),
+    ],
+)
+def test_a_distance_and_a_statistic_are_a_finite_number_for_each_cloud(one_sentence, normal, value, words):
+    """NaN would rank as the least of all, and look like a wrong sampler."""
+    trials = Trials(normal(3, 5, 3), normal(3, 4, 5, 3, seed=1))
+    for instrument in (expected_coverage, credible_coverage, spread_against_error):
+        with one_sentence((ValueError, TypeError), "distance", words):
+            instrument(trials, lambda a, b: value(a))
+    with one_sentence((ValueError, TypeError), "statistics['mine']", words):
+        simulation_based_calibration(trials, {"mine": value})
+
+
+def test_statistics_that_the_clouds_have(one_sentence, normal):
+    with one_sentence(ValueError, "statistics", "1 coordinate", "None"):
+        simulation_based_calibration(Trials(normal(3, 5, 1), normal(3, 4, 5, 1, seed=1)))
+    with one_sentence(ValueError, "statistics", "none"):
+        simulation_based_calibration(Trials(normal(3, 5, 3), normal(3, 4, 5, 3, seed=1)), {})
 
 
 def test_euclidean_distance():

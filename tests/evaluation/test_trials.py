@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from dpskit.evaluation.trials import Trials, run_trials
@@ -37,3 +38,24 @@ def test_shapes(one_sentence, normal):
         Trials(normal(2, 2, 2), normal(3, 4, 2, 2))
     with one_sentence(ValueError, "samples", "s >= 2"):
         Trials(normal(3, 2, 2), normal(3, 1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("shape", "trial", "words"),
+    [
+        (lambda seed: (4, 2, 3), 0, "(s, 5, 3) with s >= 2"),
+        (lambda seed: (1, 5, 3), 0, "(s, 5, 3) with s >= 2"),
+        (lambda seed: (4, 15), 0, "(s, 5, 3) with s >= 2"),
+        (lambda seed: (4 + seed, 5, 3), 1, "(4, 5, 3), as in trial 0"),
+    ],
+)
+def test_a_wrong_shape_is_named_in_the_trial_that_has_it(one_sentence, normal, shape, trial, words):
+    seen = []
+
+    def sampler(data, seed):
+        seen.append(seed)
+        return torch.zeros(shape(seed))
+
+    with one_sentence(ValueError, "sampler", words, f"trial {trial}"):
+        run_trials(normal(3, 5, 3), lambda truth, generator: truth, sampler, progress=False)
+    assert seen == list(range(trial + 1))
