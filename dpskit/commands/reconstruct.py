@@ -49,12 +49,15 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from dpskit.checks import check_integer, check_number
+    from dpskit.checks import check_integer, check_number, check_seed
     from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
-    for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1, "seed": 0}.items():
+    for name, least in {"n_samples": 1, "n_points": 2, "n_steps": 1}.items():
         check_integer(name, getattr(options, name), least=least)
+    check_seed("seed", options.seed)
+    if options.alpha is not None:
+        check_number("alpha", options.alpha, least=0.0)
     check_number("resolution", options.resolution, above=0.0)
     simulated = {name: getattr(options, name) for name in ("views", "view_points", "coarse_points", "chains")}
     given = [name for name, value in simulated.items() if value is not None]

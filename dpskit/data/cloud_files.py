@@ -68,13 +68,14 @@ def read_rows(content: bytes, *, counted: bool = False) -> np.ndarray:
     lines = decode(content).split("\n")
     if counted:
         lines = _without_count(lines)
-    first = next((line for line in lines if line.partition("#")[0].strip()), None)
+    first = next((row for line in lines if (row := line.partition("#")[0].strip())), None)
     if first is None:
         raise ValueError("it is empty")
+    separator = "," if "," in first else None
     try:
-        return np.loadtxt(lines, delimiter="," if "," in first else None, ndmin=2)
+        return np.loadtxt(lines, delimiter=separator, ndmin=2)
     except ValueError:
-        raise ValueError(_wrong_line(lines, "," if "," in first else None)) from None
+        raise ValueError(_wrong_line(lines, separator)) from None
 
 
 def _without_count(lines: list[str]) -> list[str]:

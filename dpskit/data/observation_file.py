@@ -16,7 +16,7 @@ from dpskit.arrays import read_npy
 from dpskit.checks import check_array, check_integer, check_number, check_path, check_points, check_rotations
 from dpskit.data.cloud_files import read_rows
 from dpskit.data.coarse_grain import coarse_grain
-from dpskit.data.observations import Observations
+from dpskit.data.observations import Observations, check_observations
 from dpskit.data.structures import read_structure
 from dpskit.data.text import decode
 from dpskit.files import replacing
@@ -128,8 +128,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
 
     Raises
     ------
-    ValueError
-        For another ending.
+    ValueError, TypeError
+        For another ending, and for what are no `Observations`.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def write_observations(observations: Observations, path: str | Path) -> None:
     >>> dpskit.read_observations("data.toml").coarse.tolist()
     [[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]]
     """
-    path = check_path("path", path)
+    observations, path = check_observations(observations), check_path("path", path)
     if path.suffix != ".toml":
         raise ValueError(f"path must end in .toml, got {path}.")
     parts = [(f"view{k}", y) for k, y in enumerate(observations.projections, start=1)]
@@ -152,7 +152,7 @@ def write_observations(observations: Observations, path: str | Path) -> None:
     for k, ((name, points), weight) in enumerate(zip(parts, weights, strict=True)):
         file = path.with_name(f"{path.stem}_{name}.txt")
         with replacing(file) as part:
-            np.savetxt(part, points.numpy(), fmt="%.4f")
+            np.savetxt(part, points.numpy(), fmt="%.9g")
         is_view = name.startswith("view")
         lines += ["", "[[projection]]" if is_view else f"[{name}]", f'points = "{file.name}"']
         if is_view:

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_points, check_rotations
+from dpskit.checks import check_array, check_points, check_rotations
 from dpskit.cloud import Frame
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
@@ -67,7 +67,7 @@ class Observations:
     shifted: bool = False
 
     def __post_init__(self) -> None:
-        points = tuple(check_points(f"projections[{k}]", y, dim=2).float() for k, y in enumerate(self.projections))
+        points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
         rotations = torch.zeros(0, 3, 3) if self.rotations is None else check_rotations("rotations", self.rotations)
         if len(points) != len(rotations):
             raise ValueError(f"rotations must be one for each of the {len(points)} projections, got {len(rotations)}.")
@@ -75,7 +75,7 @@ class Observations:
         object.__setattr__(self, "rotations", rotations)
         for name in ("coarse", "subunit"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, check_points(name, getattr(self, name)).float())
+                object.__setattr__(self, name, _single_precision(name, getattr(self, name), 3))
         if not points and self.coarse is None:
             raise ValueError("projections must hold at least one, unless there is a coarse structure; got neither.")
         self.frame(), self.likelihood()  # what cannot be used fails here
@@ -112,6 +112,8 @@ class Observations:
             )
         if subunit and not subunit[0].placed:
             raise ValueError("likelihood must hold a subunit in its place, got one that is not placed.")
+        if views and (views[0].unknown or views[0].rough):
+            raise ValueError("likelihood must hold views of known orientations, got unknown or rough ones (tolerance).")
         center = torch.tensor(frame.center)
         pairs = zip(views[0].points, views[0].rotations, strict=True) if views else ()
         return Observations(
@@ -195,6 +197,18 @@ class Observations:
         if self.subunit is not None:
             parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)
+
+
+def check_observations(value: Any) -> Observations:
+    """Return `value`, or raise TypeError for what are no `Observations`, such as a likelihood."""
+    if not isinstance(value, Observations):
+        raise TypeError(f"observations must be dpskit.Observations, in angstrom, got {type(value).__name__}.")
+    return value
+
+
+def _single_precision(name: str, points: Tensor, dim: int) -> Tensor:
+    """Points (n, dim) that are finite as float32, too."""
+    return check_points(name, check_array(name, points, f"(n, {dim})").float(), dim)
 
 
 def _half_extent(points: Tensor) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_integer
 from dpskit.cloud import Frame
-from dpskit.data.observations import Observations
+from dpskit.data.observations import Observations, check_observations
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
@@ -155,6 +155,7 @@ def reconstruct(
     >>> result.coordinates.shape
     torch.Size([2, 64, 3])
     """
+    observations = check_observations(observations)
     pose, turn = as_pose(pose), random_rotations(1, seed)[0]
     posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
     if alpha is None and observations.coarse is not None and not observations.means:
@@ -198,7 +199,7 @@ def reconstruct_without_prior(
     torch.Size([2, 16, 3])
     """
     method = partial(maximum_likelihood, n_samples=n_samples, progress=progress)
-    return _in_the_cube(method, observations, frame, random_rotations(1, seed)[0], n_points, seed)
+    return _in_the_cube(method, check_observations(observations), frame, random_rotations(1, seed)[0], n_points, seed)
 
 
 def _in_the_cube(

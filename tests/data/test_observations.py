@@ -123,6 +123,16 @@ def test_round_trip_of_a_file(tmp_path, weights, means):
     torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-5, 1.0, 1e6])
+def test_a_file_keeps_every_digit_at_any_size(tmp_path, scale):
+    _, data = simulated(2)
+    seen = Observations.of(data, dpskit.Frame((3 * scale, 0.0, -scale), scale))
+    write_observations(seen, tmp_path / "x.toml")
+    again = read_observations(tmp_path / "x.toml")
+    for one, other in zip([*seen.projections, seen.coarse], [*again.projections, again.coarse], strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("kind", [{"trimmed": 0.125}, {"shifted": True}])
 def test_what_all_views_are_is_written_and_read(tmp_path, kind):
     points, data = simulated(2)
@@ -185,7 +195,15 @@ def test_a_subunit_from_chains_of_a_structure(tmp_path):
 VIEW = '[[projection]]\npoints = "y.txt"\nrotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n'
 
 
-@pytest.mark.parametrize("text", ["0,0\n10.5,2e1\n", "\ufeff# x, y\n0, 0\n\n10.5, 2e1", "0\t0\n10.5  20"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,0\n10.5,2e1\n",
+        "\ufeff# x, y\n0, 0\n\n10.5, 2e1",
+        "0\t0\n10.5  20",
+        "0 0 # left, below\r\n10.5 20\r\n",
+    ],
+)
 def test_points_with_commas_or_white_space(tmp_path, text):
     (tmp_path / "x.toml").write_text(VIEW)
     (tmp_path / "y.txt").write_text(text, encoding="utf-8")
@@ -210,6 +228,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + VIEW.replace("y.txt", "semicolon.txt"), ["projection 2", "semicolon.txt", "2 numbers", "line 1"]),
         (VIEW + VIEW.replace("y.txt", "xyz.txt"), ["projection 2", "xyz.txt", "(n, 2)"]),
         (VIEW + VIEW.replace("y.txt", "nan.txt"), ["projection 2", "nan.txt", "finite"]),
+        (VIEW + VIEW.replace("y.txt", "large.txt"), ["projections[1]", "finite", "1 of 2"]),
         (VIEW + VIEW.replace("y.txt", "empty.txt"), ["projection 2", "empty.txt", "it is empty"]),
         (VIEW.replace("y.txt", "one.txt"), ["distinct"]),
         (VIEW + VIEW + "weight = -1", ["projection 2", "weight", "-1"]),
@@ -230,7 +249,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
 @pytest.mark.filterwarnings("error")
 def test_bad_files_give_one_sentence(tmp_path, one_sentence, text, words):
     contents = {"y": "0 0\n1 2\n", "bad": "0 zero\n", "xyz": "0 0 0\n1 1 1\n", "nan": "0 nan\n", "one": "1 1\n1 1\n"}
-    for name, content in (contents | {"empty": "# x y\n", "semicolon": "0;0\n1;2\n"}).items():
+    for name, content in (contents | {"empty": "# x y\n", "semicolon": "0;0\n1;2\n", "large": "0 0\n0 1e39\n"}).items():
         (tmp_path / f"{name}.txt").write_text(content)
     (tmp_path / "g.cif.gz").write_bytes(dpskit.load_example("ruvab").structure_path.read_bytes())
     (tmp_path / "x.toml").write_text(text)
@@ -266,3 +285,8 @@ def test_bad_observations(one_sentence, normal):
         Observations.of(dpskit.Joint(list(reversed(data.parts))), FRAME)
     with one_sentence(ValueError, "order"):
         Observations.of(dpskit.Joint([data]), FRAME)
+    views = data.parts[0]
+    rough = dpskit.Projections([*views.points] * 2, views.rotations.expand(2, 3, 3), tolerance=5.0)
+    for part in (rough, dpskit.Projections(views.points * 2)):
+        with one_sentence(ValueError, "known orientations", "tolerance"):
+            Observations.of(part, FRAME)

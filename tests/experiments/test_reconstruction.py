@@ -1,6 +1,7 @@
 """From observations in angstrom to an ensemble in angstrom."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import gemmi
 import mrcfile
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 import dpskit
+from dpskit.checks import MAX_SEED
 from dpskit.cli import main
 from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
@@ -142,6 +144,8 @@ def test_what_cannot_be_is_refused_before_the_sampling(tmp_path, monkeypatch, ca
         [str(RUVAB), "--chains", "Z"],
         [str(RUVAB), "--views", "0"],
         [str(RUVAB), "--n-steps", "0"],
+        [str(RUVAB), "--alpha", "-1"],
+        [str(RUVAB), "--seed", "-1"],
         [str(RUVAB), "--resolution", "-1"],
         [str(RUVAB), "--resolution", "0.3"],
         [str(RUVAB), "--prior", "dragons"],
@@ -153,6 +157,23 @@ def test_bad_input_of_the_command_leaves_nothing(tmp_path, monkeypatch, capsys, 
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("dpskit: ") and error.endswith(".")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_are_no_observations(one_sentence):
+    """A likelihood lives in the cube, and has no angstrom."""
+    views = dpskit.Projections([[[0.0, 0.0], [1.0, 0.0]]], torch.eye(3)[None])
+    for call in (partial(reconstruct, PRIOR, views), partial(reconstruct_without_prior, views)):
+        with one_sentence(TypeError, "observations", "Projections"):
+            call(n_points=8)
+    with one_sentence(TypeError, "observations", "Projections"):
+        write_observations(views, "views.toml")
+
+
+def test_every_seed_of_a_run_is_one_of_the_command(tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setattr("dpskit.commands.reconstruct._reconstruct", lambda options, *_: used.append(options.seed))
+    assert main(["reconstruct", "x.toml", "--out", str(tmp_path / "out"), "--seed", str(MAX_SEED)]) == 0
+    assert used == [MAX_SEED]
 
 
 # --- Objects that stand upright ---------------------------------------------------------------------------------------
