@@ -146,6 +146,8 @@ class _Judge:
         shifts = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
         cells = np.rint((shifts @ self.matrices - low) / cell).astype(int).clip(0, inside.shape[1] - 1)
         shifts = shifts[np.all([m[c[:, 0], c[:, 1]] for m, c in zip(inside, cells, strict=True)], axis=0)]
+        if len(shifts) == 0:
+            return torch.zeros(0, 4, 3), torch.zeros(0)
         arrays = self.part, rotations.numpy(), shifts, self.matrices, counts, self.densities, inside
         scores, best = scan(*arrays, n, low, cell, *widths)
         turns = rotations.repeat_interleave(N_KEPT, dim=0)

@@ -78,7 +78,14 @@ def find_orientations(data: Projections, seed: int = 0) -> Poses:
     -------
     Poses
         rotations (h, k, 3, 3), the most probable first, and weights (h,).
+
+    Raises
+    ------
+    ValueError
+        For views all of whose points lie at the origin.
     """
+    if not any(bool(y.any()) for y in data.points):
+        raise ValueError("points must not all be at the origin where orientations are to be found, got only such.")
     generator = torch.Generator().manual_seed(seed)
     axes, unknown, rough = CommonAxes.of(data.points), data.unknown, data.rough
 

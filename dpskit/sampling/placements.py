@@ -12,6 +12,7 @@ from dpskit.likelihoods.subunit import Subunit
 from dpskit.sampling.poses import Poses
 
 N_HYPOTHESES = 10
+SMALLEST = 0.07  # radius of gyration of a part, of how far the views reach: smaller ones have too many places to try
 UNMOVED = torch.eye(4, 3)  # the placement that leaves a part as it is: for a trial
 TEMPERATURE = 4.0  # of the weights: densities are rougher than the likelihood takes them to be
 
@@ -33,6 +34,13 @@ def views_that_place(likelihood: Likelihood | None) -> Projections | None:
         )
     if any(p is not part and isinstance(p, Subunit) and not p.placed for p in parts):
         raise ValueError("likelihood must hold at most one subunit that is not placed, got several.")
+    reach = max(float(y.abs().max()) for y in views[0].points)
+    radius = float(part.points.var(dim=0, correction=0).sum().sqrt())
+    if not radius > SMALLEST * reach:
+        raise ValueError(
+            f"likelihood must hold a subunit with a radius of gyration above {SMALLEST * reach:.3g} to be placed, "
+            f"{SMALLEST:g} of how far the views reach, got {radius:.3g}."
+        )
     return views[0]
 
 

@@ -52,3 +52,8 @@ def test_no_orientation_known(known):
     truth = known.rotations[0].T @ known.rotations
     errors = [float(angles_between(one, truth)[1:].mean()) for one in (found, MIRROR @ found @ MIRROR)]
     assert torch.equal(found[0], torch.eye(3)) and min(errors) < 20
+
+
+def test_views_of_the_origin_alone_have_no_orientation(one_sentence):
+    with one_sentence(ValueError, "points", "origin"):
+        find_orientations(dpskit.Projections([[[0.0, 0.0]]] * 2))

@@ -106,6 +106,7 @@ def test_orientations_are_found_beside_a_place(planted, short_trials, monkeypatc
 
 UNPLACED = Subunit([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]], placed=False)
 VIEW = Projections([[[0.0, 0.0]]], torch.eye(3)[None])
+WIDE = Projections([[[-1.0, 0.5], [1.0, -0.5]]], torch.eye(3)[None])
 UNKNOWN = Projections([[[0.0, 0.0]]] * 2)
 
 
@@ -116,6 +117,10 @@ UNKNOWN = Projections([[[0.0, 0.0]]] * 2)
         (Joint([CoarseGrained([[0.0, 0.0, 0.0]]), UNPLACED]), ["Projections", "got 0"]),
         (Joint([Projections([[[0.0, 0.0]]] * 2), UNPLACED]), ["orientations", "known", "got 0"]),
         (Joint([Projections([[[0.0, 0.0]]], torch.eye(3)[None], shifted=True), UNPLACED]), ["shifted", "got 0"]),
+        (Joint([WIDE, Subunit([[0.3, 0.1, 0.0]], placed=False)]), ["radius of gyration", "0.07", "got 0."]),
+        (Joint([WIDE, Subunit(torch.ones(9, 3), placed=False)]), ["radius of gyration", "0.07", "got 0."]),
+        (Joint([WIDE, Subunit(1e-3 * torch.eye(3), placed=False)]), ["radius of gyration", "0.07", "got 0.0008"]),
+        (Joint([VIEW, UNPLACED]), ["where the subunit has room"]),
         (Joint([VIEW, VIEW, UNPLACED]), ["one Projections", "got 2"]),
         (Joint([UNKNOWN, UNKNOWN]), ["at most one Projections", "got 2"]),
         (Joint([VIEW, UNPLACED, Subunit([[0.0, 0.0, 0.0]], placed=False)]), ["at most one", "several"]),
