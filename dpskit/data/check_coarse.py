@@ -50,9 +50,11 @@ def check_coarse(
     Inference 143, 2013): from two views on, an orientation or a hand that leaves much less of it is named.
     """
     coarse, rotations = _some(coarse.double()), rotations.double()
+    centred = [_some(y.double() - y.double().mean(dim=0)) for y in views]
+    if not bool((coarse != coarse[0]).any()) or not any(bool(y.any()) for y in centred):  # a point has no size
+        return []
     found = [] if shifted else _centre(coarse, views, rotations, length, unit)
     coarse = coarse - coarse.mean(dim=0)
-    centred = [_some(y.double() - y.double().mean(dim=0)) for y in views]
     seen = (coarse @ rotations)[..., :2].square().sum() / len(coarse)
     size = float((seen / sum(y.square().sum() / len(y) for y in centred)).sqrt())
     if not SIZES[0] <= size <= SIZES[1]:

@@ -121,15 +121,18 @@ class Run:
         """Of each batch."""
         return len(self.times) - 1
 
+    @property
+    def batches(self) -> list[range]:
+        """The numbers of the samples that run together."""
+        return [self.samples[begin : begin + self.batch_size] for begin in range(0, len(self.samples), self.batch_size)]
+
     def steps(self) -> Iterator[Info]:
         """The steps of one batch after the other, in the data's frame."""
         from dpskit.progress import tqdm
 
-        samples, size = self.samples, self.batch_size
-        batches = [samples[begin : begin + size] for begin in range(0, len(samples), size)]
-        total = len(batches) * self.n_steps
+        total = len(self.batches) * self.n_steps
         with tqdm(total=total, desc="sampling", unit="step", disable=not self.progress) as bar:
-            for batch in batches:
+            for batch in self.batches:
                 for info in self._in_data_frame(batch):
                     bar.update()
                     yield info

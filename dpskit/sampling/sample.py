@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import REMEDY
 from dpskit.sampling.protocol import Info
 from dpskit.sampling.run import Run, called_as
@@ -126,14 +128,20 @@ def sample(run: Run) -> Samples:
     points = torch.cat([info.x for info in batches])
     if not bool(torch.isfinite(points).all()):
         raise ValueError(f"The run diverged (its samples hold NaN or infinity): {REMEDY} helps.")
-    data, energy = run.data(run.samples), None
-    if data is not None:
-        energy = data.energy(points).detach()
-        _check_fit(energy, float(data.energy(run.start(run.samples).x).detach().mean()))
+    energy = None
+    if run.likelihood is not None:
+        energy = _energies(run, [info.x for info in batches])
+        _check_fit(energy, float(_energies(run, [run.start(batch).x for batch in run.batches]).mean()))
     rotations = None if run.orientations is None else run.orientations.of_samples(run.samples)
     poses = None if run.poses is None else torch.cat([info.pose for info in batches])
     placements = None if run.placements is None else run.placements.of_samples(run.samples)
     return Samples(points, energy, run.settings(), run.seed, __version__, rotations, poses, placements)
+
+
+def _energies(run: Run, clouds: list[Tensor]) -> Tensor:
+    """(s,) of the clouds of each batch, one batch after the other, as they may need all memory."""
+    data = [cast(Likelihood, run.data(batch)) for batch in run.batches]
+    return torch.cat([one.energy(x).detach() for one, x in zip(data, clouds, strict=True)])
 
 
 def _check_fit(energy: Tensor, start: float) -> None:

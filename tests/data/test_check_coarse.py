@@ -84,3 +84,12 @@ def test_mistakes_of_the_views_come_first():
     views, coarse = data.parts
     swapped = dpskit.Projections(views.points, views.rotations.mT)
     assert kinds(dpskit.Joint([swapped, coarse])) == [("transposed", None)]
+
+
+def test_a_single_point_has_no_size_that_could_be_wrong():
+    """On either side, and also where it is repeated."""
+    data = joint(0)
+    for points in (torch.full((1, 3), 0.3), torch.full((5, 3), 0.3)):
+        assert kinds(dpskit.Joint([data.parts[0], dpskit.CoarseGrained(points)])) == []
+    views = dpskit.Projections([torch.full((m, 2), 0.3) for m in (1, 4)], data.parts[0].rotations[:2])
+    assert kinds(dpskit.Joint([views, data.parts[1]])) == []

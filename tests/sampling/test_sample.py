@@ -308,6 +308,21 @@ def test_bad_settings_are_refused_before_any_work(one_sentence, capsys, function
     assert capsys.readouterr() == ("", "")
 
 
+def test_no_more_clouds_than_a_batch_are_ever_held_against_the_data():
+    """Not at the end either: a batch may be as much as the memory takes."""
+    sizes = []
+
+    class Centre:
+        def energy(self, x0):
+            sizes.append(len(x0))
+            return x0.mean(dim=1).square().sum(dim=1)
+
+    settings = {"n_samples": 7, "n_points": 5, "schedule": SCHEDULE, "progress": False}
+    split = sample(GaussianPrior(0.0, 0.4), Centre(), batch_size=2, **settings)
+    assert max(sizes) == 2
+    torch.testing.assert_close(split.energy, sample(GaussianPrior(0.0, 0.4), Centre(), **settings).energy)
+
+
 @pytest.mark.parametrize("batch_size", [0, -2, 1.5])
 def test_bad_batch_size(one_sentence, batch_size):
     with one_sentence(ValueError, "batch_size", batch_size):
