@@ -7,9 +7,12 @@ from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_points
 from dpskit.cloud import as_generator, resample
+from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.subunit import Subunit
 from dpskit.rotations import random_rotations
 from dpskit.sampling.samples import Samples, describe
+from dpskit.sampling.trial import trial_clouds, try_likelihood
 from dpskit.version import __version__
 
 COARSE = 64  # points of a cloud while all clouds and orientations are tried
@@ -55,11 +58,12 @@ def nearest_training_cloud(
     Raises
     ------
     ValueError, TypeError
-        For bad settings, and for a likelihood without `energy`.
+        For bad settings, and for a likelihood that a trial on two clouds cannot use, before any work starts.
 
     Notes
     -----
-    All clouds are tried with 64 of their points; the best 8 n_samples are then compared with n_points.
+    All clouds are tried with 64 of their points, or with n_points where the data have a subunit, which takes so many of
+    them; the best 8 n_samples are then compared with n_points.
 
     Examples
     --------
@@ -78,12 +82,15 @@ def nearest_training_cloud(
     n_samples, n_points = check_integer("n_samples", n_samples), check_integer("n_points", n_points)
     upright = check_integer("n_rotations", n_rotations, least=0) == 0
     n_rotations = max(1, n_rotations)
+    try_likelihood(likelihood, trial_clouds(n_points, 3))
+    parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
+    n_tried = n_points if any(isinstance(part, Subunit) for part in parts) else min(COARSE, n_points)
     generator = as_generator(seed)
     energy, orientations = [], []
     for cloud in tqdm(clouds, desc="training clouds", unit="cloud", disable=not progress):
         turned = random_rotations(n_rotations, generator, reflections=reflections)
         rotations = torch.eye(3)[None] if upright else turned
-        energy.append(likelihood.energy(resample(cloud, min(COARSE, n_points), generator) @ rotations).detach())
+        energy.append(likelihood.energy(resample(cloud, n_tried, generator) @ rotations).detach())
         orientations.append(rotations)
     order = torch.cat(energy).argsort()[: 8 * n_samples]
     chosen = [resample(clouds[int(i) // n_rotations], n_points, generator) for i in order]

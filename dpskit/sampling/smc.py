@@ -105,7 +105,9 @@ def twisted_smc(
     n_particles, seed = check_integer("n_particles", n_particles), check_seed("seed", seed)
     prior_std = check_number("prior_std", prior_std, above=0.0)
     threshold = check_share("threshold", threshold)
-    score = (LikelihoodScore(prior_std) if guidance is None else guidance)(prior, likelihood)
+    guidance = LikelihoodScore(prior_std) if guidance is None else guidance
+    check_method("guidance", guidance, "__call__(prior, likelihood)")
+    score = guidance(prior, likelihood)
     shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True, device=device)
     generator = as_generator(seed)
 

@@ -1,6 +1,6 @@
 import torch
 
-from dpskit import CoarseGrained, Projections, random_rotations
+from dpskit import CoarseGrained, Joint, Projections, Subunit, random_rotations
 from dpskit.sampling.retrieval import nearest_training_cloud
 
 
@@ -28,9 +28,19 @@ def test_clouds_can_be_taken_as_they_stand(normal):
     assert torch.equal(found.points[0].sort(dim=0).values, clouds[3].sort(dim=0).values)
 
 
+def test_a_part_of_more_points_than_clouds_are_first_tried_with(normal):
+    clouds = normal(3, 160, 3) * torch.tensor([1.0, 0.5, 0.2])
+    part = Subunit(clouds[1, clouds[1, :, 0].argsort()[:80]])
+    for data in (part, Joint([Projections.observe(clouds[1], 2, 60, seed=1), part])):
+        found = nearest_training_cloud(data, clouds, n_points=160, n_rotations=0, progress=False)
+        assert torch.equal(found.points[0].sort(dim=0).values, clouds[1].sort(dim=0).values)
+
+
 def test_bad_input(one_sentence, normal):
     data = CoarseGrained(normal(4, 3))
     with one_sentence(ValueError, "clouds", "(b, n, 3)"):
         nearest_training_cloud(data, normal(4, 3))
     with one_sentence(ValueError, "n_rotations", "-1"):
         nearest_training_cloud(data, normal(1, 4, 3), n_rotations=-1)
+    with one_sentence(ValueError, "subunit's 9 points", "got 8"):
+        nearest_training_cloud(Subunit(normal(9, 3)), normal(1, 4, 3), n_points=8)

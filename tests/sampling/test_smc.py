@@ -135,6 +135,9 @@ def test_bad_input(one_sentence):
         twisted_smc(prior, data, prior_std=0.0)
     with one_sentence(ValueError, "sigma", "None"):
         twisted_smc(prior, CoarseGrained(torch.zeros(2, 3)), n_points=3)
+    for guidance in ("dps", LikelihoodScore):
+        with one_sentence(TypeError, "guidance", "__call__(prior, likelihood)"):
+            twisted_smc(prior, data, guidance=guidance)
 
 
 def test_lost_particles_are_reported(one_sentence):
