@@ -1,4 +1,4 @@
-"""Is guidance with a trained prior calibrated? Truths from the prior itself, seen in a few projections."""
+"""Is guidance with a trained prior calibrated? Truths from the prior itself, or real ones, in a few projections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from dpskit.benchmarks.prior import reference_clouds
 from dpskit.checks import check_integer
+from dpskit.cloud import resample
 from dpskit.evaluation.alpha import AlphaCalibration, check_alphas, choose_alpha
 from dpskit.evaluation.calibration import simulation_based_calibration
 from dpskit.evaluation.credible import credible_coverage, expected_coverage, spread_against_error
@@ -38,17 +40,29 @@ if TYPE_CHECKING:
     from distributed import Client
 
 SPARSE = Scenario("sparse", 5, 50, n_steps=20, cutoff=0.15, reflections=True)
-Sampler = float | str
-"""The alpha of `DPS`, or a name in KNOWN_NOISE."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A way to sample a posterior: a guidance, and whether projections sum over all orders (`marginal`)."""
+
+    name: str
+    guidance: Guidance
+    marginal: bool = False
+
+    @staticmethod
+    def by_alpha(alpha: float) -> Sampler:
+        """The paper's rule, whose alpha sets the spread."""
+        return Sampler(f"alpha {alpha:,.10g}", DPS(alpha))
 
 
 @dataclass(frozen=True)
 class CalibrationSetting:
-    """Row 1 of the paper's Table 1 with a quarter of the points and half the steps.
+    """What is seen of which truths; by default row 1 of the paper's Table 1 with a quarter of the points, in 20 steps.
 
     The first n_chosen targets choose alpha; n_samples are drawn for each of these and of the others. The truths
-    are unconditional samples by Heun's method in draw_steps from t = 80. A scenario with noise (sigma) has two samplers
-    more, `LikelihoodScore`, which knows the noise and has no alpha to choose; prior_std is its argument.
+    are unconditional samples by Heun's method in draw_steps from t = 80, or the clouds of a packed npz file. A scenario
+    with noise (sigma) has the samplers KNOWN_NOISE more.
     """
 
     scenario: Scenario = SPARSE
@@ -56,15 +70,17 @@ class CalibrationSetting:
     n_samples: int = 8
     n_chosen: int = 32
     draw_steps: int = 40
-    prior_std: float | None = 0.4
+    truths: str | None = None
     seed: int = 0
 
 
 PAPER_ALPHA = 10_000.0
 ALPHAS = (1_000.0, 2_000.0, 4_000.0, 10_000.0, 30_000.0)
-KNOWN_NOISE = {"known noise, best order": False, "known noise, all orders": True}
-"""Samplers by `LikelihoodScore`, with the `marginal` of their projections: whether the likelihood sums over all points
-that an observed one may come from."""
+KNOWN_NOISE = (
+    Sampler("known noise, best order", LikelihoodScore(prior_std=0.4)),
+    Sampler("known noise, all orders", LikelihoodScore(prior_std=0.4), marginal=True),
+)
+"""They know the noise and have no alpha; an observed point is that of the best matching, or any of the cloud's."""
 
 
 def calibration_benchmark(
@@ -74,31 +90,39 @@ def calibration_benchmark(
     setting: CalibrationSetting | None = None,
     alphas: Sequence[float] = ALPHAS,
     client: Client | None = None,
-) -> tuple[AlphaCalibration, dict[Sampler, Trials]]:
+) -> tuple[AlphaCalibration | None, dict[str, Trials]]:
     """Choose alpha on a few targets, and run the paper's, that one and those of KNOWN_NOISE on n_targets others.
 
-    Every run is kept in `folder` as it ends, so that the command can be interrupted and continued. client: of Dask,
-    whose workers compute the runs. Raises ValueError if the folder holds runs of another setting.
+    Where the setting chooses on no targets, all alphas are run, and the first result is None. Every run is kept in
+    `folder` as it ends, so that the command can be interrupted and continued. client: of Dask, whose workers compute
+    the runs. Raises ValueError if the folder holds runs of another setting, and for noise in a scenario with other data
+    than projections.
     """
     setting, folder, alphas = setting or CalibrationSetting(), Path(folder), check_alphas(alphas)
     n_targets = check_integer("n_targets", n_targets, least=2)
+    noisy = setting.scenario.sigma is not None
+    if noisy and setting.scenario.kind != "projections":
+        raise ValueError(f"noise needs a scenario of projections alone, got {str(setting.scenario)!r}.")
     _same_setting(setting, folder)
-    chosen = range(setting.n_chosen)
     main = range(setting.n_chosen, setting.n_chosen + n_targets)
     truths = draw_targets(prior, setting, main.stop, folder / "targets.npz")
-    pairs = list(itertools.product(chosen, alphas))
-    _run_all(prior, truths, pairs, setting, folder, client, "choosing alpha")
-    calibrated = choose_alpha({a: _trials(truths, a, chosen, folder) for a in alphas}, distance=chamfer_distance)
-    reported: list[Sampler] = [*sorted({PAPER_ALPHA, calibrated.nearest})]
-    if setting.scenario.sigma is not None:
-        reported += KNOWN_NOISE
-    pairs = list(itertools.product(main, reported))
-    _run_all(prior, truths, pairs, setting, folder, client, "coverage")
-    return calibrated, {sampler: _trials(truths, sampler, main, folder) for sampler in reported}
+
+    def trials(samplers: Sequence[Sampler], targets: range, title: str) -> dict[str, Trials]:
+        _run_all(prior, truths, list(itertools.product(targets, samplers)), setting, folder, client, title)
+        return {sampler.name: _trials(truths, sampler, targets, folder) for sampler in samplers}
+
+    calibrated = None
+    if setting.n_chosen:
+        tried = trials([Sampler.by_alpha(a) for a in alphas], range(setting.n_chosen), "choosing alpha")
+        calibrated = choose_alpha(dict(zip(alphas, tried.values(), strict=True)), distance=chamfer_distance)
+        alphas = sorted({PAPER_ALPHA, calibrated.nearest})
+    return calibrated, trials([*map(Sampler.by_alpha, alphas), *(KNOWN_NOISE if noisy else ())], main, "coverage")
 
 
 def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Path) -> Tensor:
-    """The first `count` of the unconditional samples (., n_points, 3), kept in `path`."""
+    """The first `count` of the truths (., n_points, 3): unconditional samples, kept in `path`, or those of a file."""
+    if setting.truths is not None:
+        return _read_targets(setting.truths, count, setting.n_points)
     known = load_samples(path).points if path.exists() else torch.empty(0)
     if len(known) < count:
         drawn = sample(
@@ -115,19 +139,20 @@ def draw_targets(prior: Prior, setting: CalibrationSetting, count: int, path: Pa
     return known[:count]
 
 
-def calibration_table(calibrated: AlphaCalibration, trials: dict[Sampler, Trials]) -> str:
-    """Markdown tables of the choice of alpha, and of the coverage on the other targets."""
-    columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
-    rows = [
-        [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
-        for alpha, held, ratio in zip(calibrated.alphas, calibrated.coverages, calibrated.ratios, strict=True)
-    ]
-    choice = markdown_table(columns, rows)
+def _read_targets(path: str, count: int, n_points: int) -> Tensor:
+    clouds, _ = reference_clouds(path, "truths", "test")
+    if len(clouds) < count:
+        raise ValueError(f"truths must hold at least {count} clouds, but {path!r} has {len(clouds)}.")
+    return torch.stack([resample(cloud, n_points) for cloud in clouds[:count]])
+
+
+def calibration_table(calibrated: AlphaCalibration | None, trials: dict[str, Trials]) -> str:
+    """Markdown tables of the choice of alpha, if there was one, and of the coverage on the other targets."""
+    tables = [] if calibrated is None else [_choice_table(calibrated), calibrated.message]
     rows = []
-    for sampler, part in trials.items():
+    for name, part in trials.items():
         coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
         spread, error = spread_against_error(part, chamfer_distance)
-        name = sampler if isinstance(sampler, str) else f"alpha {sampler:,.0f}"
         cells = [f"{name}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
         cells += [f"{coverage.p_value:.1g}", f"{tarp.error:.2f}", f"{tarp.p_value:.1g}"]
         cells += [f"{simulation_based_calibration(part).p_value:.1g}"]
@@ -135,7 +160,17 @@ def calibration_table(calibrated: AlphaCalibration, trials: dict[Sampler, Trials
     columns = ["sampler, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
     report = markdown_table([*columns, "CD between samples", "CD to truth"], rows)
     note = "Regions by mean Chamfer distance to the samples; CD x 10^2."
-    return "\n\n".join([choice, calibrated.message, report, note])
+    return "\n\n".join([*tables, report, note])
+
+
+def _choice_table(calibrated: AlphaCalibration) -> str:
+    """Markdown table of the alphas that were tried."""
+    columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
+    rows = [
+        [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
+        for alpha, held, ratio in zip(calibrated.alphas, calibrated.coverages, calibrated.ratios, strict=True)
+    ]
+    return markdown_table(columns, rows)
 
 
 def _run_all(
@@ -159,18 +194,15 @@ def _run_all(
 
 def _run(prior: Prior, truth: Tensor, sampler: Sampler, seed: int, setting: CalibrationSetting) -> Samples:
     scenario = setting.scenario
-    data = cast(Projections, scenario.observe(truth, seed))
-    guidance: Guidance
-    if isinstance(sampler, str):
-        data, guidance = replace(data, marginal=KNOWN_NOISE[sampler]), LikelihoodScore(setting.prior_std)
-    else:
-        guidance = DPS(sampler)
+    data = scenario.observe(truth, seed)
+    if sampler.marginal:
+        data = replace(cast(Projections, data), marginal=True)
     return sample(
         prior,
         data,
         n_samples=setting.n_samples,
         n_points=setting.n_points,
-        guidance=guidance,
+        guidance=sampler.guidance,
         schedule=karras_schedule(scenario.n_steps),
         solver=Algorithm1(InverseTime(scenario.cutoff)),
         seed=seed,
@@ -184,8 +216,7 @@ def _trials(truths: Tensor, sampler: Sampler, targets: range, folder: Path) -> T
 
 
 def _path(folder: Path, sampler: Sampler, k: int) -> Path:
-    name = re.sub(r"\W+", "_", sampler) if isinstance(sampler, str) else f"alpha_{sampler:g}"
-    return folder / name / f"target_{k:03d}.npz"
+    return folder / re.sub(r"\W+", "_", sampler.name) / f"target_{k:03d}.npz"
 
 
 def _same_setting(setting: CalibrationSetting, folder: Path) -> None:

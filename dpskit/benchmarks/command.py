@@ -205,10 +205,17 @@ def _exact(options: argparse.Namespace) -> None:
 
 
 def _add_calibration(kinds: Any) -> None:
-    calibration = add_command(kinds, "calibration", _calibration, "coverage of DPS on targets drawn from the prior")
+    text = "coverage of guidance rules on targets drawn from the prior, or on real ones"
+    calibration = add_command(kinds, "calibration", _calibration, text)
     calibration.add_argument("--prior", default="chairs", help="a shipped name, or a .safetensors file")
     calibration.add_argument("--folder", default="results/calibration", help="folder of runs, continued if it exists")
+    calibration.add_argument("--setting", help="A.4.1 to A.4.4, with 1,024 points (default: row 1 of Table 1 with a"
+                             " quarter of its points)")  # fmt: skip
+    calibration.add_argument("--truths", help="packed npz file of clouds (default: drawn from the prior)")
     calibration.add_argument("--targets", type=int, default=64, help="number of targets to report on")
+    calibration.add_argument("--n-samples", type=int, default=8, help="per target and sampler")
+    calibration.add_argument("--alpha", type=float, action="append", help="report on this one, repeatable (default: the"
+                             " paper's, and one that is chosen on 32 other targets)")  # fmt: skip
     calibration.add_argument("--noise", type=float, help="standard deviation of the projected points, in units of the"
                              " cube: also LikelihoodScore, which knows it (default: without noise)")  # fmt: skip
     add_cluster(calibration)
@@ -218,11 +225,20 @@ def _add_calibration(kinds: Any) -> None:
 def _calibration(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from dpskit.benchmarks.calibration import CalibrationSetting, calibration_benchmark, calibration_table
+    from dpskit.benchmarks.calibration import ALPHAS, CalibrationSetting, calibration_benchmark, calibration_table
+    from dpskit.benchmarks.paper import SETTINGS
+    from dpskit.checks import check_choice
     from dpskit.claim import claim
     from dpskit.priors.store import load_prior
 
-    prior, setting = load_prior(options.prior), CalibrationSetting()
+    setting = CalibrationSetting(n_samples=options.n_samples, truths=options.truths)
+    if options.setting:
+        setting = replace(setting, scenario=SETTINGS[check_choice("setting", options.setting, SETTINGS)], n_points=1024)
+    if options.alpha:
+        setting = replace(setting, n_chosen=0)
     setting = replace(setting, scenario=replace(setting.scenario, sigma=options.noise))
     with claim(options.folder, folder=True, name="folder") as folder:
-        print(calibration_table(*calibration_benchmark(prior, folder, options.targets, setting, client=options.client)))
+        found = calibration_benchmark(
+            load_prior(options.prior), folder, options.targets, setting, options.alpha or ALPHAS, options.client
+        )
+        print(calibration_table(*found))

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from dpskit import Algorithm1, GaussianPrior, InverseTime, LikelihoodScore, karras_schedule, sample
+from dpskit import Algorithm1, GaussianPrior, InverseTime, LikelihoodScore, karras_schedule, normalise, sample
 from dpskit.benchmarks.calibration import (
     KNOWN_NOISE,
     CalibrationSetting,
@@ -22,6 +23,7 @@ SMALL = CalibrationSetting(
     n_chosen=3,
     draw_steps=12,
 )
+PAPER = "alpha 10,000"
 PRIOR = GaussianPrior(0.0, 0.4)
 
 
@@ -33,13 +35,13 @@ class Forbidden:
 def test_runs_are_kept_and_more_targets_are_added(tmp_path, one_sentence):
     found, trials = calibration_benchmark(PRIOR, tmp_path, 3, SMALL, [1_000.0, 10_000.0])
     assert found.alphas == (1_000.0, 10_000.0)
-    assert set(trials) == {found.nearest, 10_000.0}
-    assert trials[10_000.0].samples.shape == (3, 4, 16, 3)
+    assert set(trials) == {f"alpha {found.nearest:,.0f}", PAPER}
+    assert trials[PAPER].samples.shape == (3, 4, 16, 3)
     _, again = calibration_benchmark(Forbidden(), tmp_path, 3, SMALL, [1_000.0, 10_000.0])
-    assert all(torch.equal(trials[alpha].samples, again[alpha].samples) for alpha in trials)
+    assert all(torch.equal(trials[name].samples, again[name].samples) for name in trials)
     _, more = calibration_benchmark(PRIOR, tmp_path, 4, SMALL, [1_000.0, 10_000.0])
-    assert torch.equal(more[10_000.0].samples[:3], trials[10_000.0].samples)
-    assert torch.equal(more[10_000.0].truths[:3], trials[10_000.0].truths)
+    assert torch.equal(more[PAPER].samples[:3], trials[PAPER].samples)
+    assert torch.equal(more[PAPER].truths[:3], trials[PAPER].truths)
     table = calibration_table(found, more)
     assert "| alpha 10,000, 4 |" in table and found.message in table
     with one_sentence(ValueError, "folder", str(tmp_path)):
@@ -49,9 +51,9 @@ def test_runs_are_kept_and_more_targets_are_added(tmp_path, one_sentence):
 def test_the_known_noise_brings_two_samplers_more(tmp_path):
     noisy = replace(SMALL, scenario=replace(SMALL.scenario, sigma=0.3))
     found, trials = calibration_benchmark(PRIOR, tmp_path, 3, noisy, [1_000.0])
-    assert list(trials) == [1_000.0, 10_000.0, *KNOWN_NOISE]
+    assert list(trials) == ["alpha 1,000", PAPER, *(sampler.name for sampler in KNOWN_NOISE)]
     seed = SMALL.seed + SMALL.n_chosen
-    for name, marginal in KNOWN_NOISE.items():
+    for name, marginal in (("known noise, best order", False), ("known noise, all orders", True)):
         assert f"| {name}, 3 |" in calibration_table(found, trials)
         direct = sample(
             PRIOR,
@@ -72,3 +74,23 @@ def test_targets_have_the_prior_s_spread(tmp_path):
     truths = draw_targets(PRIOR, setting, 4, tmp_path / "targets.npz")
     assert float(truths.std()) == pytest.approx(0.4, rel=0.05)
     assert torch.equal(draw_targets(Forbidden(), setting, 2, tmp_path / "targets.npz"), truths[:2])
+
+
+def test_given_alphas_and_given_truths_are_run_as_they_are(tmp_path, one_sentence):
+    clouds = torch.randn(5, 16, 3, generator=torch.Generator().manual_seed(0)).numpy()
+    np.savez(tmp_path / "truths.npz", points=clouds)
+    given = replace(SMALL, n_chosen=0, truths=str(tmp_path / "truths.npz"))
+    found, trials = calibration_benchmark(PRIOR, tmp_path / "runs", 4, given, [0.5, 500.0])
+    assert found is None and list(trials) == ["alpha 0.5", "alpha 500"]
+    for truth, cloud in zip(trials["alpha 500"].truths, clouds, strict=False):
+        assert torch.equal(*(points[points[:, 0].argsort()] for points in (truth, normalise(cloud)[0])))
+    assert "| alpha 500, 4 |" in calibration_table(found, trials)
+    with one_sentence(ValueError, "truths", "6", "5"):
+        calibration_benchmark(PRIOR, tmp_path / "runs", 6, given, [500.0])
+
+
+def test_noise_is_that_of_projections(tmp_path, one_sentence):
+    part = replace(SMALL, scenario=Scenario("part", 2, 8, subunit_points=4, sigma=0.3))
+    with one_sentence(ValueError, "noise", "subunit"):
+        calibration_benchmark(PRIOR, tmp_path / "runs", 3, part)
+    assert not (tmp_path / "runs").exists()
