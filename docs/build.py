@@ -106,6 +106,7 @@ def assemble(source: Path, mode: str) -> None:
     for page in source.rglob("*.md"):
         page.write_text(for_site(page.read_text()))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
+    shutil.copy(ROOT / "README.md", source.parent)  # of which start.md includes a part
     (source / "_pictures").mkdir()
     titles, pictures = {}, {}
     for folder in FOLDERS:

@@ -82,7 +82,7 @@ def test_sweeps_and_calibration_run_on_it(client, tmp_path):
         calibration_benchmark(GaussianPrior(0.0, 0.4), tmp_path / name, 2, setting, [1e3], client=one)
         for name, one in (("serial", None), ("cluster", client))
     ]
-    trials = [run[1][1e3].samples for run in runs]
+    trials = [run[1]["alpha 1,000"].samples for run in runs]
     assert torch.equal(*trials) and len(trials[0]) == 2
 
 
