@@ -44,7 +44,8 @@ class Frame:
         center = check_array("center", self.center, "(3,)")
         if center.shape != (3,) or not bool(torch.isfinite(center).all()):
             raise ValueError(f"center must be three finite numbers, got {shown(self.center)}.")
-        check_number("scale", self.scale, above=0.0)
+        object.__setattr__(self, "center", tuple(float(value) for value in self.center))
+        object.__setattr__(self, "scale", check_number("scale", self.scale, above=0.0))
 
     @property
     def symbol(self) -> str:

@@ -1,5 +1,8 @@
+import json
 import math
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -24,6 +27,15 @@ def test_frame_by_hand():
     assert (frame.unit, frame.symbol) == ("angstrom", "Å")
     assert torch.equal(frame.to_cube(points)[2], torch.tensor([-0.25, -1.0, 0.375]))
     assert frame.to_physical(torch.tensor([1.0, 1.0, -1.0])).tolist() == [6.0, 2.0, 7.5]
+
+
+@pytest.mark.parametrize("array", [torch.tensor, np.float64, np.float32, list])
+def test_a_frame_is_plain_numbers_whatever_it_was_made_of(array):
+    """As JSON holds them, to which runs are saved."""
+    frame = Frame(array([10.0, -0.5, 0.25]), np.float32(50.0))
+    assert frame == Frame((10.0, -0.5, 0.25), 50.0)
+    assert json.loads(json.dumps(asdict(frame))) == {"center": [10.0, -0.5, 0.25], "scale": 50.0, "unit": "angstrom"}
+    assert Frame((0.1, 0.0, 0.0), 0.3).center == (0.1, 0.0, 0.0)  # in double precision
 
 
 @given(clouds)

@@ -76,6 +76,8 @@ def write_report(
     path = check_path("path", path)
     if path.suffix != ".html":
         raise ValueError(f"path must end in .html, got {path}.")
+    if not isinstance(frame, Frame):
+        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()
     views = _views(likelihood)
     if warnings is None:

@@ -64,7 +64,7 @@ class CoarseGrained(Measurement):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points))
         check_sigma(self.sigma)
-        check_seed("seed", self.seed)
+        object.__setattr__(self, "seed", check_seed("seed", self.seed))
         observed = Observation(self.points, self.seed, self.balanced or self.means, means=self.means)
         object.__setattr__(self, "observation", observed)
 

@@ -116,7 +116,7 @@ class Projections(Measurement):
         if len(points) != len(rotations):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
-        check_seed("seed", self.seed)
+        object.__setattr__(self, "seed", check_seed("seed", self.seed))
         if check_number("tolerance", self.tolerance, least=0.0) > 180:
             raise ValueError(f"tolerance must be at most 180 degrees, got {self.tolerance:g}.")
         check_share("trimmed", self.trimmed, MAX_TRIMMED)

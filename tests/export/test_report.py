@@ -130,5 +130,7 @@ def test_chimerax_script(tmp_path, samples, one_sentence):
 
 
 def test_bad_paths(tmp_path, samples, one_sentence):
+    with one_sentence(TypeError, "frame", "NoneType"):
+        write_report(samples, dpskit.CoarseGrained(torch.zeros(3, 3)), tmp_path / "r.html", frame=None)
     with one_sentence(ValueError, "path", ".html"):
         write_report(samples, dpskit.CoarseGrained(torch.zeros(3, 3)), tmp_path / "r.pdf", frame=FRAME)

@@ -252,3 +252,5 @@ def test_numpy_input(normal):
         assert torch.allclose(kind(y.astype(np.float64)).energy(x), expected)
     data = Projections([y[:, :2].astype(np.float64)], np.eye(3)[None])
     assert torch.equal(data.energy(x), Projections([torch.from_numpy(y[:, :2].copy())], torch.eye(3)[None]).energy(x))
+    for kind in [CoarseGrained, lambda y, seed: Projections([y[:, :2]], np.eye(3)[None], seed=seed)]:
+        assert torch.equal(kind(y[:3], seed=np.int64(7)).energy(x), kind(y[:3], seed=7).energy(x))
