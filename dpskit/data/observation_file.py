@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -154,7 +155,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         with replacing(file) as part:
             np.savetxt(part, points.numpy(), fmt="%.9g")
         is_view = name.startswith("view")
-        lines += ["", "[[projection]]" if is_view else f"[{name}]", f'points = "{file.name}"']
+        quoted = json.dumps(file.name, ensure_ascii=False)
+        lines += ["", "[[projection]]" if is_view else f"[{name}]", f"points = {quoted}"]
         if is_view:
             lines.append(f"rotation = {observations.rotations[k].tolist()}")
         if name == "coarse":

@@ -147,13 +147,13 @@ def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
         head, values = f"residual in {html.escape(frame.unit)}", (2 * energies).sqrt() * frame.scale
     rows = "".join(
         f"<tr><td>{name}</td><td>{column.mean():.2f}</td><td>{column.std(correction=0):.2f}</td></tr>"
-        for name, column in zip(_names(data), values.T, strict=True)
+        for name, column in zip(_names(data, values.shape[1]), values.T, strict=True)
     )
     return f"<table><tr><th>observation</th><th>{head}</th><th>± over samples</th></tr>{rows}</table>"
 
 
-def _names(data: Any) -> Iterator[str]:
-    """What each observation is: the views by their number, others by their kind; images in a joint one count as one."""
+def _names(data: Any, count: int) -> Iterator[str]:
+    """What each of `count` observations is: views by number, others by kind; images in a joint one count as one."""
     kinds: dict[type, str] = {
         CoarseGrained: "low-resolution structure",
         Subunit: "known part",
@@ -163,7 +163,8 @@ def _names(data: Any) -> Iterator[str]:
         if isinstance(part, Projections) or (part is data and isinstance(part, ProjectionImages)):
             yield from (f"view {k}" for k in range(len(part.points if isinstance(part, Projections) else part.pixels)))
         else:
-            yield kinds.get(type(part), html.escape(type(part).__name__))
+            name = kinds.get(type(part), html.escape(type(part).__name__))
+            yield from [name] if part is not data or count == 1 else (f"{name} {k}" for k in range(count))
 
 
 def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best: Tensor, frame: Frame) -> Figure:

@@ -123,6 +123,12 @@ def test_round_trip_of_a_file(tmp_path, weights, means):
     torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
 
 
+def test_any_name_of_a_file_is_quoted_as_toml_wants_it(tmp_path):
+    path = tmp_path / 'a "b" \\c é.toml'
+    write_observations(Observations(coarse=[[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), path)
+    assert read_observations(path).coarse.tolist() == [[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]]
+
+
 @pytest.mark.parametrize("scale", [1e-5, 1.0, 1e6])
 def test_a_file_keeps_every_digit_at_any_size(tmp_path, scale):
     _, data = simulated(2)

@@ -107,6 +107,21 @@ def test_a_likelihood_of_ones_own(tmp_path, samples):
     assert "Mean energy" in (tmp_path / "r.html").read_text()
 
 
+def test_several_energies_of_a_likelihood_of_ones_own(tmp_path, samples):
+    class Ends:
+        def energies(self, x0):
+            return torch.stack([x0.amin(dim=(1, 2)).square(), x0.amax(dim=(1, 2)).square()], dim=1)
+
+        def energy(self, x0):
+            return self.energies(x0).mean(dim=1)
+
+    joint = dpskit.Joint([Ends(), dpskit.Joint([Ends()])])
+    for data, names in ((Ends(), ["Ends 0", "Ends 1"]), (joint, ["Ends", "Joint"])):
+        write_report(samples, data, tmp_path / "r.html", frame=FRAME)
+        rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
+        assert [name for name, _ in rows] == names
+
+
 def test_chimerax_script(tmp_path, samples, one_sentence):
     (tmp_path / "out").mkdir()
     files = {"models": tmp_path / "a.cif", "medoid": tmp_path / "out" / "b.cif", "density": tmp_path / "c.mrc"}
