@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer
+from dpskit.checks import check_array, check_integer
 from dpskit.cloud import as_generator
 
 
@@ -102,6 +102,7 @@ def angles_between(a: Tensor, b: Tensor) -> Tensor:
     >>> dpskit.angles_between(torch.eye(3), quarter)
     tensor(90.)
     """
+    a, b = (check_array(name, value, "(..., 3, 3)") for name, value in (("a", a), ("b", b)))
     cosine = ((a * b).sum(dim=(-2, -1)) - 1) / 2
     return torch.rad2deg(cosine.clamp(-1, 1).arccos())
 

@@ -124,6 +124,7 @@ def test_a_rotation_by_a_vector_differs_by_its_length(seed):
     degrees = torch.rad2deg(vectors.norm(dim=1))
     torch.testing.assert_close(angles_between(rotations, rotations @ rotations_by(vectors)), degrees, atol=0.1, rtol=0)
     assert float(angles_between(rotations, rotations).max()) < 0.1
+    assert torch.equal(angles_between(rotations.numpy(), rotations[:1]), angles_between(rotations, rotations[:1]))
 
 
 def test_bad_input(one_sentence):

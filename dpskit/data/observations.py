@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dpskit.checks import check_array, check_points, check_rotations
-from dpskit.cloud import Frame
+from dpskit.cloud import Frame, check_frame
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, project
@@ -67,6 +68,8 @@ class Observations:
     shifted: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.projections, Sequence | Tensor | np.ndarray):
+            raise TypeError(f"projections must be a list of arrays (m, 2), got {type(self.projections).__name__}.")
         points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
         rotations = torch.zeros(0, 3, 3) if self.rotations is None else check_rotations("rotations", self.rotations)
         if len(points) != len(rotations):
@@ -101,6 +104,7 @@ class Observations:
         ValueError
             For a likelihood that does not fit in here.
         """
+        check_frame(frame)
         parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
         found: dict[type, list[Any]] = {
             kind: [p for p in parts if type(p) is kind] for kind in (Projections, CoarseGrained, Subunit)

@@ -228,7 +228,7 @@ def _tree_rows(a: list[Tensor], b: list[Tensor], first: list[int]) -> Iterator[T
 def check_clouds(name: str, clouds: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """The clouds (n_i, 3) of a tensor (k, n, 3) or of a list, checked to be finite and not empty."""
     if not isinstance(clouds, list | tuple):
-        return list(check_points(name, check_array(name, clouds, "(k, n, 3)"), batched=True))
+        return list(check_points(name, check_array(name, clouds, "(k, n, 3)"), batched=True).detach())
     if len(clouds) == 0:
         raise ValueError(f"{name} must hold at least one cloud, got none.")
-    return [check_points(f"{name}[{k}]", cloud) for k, cloud in enumerate(clouds)]
+    return [check_points(f"{name}[{k}]", cloud).detach() for k, cloud in enumerate(clouds)]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dpskit.checks import check_integer
-from dpskit.cloud import Frame
+from dpskit.checks import check_integer, check_path
+from dpskit.cloud import Frame, check_frame
 from dpskit.data.observations import Observations, check_observations
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
@@ -79,7 +79,7 @@ class Reconstruction:
         ValueError
             For samples of which no density can be made, after the samples and the models were written.
         """
-        folder = Path(folder).expanduser()
+        folder = check_path("folder", folder)
         ends = (".npz", ".cif", "_mean.mrc", "_spread.mrc", "_medoid.cif", ".cxc")
         paths = [folder / f"{name}{end}" for end in ends]
         self.samples.save(paths[0])
@@ -211,12 +211,10 @@ def _in_the_cube(
     seed: int,
 ) -> Reconstruction:
     """Run a method on the data in the cube, turned by `turn` (3, 3), and turn its samples back."""
-    if frame is not None and not isinstance(frame, Frame):
-        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
-    frame = frame or observations.frame(n_points)
+    frame = observations.frame(n_points) if frame is None else check_frame(frame)
     samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
     pose = None if samples.pose is None else samples.pose @ turn.T

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dpskit.checks import check_path
 from dpskit.files import replacing
 
 PALETTE = "#3b4cc0:#dddddd:#b40426"  # from well determined to not
@@ -44,11 +45,11 @@ def write_chimerax(
     >>> 'open "ruvab.cif" id 1' in pathlib.Path("ruvab.cxc").read_text()
     True
     """
-    path = Path(path)
+    path = check_path("path", path)
     if path.suffix != ".cxc":
         raise ValueError(f"path must end in .cxc, got {path}.")
     found = {"medoid": medoid, "models": models, "density": density}
-    given = {name: Path(value) for name, value in found.items() if value is not None}
+    given = {name: check_path(name, value) for name, value in found.items() if value is not None}
     if not given:
         raise ValueError("models, medoid or density must be given, got none.")
     for name, value in given.items():

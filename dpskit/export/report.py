@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_path, check_points
-from dpskit.cloud import Frame
+from dpskit.cloud import Frame, check_frame
 from dpskit.data.check_views import check_views
 from dpskit.data.view_warning import ViewWarning
 from dpskit.evaluation.spread import medoid, point_spread
@@ -76,8 +76,7 @@ def write_report(
     path = check_path("path", path)
     if path.suffix != ".html":
         raise ValueError(f"path must end in .html, got {path}.")
-    if not isinstance(frame, Frame):
-        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
+    check_frame(frame)
     points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()
     views = _views(likelihood)
     if warnings is None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_choice, check_path, check_points
-from dpskit.cloud import Frame
+from dpskit.cloud import Frame, check_frame
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.version import __version__
@@ -67,8 +67,7 @@ def export_structure(
     1024
     """
     path = check_path("path", path)
-    if not isinstance(frame, Frame):
-        raise TypeError(f"frame must be a Frame, got {type(frame).__name__}.")
+    check_frame(frame)
     if path.suffix not in (".cif", ".pdb"):
         raise ValueError(f"path must end in .cif or .pdb, got {path}.")
     check_choice("models", models, ["all", "medoid"])

@@ -186,4 +186,6 @@ def changed(part: T, **fields: object) -> T:
 
 def noisy(points: Tensor, sigma: float | None, generator: torch.Generator) -> Tensor:
     """`points` with Gaussian noise of standard deviation sigma (None: as they are)."""
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}.")
     return points if sigma is None else points + sigma * torch.randn(points.shape, generator=generator)

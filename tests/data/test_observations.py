@@ -296,3 +296,7 @@ def test_bad_observations(one_sentence, normal):
     for part in (rough, dpskit.Projections(views.points * 2)):
         with one_sentence(ValueError, "known orientations", "tolerance"):
             Observations.of(part, FRAME)
+    with one_sentence(TypeError, "frame", "NoneType"):
+        Observations.of(views, None)
+    with one_sentence(TypeError, "projections", "NoneType"):
+        Observations(None)

@@ -166,3 +166,8 @@ def test_bad_input(one_sentence, metric, samples, error, words):
 def test_emd_needs_equal_sizes(one_sentence):
     with one_sentence(ValueError, "equally many points", "4", "5"):
         coverage(torch.zeros(2, 4, 3), torch.zeros(2, 5, 3), earth_movers_distance)
+
+
+def test_clouds_with_a_gradient(normal):
+    a, b = normal(3, 6, 3), normal(4, 6, 3, seed=1)
+    assert one_nna(a.clone().requires_grad_(), b.clone().requires_grad_()) == one_nna(a, b)

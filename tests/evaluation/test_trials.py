@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from dpskit.evaluation.calibration import simulation_based_calibration
+from dpskit.evaluation.credible import credible_coverage, expected_coverage, spread_against_error
 from dpskit.evaluation.trials import Trials, run_trials
 
 
@@ -59,3 +61,11 @@ def test_a_wrong_shape_is_named_in_the_trial_that_has_it(one_sentence, normal, s
     with one_sentence(ValueError, "sampler", words, f"trial {trial}"):
         run_trials(normal(3, 5, 3), lambda truth, generator: truth, sampler, progress=False)
     assert seen == list(range(trial + 1))
+
+
+@pytest.mark.parametrize(
+    "instrument", [simulation_based_calibration, expected_coverage, credible_coverage, spread_against_error]
+)
+def test_clouds_are_no_trials(one_sentence, normal, instrument):
+    with one_sentence(TypeError, "trials", "Tensor"):
+        instrument(normal(3, 5, 3))

@@ -140,6 +140,8 @@ def test_chimerax_script(tmp_path, samples, one_sentence):
         write_chimerax(tmp_path / "a.cxc", density=tmp_path / "none.mrc")
     with one_sentence(ValueError, ".cxc"):
         write_chimerax(tmp_path / "a.py", density=files["density"])
+    with one_sentence(TypeError, "path", "int"):
+        write_chimerax(3, density=files["density"])
     with one_sentence(ValueError, "got none"):
         write_chimerax(tmp_path / "a.cxc", density=None)
 

@@ -244,6 +244,12 @@ def test_a_likelihood_remembers_nothing():
     assert torch.equal(data.energy(x), before)
 
 
+def test_simulate_takes_a_generator_and_no_seed(one_sentence, normal):
+    for data in (Projections([normal(4, 2)], torch.eye(3)[None], 0.1), CoarseGrained(normal(4, 3), 0.1)):
+        with one_sentence(TypeError, "generator", "int"):
+            data.simulate(normal(5, 3), 0)
+
+
 def test_numpy_input(normal):
     y, x = normal(5, 3).numpy(), normal(1, 5, 3, seed=1)
     for kind in [CoarseGrained, Subunit]:
