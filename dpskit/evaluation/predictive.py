@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_method, check_points
 from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Measurement
 
@@ -48,6 +49,11 @@ def posterior_predictive_check(
     PredictiveCheck
         The energies and a p-value.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For clouds of another shape, NaN, and a likelihood that cannot simulate.
+
     Notes
     -----
     Each sample is asked for the energy of the data and of one replicate, with the likelihood's own noise. Gelman, Meng
@@ -62,6 +68,8 @@ def posterior_predictive_check(
     >>> dpskit.posterior_predictive_check(data, torch.ones(20, 5, 3)).p_value
     0.0
     """
+    check_method("likelihood", likelihood, "simulate(x0, generator)")
+    samples = check_points("samples", samples, dim=None, batched=True)
     generator = as_generator(seed)
     observed = likelihood.energy(samples).detach()
     replicated = torch.cat([likelihood.simulate(x0, generator).energy(x0.unsqueeze(0)) for x0 in samples]).detach()

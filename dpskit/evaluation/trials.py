@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_points, check_seed
+from dpskit.checks import check_array, check_method, check_points, check_seed
 from dpskit.cloud import as_generator
 from dpskit.likelihoods.protocol import Likelihood
 
@@ -100,8 +100,9 @@ def run_trials(
 
     Raises
     ------
-    ValueError
-        For truths of a wrong shape, and for a sampler that returns another shape, NaN or infinity.
+    ValueError, TypeError
+        For truths of a wrong shape, functions of other arguments, and a sampler that returns another shape, NaN or
+        infinity.
 
     Examples
     --------
@@ -115,6 +116,8 @@ def run_trials(
     from dpskit.progress import tqdm
 
     truths = check_points("truths", truths, dim=None, batched=True)
+    check_method("observe", observe, "__call__(truth, generator)")
+    check_method("sampler", sampler, "__call__(data, seed)")
     seed = check_seed("seed", seed)
     generator = as_generator(seed)
     rounds = tqdm(list(enumerate(truths)), desc="trials", unit="data set", disable=not progress)

@@ -17,6 +17,7 @@ from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
+from dpskit.sampling.trial import trial_clouds, try_likelihood
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ def compare(
     Comparison
         The samples, the fits, and the scores of both.
     """
+    try_likelihood(likelihood, trial_clouds(len(truth), 3))  # a run can use more than maximum likelihood can
     samples = sample(
         prior,
         likelihood,

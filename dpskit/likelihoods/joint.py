@@ -93,11 +93,12 @@ class Joint(Measurement):
 
     def log_prob(self, x0: Tensor) -> Tensor:
         """The sum of the parts' log densities, (b,); the weights play no role, since sigma carries the precision."""
-        return torch.stack([part.log_prob(x0) for part in cast(Sequence[Measurement], self.parts)]).sum(dim=0)
+        return torch.stack([part.log_prob(x0) for part in self._parts_with("log_prob(x0)")]).sum(dim=0)
 
     def with_noise(self, variance: float) -> Joint:
         """The same data with `variance` added to the noise of every part, by its method `with_noise`."""
-        return changed(self, parts=tuple(part.with_noise(variance) for part in cast(Sequence[Measurement], self.parts)))
+        parts = self._parts_with("with_noise(variance)")
+        return changed(self, parts=tuple(part.with_noise(variance) for part in parts))
 
     def start(self) -> Joint:
         """The same data for one run, each part started. Call it for the energy."""
@@ -105,7 +106,14 @@ class Joint(Measurement):
 
     def simulate(self, x0: Tensor, generator: torch.Generator) -> Joint:
         """New data for one cloud x0 (n, 3), part by part, each with a method `simulate(x0, generator)`."""
-        return Joint([part.simulate(x0, generator) for part in cast(Sequence[Measurement], self.parts)], self.weights)
+        parts = self._parts_with("simulate(x0, generator)")
+        return Joint([part.simulate(x0, generator) for part in parts], self.weights)
+
+    def _parts_with(self, method: str) -> Sequence[Measurement]:
+        """The parts; raises TypeError for one of one's own without a `method` that likelihoods need not have."""
+        for k, part in enumerate(self.parts):
+            check_method(f"parts[{k}]", part, method)
+        return cast(Sequence[Measurement], self.parts)
 
 
 def views_to_orient(likelihood: Likelihood | None) -> Projections | None:

@@ -69,3 +69,15 @@ def test_a_wrong_shape_is_named_in_the_trial_that_has_it(one_sentence, normal, s
 def test_clouds_are_no_trials(one_sentence, normal, instrument):
     with one_sentence(TypeError, "trials", "Tensor"):
         instrument(normal(3, 5, 3))
+
+
+def test_what_observes_and_what_samples_take_two_arguments(one_sentence, normal):
+    def two(first, second):
+        return torch.zeros(4, 5, 3)
+
+    def one(first):
+        return first
+
+    for observe, sampler, name in ((None, two, "observe"), (one, two, "observe"), (two, one, "sampler")):
+        with one_sentence(TypeError, name, "__call__("):
+            run_trials(normal(3, 5, 3), observe, sampler, progress=False)

@@ -44,3 +44,15 @@ def test_it_is_the_same_run_as_by_hand(small):
     assert torch.equal(found.samples.points, by_hand.points)
     moved = dpskit.overlay(by_hand.points, truth)
     torch.testing.assert_close(found.sample_scores.rmsd, 50 * dpskit.rmsd_to_points(moved, truth))
+
+
+def test_what_maximum_likelihood_cannot_use_is_refused_before_the_sampling(small, one_sentence):
+    _, views, truth = small
+    data = dpskit.Joint([views, dpskit.Subunit(truth[:8], placed=False)])
+
+    class Untouched:
+        def denoise(self, x, t):
+            raise AssertionError("work has begun")
+
+    with one_sentence(ValueError, "placed"):
+        compare(Untouched(), data, truth, alpha=1_000, progress=False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from likelihood_cases import DEEP, Height, clouds, every_kind, seeds
 
-from dpskit import CoarseGrained, Joint, Projections, Subunit, random_rotations
+from dpskit import CoarseGrained, Joint, Projections, Subunit, posterior_predictive_check, random_rotations
 
 
 @given(seeds, st.booleans())
@@ -45,6 +45,26 @@ def test_joint_of_projections_alone_is_their_mean(normal):
 class TwoArguments:
     def energy(self, x0, warm):
         return x0.sum(dim=(1, 2))
+
+
+class EnergyAlone:
+    def energy(self, x0):
+        return x0.square().sum(dim=(1, 2))
+
+
+def test_a_part_without_a_method_is_named(one_sentence, normal):
+    joint, x = Joint([Subunit(normal(2, 3), 0.1), EnergyAlone()]), normal(1, 5, 3, seed=1)
+    with one_sentence(TypeError, "parts[1]", "log_prob(x0)", "EnergyAlone"):
+        joint.log_prob(x)
+    with one_sentence(TypeError, "parts[1]", "with_noise(variance)", "EnergyAlone"):
+        joint.with_noise(0.1)
+    for call in (lambda: joint.simulate(x[0], torch.Generator()), lambda: posterior_predictive_check(joint, x)):
+        with one_sentence(TypeError, "parts[1]", "simulate(x0, generator)", "EnergyAlone"):
+            call()
+    with one_sentence(TypeError, "likelihood", "simulate(x0, generator)"):
+        posterior_predictive_check(EnergyAlone(), x)
+    with one_sentence(ValueError, "samples", "(b, n, d)", "(5, 3)"):
+        posterior_predictive_check(joint, x[0])
 
 
 @pytest.mark.parametrize(
