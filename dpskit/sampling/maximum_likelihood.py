@@ -28,8 +28,9 @@ def iterate_maximum_likelihood(
     optimizer = torch.optim.Adam([x], lr=learning_rate)
     for step in range(n_steps):
         optimizer.zero_grad()
-        energy = likelihood.energy(x)
-        energy.sum().backward()
+        with torch.enable_grad():
+            energy = likelihood.energy(x)
+            energy.sum().backward()
         optimizer.step()
         reached = x.detach().clone()
         yield Info(step, 0.0, reached, reached, energy.detach())

@@ -66,8 +66,10 @@ def try_likelihood(likelihood: Likelihood, x0: Tensor, *, density: bool = False)
     """Compute the energy of clouds x0 (b, n, d) once, and log_prob where the `density` is needed.
 
     Raises ValueError or TypeError unless they are finite tensors of shape (b,) that depend on x0 differentiably, and
-    the energy is at least 0.
+    the energy is at least 0; RuntimeError where torch knows no gradients.
     """
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("a run with data must not be inside torch.inference_mode(), which knows no gradients.")
     for method in ("energy", "log_prob") if density else ("energy",):
         name, x = f"likelihood.{method}(x0)", x0.detach().clone().requires_grad_()
         with torch.enable_grad():
@@ -83,7 +85,7 @@ def try_likelihood(likelihood: Likelihood, x0: Tensor, *, density: bool = False)
             raise ValueError(f"{name} must be at least 0, got {values.tolist()} for standard normal clouds.")
         if not values.requires_grad:
             raise ValueError(f"{name} must be differentiable in x0, but its result is detached from it (no gradient).")
-        if torch.autograd.grad(values.sum(), x, allow_unused=True)[0] is None:
+        if torch.autograd.grad(values, x, torch.ones_like(values), allow_unused=True)[0] is None:
             raise ValueError(f"{name} must depend on x0, but its result does not.")
 
 

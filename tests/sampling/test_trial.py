@@ -19,6 +19,7 @@ from dpskit import (
     UnknownOrder,
     iterate,
     karras_schedule,
+    maximum_likelihood,
     sample,
     twisted_smc,
 )
@@ -249,3 +250,21 @@ def test_a_device_that_is_not_there(one_sentence):
     for device in ("gpu", "cuda:99", 1.5):
         with one_sentence(ValueError, "device", "cpu", repr(device)):
             iterate(PRIOR, None, device=device)
+
+
+def test_runs_where_gradients_are_switched_off(one_sentence):
+    """They switch them on where they need them; in inference mode they cannot, and say so."""
+    data = CoarseGrained([[0.3, 0.0, 0.0]], sigma=0.1)
+    settings = {"n_samples": 2, "n_points": 9, "progress": False}
+    runs = {
+        "dps": lambda: sample(PRIOR, data, **settings).points,
+        "density": lambda: sample(PRIOR, data, guidance=LikelihoodScore(0.4), **settings).points,
+        "fit": lambda: maximum_likelihood(data, n_steps=5, **settings).points,
+        "particles": lambda: twisted_smc(PRIOR, data, n_particles=20, n_points=2, progress=False).points,
+    }
+    for name, run in runs.items():
+        expected = run()
+        with torch.no_grad():
+            assert torch.equal(run(), expected), name
+        with torch.inference_mode(), one_sentence(RuntimeError, "torch.inference_mode()"):
+            run()
