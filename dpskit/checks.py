@@ -58,6 +58,13 @@ def check_share(name: str, value: Any, most: float = 1) -> float:
     return number
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool, or raise TypeError for anything but True and False, such as the text "False"."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}.")
+    return bool(value)
+
+
 def check_levels(name: str, value: Any) -> tuple[float, float]:
     """Return `value` as two noise levels, low and high, or raise ValueError unless 0 <= low <= high."""
     try:

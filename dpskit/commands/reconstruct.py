@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     check_number("resolution", options.resolution, above=0.0)
     simulated = {name: getattr(options, name) for name in ("views", "view_points", "coarse_points", "chains")}
     given = [name for name, value in simulated.items() if value is not None]
-    if given and options.source.endswith(".toml"):
+    if given and options.source.lower().endswith(".toml"):
         raise ValueError(
             f"--{given[0].replace('_', '-')} simulates observations, but {options.source!r} brings its own."
         )
@@ -106,7 +106,7 @@ def _observations(
     from dpskit.experiments.known_structure import simulate
     from dpskit.export.density import check_resolution
 
-    if options.source.endswith(".toml"):
+    if options.source.lower().endswith(".toml"):
         data = read_observations(options.source)
         check_resolution(options.resolution, MARGIN * 2 * data.frame(options.n_points).scale)
         return data, None, None

@@ -11,7 +11,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_array, check_points, check_rotations
+from dpskit.checks import check_array, check_flag, check_points, check_rotations
 from dpskit.cloud import Frame, check_frame
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
@@ -68,7 +68,7 @@ class Observations:
     shifted: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.projections, Sequence | Tensor | np.ndarray):
+        if not hasattr(self.projections, "__iter__"):
             raise TypeError(f"projections must be a list of arrays (m, 2), got {type(self.projections).__name__}.")
         points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
         rotations = torch.zeros(0, 3, 3) if self.rotations is None else check_rotations("rotations", self.rotations)
@@ -81,6 +81,10 @@ class Observations:
                 object.__setattr__(self, name, _single_precision(name, getattr(self, name), 3))
         if not points and self.coarse is None:
             raise ValueError("projections must hold at least one, unless there is a coarse structure; got neither.")
+        for name in ("means", "shifted"):
+            object.__setattr__(self, name, check_flag(name, getattr(self, name)))
+        if isinstance(self.weights, Tensor | np.ndarray):
+            object.__setattr__(self, "weights", self.weights.tolist())
         self.frame(), self.likelihood()  # what cannot be used fails here
 
     @staticmethod

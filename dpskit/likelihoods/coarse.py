@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_points, check_seed
+from dpskit.checks import check_flag, check_integer, check_points, check_seed
 from dpskit.cloud import resample
 from dpskit.likelihoods.observation import (
     Memory,
@@ -64,6 +64,8 @@ class CoarseGrained(Measurement):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points("points", self.points))
         check_sigma(self.sigma)
+        for name in ("balanced", "means"):
+            object.__setattr__(self, name, check_flag(name, getattr(self, name)))
         object.__setattr__(self, "seed", check_seed("seed", self.seed))
         observed = Observation(self.points, self.seed, self.balanced or self.means, means=self.means)
         object.__setattr__(self, "observation", observed)

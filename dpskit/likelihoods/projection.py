@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import (
     check_array,
+    check_flag,
     check_integer,
     check_number,
     check_points,
@@ -116,6 +117,8 @@ class Projections(Measurement):
         if len(points) != len(rotations):
             raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
         check_sigma(self.sigma)
+        for name in ("balanced", "shifted", "marginal"):
+            object.__setattr__(self, name, check_flag(name, getattr(self, name)))
         object.__setattr__(self, "seed", check_seed("seed", self.seed))
         if check_number("tolerance", self.tolerance, least=0.0) > 180:
             raise ValueError(f"tolerance must be at most 180 degrees, got {self.tolerance:g}.")

@@ -1,5 +1,6 @@
 """Observations in angstrom: into the cube, back, and to a file."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -121,6 +122,15 @@ def test_round_trip_of_a_file(tmp_path, weights, means):
     assert again.means == means
     energies = [x.likelihood(FRAME).energy(0.9 * points[None]) for x in (seen, again)]
     torch.testing.assert_close(*energies, atol=1e-6, rtol=1e-4)
+
+
+def test_weights_and_flags_of_arrays_are_written(tmp_path):
+    rotations = torch.eye(3).expand(2, 3, 3)
+    for weights in (np.array([1.0, 3.0]), torch.tensor([1.0, 3.0])):
+        seen = Observations([[[0.0, 0.0], [1.0, 1.0]]] * 2, rotations, weights=weights, shifted=np.bool_(True))
+        write_observations(seen, tmp_path / "x.toml")
+        again = read_observations(tmp_path / "x.toml")
+        assert again.weights == [1.0, 3.0] and again.shifted is True
 
 
 def test_any_name_of_a_file_is_quoted_as_toml_wants_it(tmp_path):
@@ -300,3 +310,6 @@ def test_bad_observations(one_sentence, normal):
         Observations.of(views, None)
     with one_sentence(TypeError, "projections", "NoneType"):
         Observations(None)
+    for name in ("means", "shifted"):
+        with one_sentence(TypeError, name, "True or False", "'no'"):
+            Observations(coarse=normal(5, 3), **{name: "no"})

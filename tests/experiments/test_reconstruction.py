@@ -139,6 +139,7 @@ def test_what_cannot_be_is_refused_before_the_sampling(tmp_path, monkeypatch, ca
     "arguments",
     [
         ["missing.toml"],
+        ["MINE.TOML", "--view-points", "30"],
         ["mine.toml", "--view-points", "30"],
         ["missing.cif"],
         [str(RUVAB), "--chains", "Z"],

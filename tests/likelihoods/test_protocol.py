@@ -244,6 +244,17 @@ def test_a_likelihood_remembers_nothing():
     assert torch.equal(data.energy(x), before)
 
 
+def test_flags_are_true_or_false(one_sentence, normal):
+    """A text would count as True, also "False"."""
+    kinds = {Projections: ("balanced", "shifted", "marginal"), CoarseGrained: ("balanced", "means")}
+    given = {Projections: ([normal(4, 2)], torch.eye(3)[None]), CoarseGrained: (normal(4, 3),)}
+    for kind, names in kinds.items():
+        for name in names:
+            assert getattr(kind(*given[kind], **{name: np.bool_(True)}), name) is True
+            with one_sentence(TypeError, name, "True or False", "'False'"):
+                kind(*given[kind], **{name: "False"})
+
+
 def test_simulate_takes_a_generator_and_no_seed(one_sentence, normal):
     for data in (Projections([normal(4, 2)], torch.eye(3)[None], 0.1), CoarseGrained(normal(4, 3), 0.1)):
         with one_sentence(TypeError, "generator", "int"):
