@@ -171,6 +171,8 @@ def static_figure(rows: list[dict[str, Tensor]], units: list[str]) -> matplotlib
 def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matplotlib.figure.Figure:
     """Clouds side by side in a static grid, numbered, with equal axes and the view of `static_figure`.
 
+    The axes hold all but the outermost 0.1 % of all points; how many of a cloud lie outside them stands above it.
+
     Parameters
     ----------
     clouds : Tensor
@@ -194,7 +196,9 @@ def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matpl
 
     clouds = check_points("clouds", clouds, batched=True).cpu()
     seen = clouds @ torch.tensor(VIEW)
-    reach = 1.05 * float(seen.abs().max())
+    extent = seen.abs().amax(dim=2)
+    reach = 1.05 * float(extent.quantile(0.999))
+    outside = (extent > reach).sum(dim=1).tolist()
     rows = -(-len(clouds) // columns)
     figure = Figure(figsize=(1.9 * columns + 1.2, 1.9 * rows + 0.4), layout="constrained", dpi=130)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -206,7 +210,8 @@ def cloud_grid(clouds: Tensor, *, columns: int = 4, unit: str = "cube") -> matpl
         style = {"s": size, "linewidths": 0.3, "edgecolors": "white", "cmap": COLOURS.lower()}
         dots = axis.scatter(x, y, c=depth, vmin=-reach, vmax=reach, **style)
         axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axis.set_title(str(number), fontsize=8, pad=2)
+        strays = f" ({outside[number]} outside)" if outside[number] else ""
+        axis.set_title(f"{number}{strays}", fontsize=8, pad=2)
         axis.tick_params(labelsize=7)
     figure.supxlabel(f"right ({unit})", fontsize=8)
     figure.supylabel(f"up ({unit})", fontsize=8)

@@ -64,6 +64,14 @@ def test_the_grid_holds_every_cloud_on_the_same_axes():
     figure.savefig(io.BytesIO(), format="png")
 
 
+def test_a_stray_point_does_not_shrink_the_grid():
+    clouds = torch.rand(3, 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    clouds[1, 7] = torch.tensor([0.0, 0.0, 40.0])
+    figure = cloud_grid(clouds)
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["0", "1 (1 outside)", "2"]
+    assert figure.axes[0].get_xlim()[1] < 1
+
+
 def test_bad_input_names_the_cloud():
     with pytest.raises(ValueError, match="broken must be finite"):
         cloud_figure({"broken": torch.full((3, 3), torch.nan)})
