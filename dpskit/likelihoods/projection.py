@@ -74,8 +74,9 @@ class Projections(Measurement):
         shift that fits it best (`shifts`). All orientations must be known then, and no points may be left out.
     marginal
         True: `log_prob` sums over all points of the cloud that an observed point may come from, as if each were drawn
-        from a random one. False: the best matching stands for that sum, as in the paper, which promises more than the
-        points say. `energy` is the matching's always. No points may be left out then.
+        from a random one: for views of few points. False: the best matching stands for that sum, as in the paper. Of
+        few points it promises more than they say; of nearly as many as the cloud has, it knows that each is seen once,
+        which the sum forgets. `energy` is the matching's always. No points may be left out then.
 
     Raises
     ------
