@@ -92,7 +92,7 @@ class Subunit(Measurement):
         if n_points > len(points):
             raise ValueError(f"n_points must be at most the number of points, {len(points)}, got {n_points}.")
         n_clusters = max(1, round(len(points) / n_points))
-        labels = KMeans(n_clusters, n_init=1, random_state=seed).fit(points.numpy()).labels_
+        labels = KMeans(n_clusters, n_init=1, random_state=seed).fit(points.detach().cpu().numpy()).labels_
         chosen = int(torch.randint(n_clusters, (1,), generator=as_generator(seed)))
         return Subunit(points[torch.from_numpy(labels == chosen)])
 

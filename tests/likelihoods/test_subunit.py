@@ -59,3 +59,8 @@ def test_observed_subunit_is_one_cluster(normal):
 def test_bad_input(one_sentence, call, error, words):
     with one_sentence(error, *words):
         call()
+
+
+def test_points_with_a_gradient_are_observed_as_they_are(normal):
+    points = normal(60, 3)
+    assert torch.equal(Subunit.observe(points.clone().requires_grad_(), 20).points, Subunit.observe(points, 20).points)
