@@ -17,6 +17,7 @@ from dpskit.data.view_warning import ViewWarning
 from dpskit.evaluation.alignment import match_radius_of_gyration, overlay, rmsd_to_atoms, rmsd_to_points
 from dpskit.evaluation.alpha import calibrate_alpha
 from dpskit.evaluation.calibration import simulation_based_calibration
+from dpskit.evaluation.clusters import clusters
 from dpskit.evaluation.credible import credible_coverage, expected_coverage, spread_against_error
 from dpskit.evaluation.distances import chamfer_distance, earth_movers_distance
 from dpskit.evaluation.predictive import posterior_predictive_check
@@ -112,6 +113,7 @@ __all__ = [
     "calibrate_alpha",
     "chamfer_distance",
     "check_views",
+    "clusters",
     "coarse_grain",
     "coordinates",
     "coverage",

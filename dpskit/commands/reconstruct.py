@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
 def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> None:
     """The work, with everything saved as soon as it is there, and before anything is said about it."""
     from dpskit.data.check_views import check_views
+    from dpskit.evaluation.clusters import cluster_warning
     from dpskit.export.report import write_report
 
     data, model, atoms = _observations(options, folder)
@@ -91,6 +92,8 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
         likelihood, report = data.likelihood(frame), folder / f"{name}.html"
         residuals = (2 * likelihood.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale
         print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
+        if warning := cluster_warning(result.samples.points):
+            print(f"{name}: {warning}")
         write_report(result.samples, likelihood, report, frame=frame, warnings=warnings)
         print(*paths, report, sep="\n")
 

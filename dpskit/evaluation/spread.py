@@ -106,7 +106,12 @@ def medoid(points: Tensor) -> int:
     >>> dpskit.medoid(torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]], [[3.0, 0.0, 0.0]]]))
     1
     """
+    return int(squared_distances(points).sum(axis=1).argmin())
+
+
+def squared_distances(points: Tensor) -> np.ndarray:
+    """Mean squared distance to the nearest point, both ways added, of each sample from each other: (s, s)."""
     clouds = check_points("points", points, batched=True).detach().cpu().double().numpy()
     trees = [cKDTree(cloud) for cloud in clouds]
     directed = np.array([[np.square(tree.query(cloud)[0]).mean() for tree in trees] for cloud in clouds])
-    return int((directed + directed.T).sum(axis=1).argmin())
+    return directed + directed.T

@@ -17,6 +17,7 @@ from dpskit.checks import check_path, check_points
 from dpskit.cloud import Frame, check_frame
 from dpskit.data.check_views import check_views
 from dpskit.data.view_warning import ViewWarning
+from dpskit.evaluation.clusters import cluster_warning
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.likelihoods.coarse import CoarseGrained
@@ -105,6 +106,8 @@ def write_report(
     text += f" to {quantiles[2]:.1f} (root mean square over the samples)."
     known = "This is how far the models differ, not how far they are from the truth."
     parts.append(f"<h2>Spread</h2><p>{text} {known}</p>")
+    if warning := cluster_warning(points):
+        parts.append(f'<p class="warning">{warning}</p>')
     parts.append(_picture(_spread_figure(best, spread, frame), f"The medoid, coloured by its spread in {unit}"))
     about = {name: getattr(samples, name) for name in ("version", "seed", "settings") if hasattr(samples, name)}
     if about:

@@ -41,6 +41,15 @@ def test_residuals_spread_and_settings(tmp_path, cloud, samples):
     assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
 
 
+def test_clusters_are_named(tmp_path, cloud, samples):
+    data = dpskit.CoarseGrained(cloud)
+    write_report(samples, data, tmp_path / "one.html", frame=FRAME)
+    assert "clusters" not in (tmp_path / "one.html").read_text()
+    two = torch.cat([samples.points, cloud.flip(1) + samples.points - cloud])
+    write_report(two, data, tmp_path / "two.html", frame=FRAME)
+    assert "2 clusters" in (tmp_path / "two.html").read_text()
+
+
 def test_a_coarse_structure_alone_and_images_beside_a_part(tmp_path, cloud, samples):
     write_report(samples, dpskit.CoarseGrained(cloud[::10]), tmp_path / "coarse.html", frame=FRAME)
     text = (tmp_path / "coarse.html").read_text()
