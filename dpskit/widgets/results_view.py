@@ -6,6 +6,7 @@ import html
 
 import ipywidgets as widgets
 
+from dpskit.evaluation.clusters import cluster_warning
 from dpskit.experiments.experiment import Experiment, Report, Settings
 from dpskit.experiments.scenarios import KINDS
 from dpskit.plots.score_table import score_table
@@ -39,7 +40,10 @@ class ResultsView:
         self.view.show(clouds, titles=titles, unit=unit, values=spread, bar=f"spread ({unit.name})")
         told = described(experiment.settings)
         self.table.value = "" if experiment.data is None else score_table(report.scores).data
-        self.about.value = small(f"{told}." if experiment.data is None else f"{told}. {UNITS}")
+        if experiment.data is None:
+            self.about.value = small(f"{told}.")
+        else:
+            self.about.value = small(f"{told}. {UNITS} {cluster_warning(report.samples)}")
 
 
 def described(settings: Settings) -> str:
