@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -164,7 +165,8 @@ class Experiment:
     def noise(self) -> Tensor:
         """The clouds (s, n, 3) at which the run starts."""
         s = self.settings
-        return self.t_max * NoiseSource(s.seed, range(s.n_samples), (s.n_points, 3)).draw(0)
+        width = math.hypot(self.t_max, getattr(self.prior, "scale", 0.0))  # as `prepare` has it
+        return width * NoiseSource(s.seed, range(s.n_samples), (s.n_points, 3)).draw(0)
 
     def step_scores(self, info: Info) -> StepScores:
         """The scores of the denoised clouds of a step."""

@@ -34,7 +34,7 @@ from dpskit.version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-FORMAT = 1
+FORMAT = 2
 """Part of the name of a result: raise it whenever the numbers change."""
 
 

@@ -41,6 +41,7 @@ class Run:
     guidance: Guidance
     solver: Solver
     times: list[float]
+    width: float  # of the clouds that it begins with
     shape: tuple[int, int]
     poses: Poses | None
     orientations: Poses | None
@@ -92,7 +93,7 @@ class Run:
         one = tried if rotations is None or tried is None else Posed(tried, torch.eye(3).unsqueeze(0))
         _score(guidance, prior, one)  # what it refuses, it refuses here
         density = likelihood is not None and getattr(guidance, "uses_log_prob", False)
-        shape, times = prepare(prior, tried, n_points, dim, schedule, density=density, device=device)
+        shape, times, width = prepare(prior, tried, n_points, dim, schedule, density=density, device=device)
         if rotations is not None and shape[1] != 3:
             raise ValueError(f"dim must be 3 where a pose is given, got {shape[1]}.")
         poses = Poses(rotations) if isinstance(rotations, Tensor) else None
@@ -104,6 +105,7 @@ class Run:
             guidance,
             solver,
             times,
+            width,
             shape,
             poses,
             orientations=None if views is None else find_orientations(views, seed),
@@ -140,7 +142,7 @@ class Run:
     def start(self, samples: range) -> State:
         """Where the samples with these numbers begin."""
         noise = NoiseSource(self.seed, samples, self.shape)
-        return State(self.times[0] * noise.draw(0).to(self.device), 0, noise)
+        return State(self.width * noise.draw(0).to(self.device), 0, noise)
 
     def data(self, samples: range) -> Likelihood | None:
         """The data as the samples with these numbers see them: each by one hypothesis of orientations or placement."""

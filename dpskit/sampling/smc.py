@@ -108,10 +108,10 @@ def twisted_smc(
     guidance = LikelihoodScore(prior_std) if guidance is None else guidance
     check_method("guidance", guidance, "__call__(prior, likelihood)")
     score = guidance(prior, likelihood)
-    shape, times = prepare(prior, likelihood, n_points, dim, schedule, density=True, device=device)
+    shape, times, width = prepare(prior, likelihood, n_points, dim, schedule, density=True, device=device)
     generator = as_generator(seed)
 
-    x = (times[0] * torch.randn(n_particles, *shape, generator=generator)).to(device)
+    x = (width * torch.randn(n_particles, *shape, generator=generator)).to(device)
     here = _evaluate(score, likelihood, x, times[0])
     log_weights = here.log_twist - math.log(n_particles)
     ess, resampled = [], []

@@ -98,9 +98,11 @@ def prepare(
     *,
     density: bool = False,
     device: torch.device | str = "cpu",
-) -> tuple[tuple[int, int], list[float]]:
-    """The shape (n, d) and the times of a run, after a trial of its prior and its likelihood.
+) -> tuple[tuple[int, int], list[float], float]:
+    """The shape (n, d), the times and the width of the start of a run, after a trial of its prior and its likelihood.
 
+    At the first noise level t a cloud of the prior has the width sqrt(t^2 + s^2), s being the prior's scale. Narrower
+    clouds are none that a prior knows: at t = 1 it takes them for objects without extent. The paper starts from t.
     Warns of a prior whose scale does not fit the schedule.
     """
     device = check_device(device)
@@ -119,7 +121,7 @@ def prepare(
             RuntimeWarning,
             stacklevel=4,
         )
-    return (n, d), given.tolist()
+    return (n, d), given.tolist(), math.hypot(float(given[0]), scale)
 
 
 def check_device(device: torch.device | str) -> torch.device:

@@ -30,7 +30,7 @@ def trial_clouds(data: Projections, likelihood: Likelihood, count: int, seed: in
     std = math.sqrt(sum(float(y.square().mean()) for y in data.points) / len(data.points))
     score = DPS(ALPHA)(GaussianPrior(0.0, std), likelihood)
     times, noise = karras_schedule(N_STEPS).tolist(), NoiseSource(seed, range(1), shape)
-    state = State(times[0] * noise.draw(0).expand(count, -1, -1), 0, noise)
+    state = State(math.hypot(times[0], std) * noise.draw(0).expand(count, -1, -1), 0, noise)
     for t, t_next in itertools.pairwise(times):
         state, _ = EulerODE().step(score, state, t, t_next)
     return state.x.detach()

@@ -69,8 +69,17 @@ def test_the_record_of_a_run():
     assert alone["guidance"] is None and not {"first", "hypotheses", "orientations"} & set(alone)
 
 
-def test_a_run_starts_at_its_first_noise_level():
+def test_a_run_starts_as_wide_as_the_noisy_prior():
     start = Run.of(PRIOR, None, n_samples=3, **SETTINGS).start(range(1, 3))
     other = Run.of(PRIOR, None, n_samples=1, **SETTINGS | {"schedule": karras_schedule(3, t_max=4.0)})
     assert start.step == 0 and start.x.shape == (2, 4, 3)
-    torch.testing.assert_close(other.start(range(1, 3)).x, 4 * start.x)
+    torch.testing.assert_close(other.start(range(1, 3)).x / math.hypot(4, 0.5), start.x / math.hypot(1, 0.5))
+
+
+@pytest.mark.parametrize("t_max", [0.5, 1.0, 5.0])
+def test_the_flow_of_a_gaussian_prior_is_exact_from_any_noise_level(t_max):
+    """What is missing at the start of the flow is missing at its end."""
+    count, schedule = 40_000, karras_schedule(100, t_max=t_max)
+    samples = sample(PRIOR, None, n_samples=1, n_points=count, dim=1, schedule=schedule, seed=0, progress=False)
+    z = (float(samples.points.std()) / 0.5 - 1) * math.sqrt(2 * count)
+    assert abs(z) < 4
