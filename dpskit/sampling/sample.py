@@ -113,7 +113,8 @@ def sample(run: Run) -> Samples:
     Notes
     -----
     The reverse SDE dx = -[t + beta(t) t^2] s dt + sqrt(2 beta(t) t^2) dw, with the score s of the guidance. Paper:
-    Algorithm 1 and eq. (8).
+    Algorithm 1 and eq. (8). It starts from normal numbers of width sqrt(t^2 + scale^2), that of a noisy cloud of the
+    prior at the first t, where the paper's have t: see "How wide a run starts" in docs/measurements.md.
 
     Examples
     --------
