@@ -9,11 +9,13 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Kind = TypeVar("Kind")
 
 MAX_COUNT = 10**8
 """What may be asked for of anything: more would never be done."""
@@ -151,6 +153,13 @@ def check_rotations(name: str, value: Any) -> Tensor:
     if not error[worst] < 1e-4:
         raise ValueError(f"{name}[{worst}] must be an orthogonal matrix, but |R R^T - I| reaches {error[worst]:.3g}.")
     return rotations
+
+
+def check_kind(name: str, value: Any, kind: type[Kind], hint: str = "") -> Kind:
+    """Return `value`, or raise TypeError unless it is of the `kind`; hint: what more to say of that kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be of type {kind.__name__}{hint}, got {type(value).__name__}.")
+    return value
 
 
 def check_method(name: str, value: Any, method: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,13 +112,6 @@ class Frame:
         """
         points = _rows("points", points)
         return points * self.scale + points.new_tensor(self.center)
-
-
-def check_frame(value: Any) -> Frame:
-    """Return `value`, or raise TypeError for what is no frame."""
-    if not isinstance(value, Frame):
-        raise TypeError(f"frame must be a Frame, got {type(value).__name__}.")
-    return value
 
 
 def _rows(name: str, value: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from dpskit.checks import (
     check_array,
     check_choice,
     check_integer,
+    check_kind,
     check_method,
     check_number,
     check_points,
@@ -167,6 +168,12 @@ def test_method(one_sentence):
         check_method("prior", "chairs", "denoise(x, t)")
     with one_sentence(TypeError, "prior", "denoise(x, t)", "the class Denoiser"):
         check_method("prior", Denoiser, "denoise(x, t)")
+
+
+def test_kind(one_sentence):
+    assert check_kind("frame", 3, int) == 3
+    with one_sentence(TypeError, "map", "of type bytes, as it was read", "got str"):
+        check_kind("map", "a.mrc", bytes, ", as it was read")
 
 
 @pytest.mark.parametrize("power", [12, 30, 400, 6000])

@@ -35,6 +35,7 @@ from dpskit.sampling.sample import sample
 from dpskit.sampling.samples import Samples, load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import Algorithm1
+from dpskit.version import NUMBERS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -220,9 +221,11 @@ def _path(folder: Path, sampler: Sampler, k: int) -> Path:
 
 
 def _same_setting(setting: CalibrationSetting, folder: Path) -> None:
-    path, wanted = folder / "setting.json", json.dumps(asdict(setting), indent=1)
+    path, wanted = folder / "setting.json", json.dumps({"numbers": NUMBERS} | asdict(setting), indent=1)
     if not path.exists():
         with replacing(path) as temporary:
             temporary.write_text(wanted)
     elif path.read_text() != wanted:
-        raise ValueError(f"folder must be new or hold runs of the same setting, but {str(path)!r} says another one.")
+        raise ValueError(
+            f"folder must be new or hold runs of the same setting by this version, but {str(path)!r} says another."
+        )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_path, check_seed
+from dpskit.checks import check_integer, check_kind, check_path, check_seed
 from dpskit.data.coarse_grain import coarse_grain
 from dpskit.data.density_points import above_background, draw_points
 from dpskit.data.mrc import read_mrc
@@ -142,8 +142,7 @@ def points_of_map(map: Map, n_points: int, threshold: float | None = None, seed:
     >>> dpskit.points_of_map(dpskit.read_map("ruvab.mrc"), n_points=30).shape
     torch.Size([30, 3])
     """
-    if not isinstance(map, Map):
-        raise TypeError(f"map must be a Map, as read_map gives it, got {type(map).__name__}.")
+    check_kind("map", map, Map, ", as read_map gives it")
     n_points, seed = check_integer("n_points", n_points, least=2), check_seed("seed", seed)
     density = above_background("map", map.values, threshold)
     drawn = draw_points(density, max(DRAWN * n_points, LEAST_DRAWN), seed) @ map.steps + map.origin

@@ -14,10 +14,18 @@ import torch
 from torch import Tensor
 
 from dpskit.arrays import read_npy
-from dpskit.checks import check_array, check_integer, check_number, check_path, check_points, check_rotations
+from dpskit.checks import (
+    check_array,
+    check_integer,
+    check_kind,
+    check_number,
+    check_path,
+    check_points,
+    check_rotations,
+)
 from dpskit.data.cloud_files import read_rows
 from dpskit.data.coarse_grain import coarse_grain
-from dpskit.data.observations import Observations, check_observations
+from dpskit.data.observations import Observations
 from dpskit.data.structures import read_structure
 from dpskit.data.text import decode
 from dpskit.files import replacing
@@ -140,7 +148,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
     >>> dpskit.read_observations("data.toml").coarse.tolist()
     [[0.0, 0.0, 0.0], [0.0, 60.0, 90.0]]
     """
-    observations, path = check_observations(observations), check_path("path", path)
+    check_kind("observations", observations, Observations, ", in angstrom")
+    path = check_path("path", path)
     if path.suffix != ".toml":
         raise ValueError(f"path must end in .toml, got {path}.")
     parts = [(f"view{k}", y) for k, y in enumerate(observations.projections, start=1)]

@@ -11,8 +11,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_array, check_flag, check_points, check_rotations
-from dpskit.cloud import Frame, check_frame
+from dpskit.checks import check_array, check_flag, check_kind, check_points, check_rotations
+from dpskit.cloud import Frame
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, project
@@ -108,7 +108,7 @@ class Observations:
         ValueError
             For a likelihood that does not fit in here.
         """
-        check_frame(frame)
+        check_kind("frame", frame, Frame)
         parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
         found: dict[type, list[Any]] = {
             kind: [p for p in parts if type(p) is kind] for kind in (Projections, CoarseGrained, Subunit)
@@ -205,13 +205,6 @@ class Observations:
         if self.subunit is not None:
             parts.append(Subunit(frame.to_cube(self.subunit) @ turn))
         return Joint(parts, self.weights)
-
-
-def check_observations(value: Any) -> Observations:
-    """Return `value`, or raise TypeError for what are no `Observations`, such as a likelihood."""
-    if not isinstance(value, Observations):
-        raise TypeError(f"observations must be dpskit.Observations, in angstrom, got {type(value).__name__}.")
-    return value
 
 
 def _single_precision(name: str, points: Tensor, dim: int) -> Tensor:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_kind
 from dpskit.cloud import as_generator
 from dpskit.evaluation.statistics import CLOUD_STATISTICS, Statistic, one_each
-from dpskit.evaluation.trials import Trials, check_trials
+from dpskit.evaluation.trials import Trials
 from dpskit.evaluation.uniformity import chi2_p_value, ks_p_value, randomised_rank
 
 
@@ -75,7 +76,7 @@ def simulation_based_calibration(
     >>> dpskit.simulation_based_calibration(trials, dpskit.coordinates(1, 1)).p_value < 1e-6
     True
     """
-    dim = check_trials(trials).truths.shape[-1]
+    dim = check_kind("trials", trials, Trials).truths.shape[-1]
     if statistics is None and dim < 2:
         raise ValueError(f"statistics must be given for points of {dim} coordinate, as dpskit.coordinates; got None.")
     statistics = CLOUD_STATISTICS if statistics is None else statistics

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_points
+from dpskit.checks import check_array, check_kind, check_points
 from dpskit.cloud import as_generator
 from dpskit.evaluation.statistics import one_each
-from dpskit.evaluation.trials import Trials, check_trials
+from dpskit.evaluation.trials import Trials
 from dpskit.evaluation.uniformity import ks_p_value, randomised_rank
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -103,7 +103,7 @@ def expected_coverage(
     """
     distance = euclidean if distance is None else distance
     generator = as_generator(seed)
-    k, s = check_trials(trials).samples.shape[:2]
+    k, s = check_kind("trials", trials, Trials).samples.shape[:2]
     if references is None and k < 2:
         raise ValueError(f"references must be given for {k} trial, as there are no truths of others; got None.")
     references = trials.truths.roll(1, dims=0) if references is None else references
@@ -183,7 +183,7 @@ def spread_against_error(trials: Trials, distance: Distance | None = None) -> tu
 def pairwise_distances(trials: Trials, distance: Distance | None = None) -> Tensor:
     """(k, s + 1, s + 1): among the truth, number 0, and the samples of every trial."""
     distance = euclidean if distance is None else distance
-    s = check_trials(trials).samples.shape[1]
+    s = check_kind("trials", trials, Trials).samples.shape[1]
     first, second = torch.triu_indices(s + 1, s + 1, offset=1)
     matrix = trials.truths.new_zeros(len(trials.truths), s + 1, s + 1)
     for k, (truth, samples) in enumerate(zip(trials.truths, trials.samples, strict=True)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,13 +60,6 @@ class Trials:
             raise ValueError(f"samples must be finite, got NaN or infinity in trial {trial}: its sampler diverged.")
         object.__setattr__(self, "truths", truths)
         object.__setattr__(self, "samples", samples)
-
-
-def check_trials(value: Any) -> Trials:
-    """Return `value`, or raise TypeError for what are no `Trials`, such as clouds."""
-    if not isinstance(value, Trials):
-        raise TypeError(f"trials must be dpskit.Trials, got {type(value).__name__}.")
-    return value
 
 
 def run_trials(

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_integer, check_seed
+from dpskit.checks import check_choice, check_integer, check_kind, check_seed
 from dpskit.cloud import resample
 from dpskit.data.examples import Example, list_examples, load_example
 from dpskit.evaluation.distances import chamfer_distance
@@ -74,8 +74,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.scenario, Scenario):
-            raise TypeError(f"scenario must be a Scenario, got {self.scenario!r}.")
+        check_kind("scenario", self.scenario, Scenario)
         check_choice("pose", self.pose, POSES)
         for name in ("n_points", "n_samples"):
             check_integer(name, getattr(self, name))

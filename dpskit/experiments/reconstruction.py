@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dpskit.checks import check_integer, check_path
-from dpskit.cloud import Frame, check_frame
-from dpskit.data.observations import Observations, check_observations
+from dpskit.checks import check_integer, check_kind, check_path
+from dpskit.cloud import Frame
+from dpskit.data.observations import Observations
 from dpskit.export.chimerax import write_chimerax
 from dpskit.export.density import export_density
 from dpskit.export.structure import export_structure
@@ -155,7 +155,7 @@ def reconstruct(
     >>> result.coordinates.shape
     torch.Size([2, 64, 3])
     """
-    observations = check_observations(observations)
+    check_kind("observations", observations, Observations, ", in angstrom")
     pose, turn = as_pose(pose), random_rotations(1, seed)[0]
     posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
     if alpha is None and observations.coarse is not None and not observations.means:
@@ -198,8 +198,9 @@ def reconstruct_without_prior(
     >>> dpskit.reconstruct_without_prior(data, n_samples=2, n_points=16, progress=False).coordinates.shape
     torch.Size([2, 16, 3])
     """
+    check_kind("observations", observations, Observations, ", in angstrom")
     method = partial(maximum_likelihood, n_samples=n_samples, progress=progress)
-    return _in_the_cube(method, check_observations(observations), frame, random_rotations(1, seed)[0], n_points, seed)
+    return _in_the_cube(method, observations, frame, random_rotations(1, seed)[0], n_points, seed)
 
 
 def _in_the_cube(
@@ -214,7 +215,7 @@ def _in_the_cube(
     known = 0 if observations.subunit is None else len(observations.subunit)
     if check_integer("n_points", n_points) < known:
         raise ValueError(f"n_points of a model must be at least the subunit's {known}, got {n_points}.")
-    frame = observations.frame(n_points) if frame is None else check_frame(frame)
+    frame = observations.frame(n_points) if frame is None else check_kind("frame", frame, Frame)
     samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
     pose = None if samples.pose is None else samples.pose @ turn.T

@@ -14,6 +14,7 @@ from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.experiments.scenarios import Scenario
 from dpskit.records import append_records, read_records
 from dpskit.sampling.protocol import Info
+from dpskit.version import NUMBERS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -50,9 +51,9 @@ def sweep(
     """Run every setting, and yield its `Info` at each step and its `Outcome` at its end.
 
     record: a file of JSON lines, one per outcome. What it holds already is yielded first and not computed again, so
-    that a sweep can be interrupted at any time; a line that was cut off is computed again. Start a new file when a
-    prior has changed under its name. client: of Dask, whose workers run the settings; the outcomes alone are then
-    yielded, as they end.
+    that a sweep can be interrupted at any time; a line that was cut off, or that a version of dpskit with other numbers
+    wrote, is computed again. Start a new file when a prior has changed under its name. client: of Dask, whose workers
+    run the settings; the outcomes alone are then yielded, as they end.
     """
     record, done = Path(record), {}
     for outcome in load_outcomes(record):
@@ -61,7 +62,7 @@ def sweep(
     if client is not None:
         tasks = [(one, run) for one in settings if one not in done]
         for _, outcome in run_tasks(_run_setting, tasks, client):
-            append_records(record, [asdict(outcome)])
+            _keep(record, outcome)
             yield outcome
         return
     for one in settings:
@@ -71,14 +72,16 @@ def sweep(
         for info in run(experiment):
             yield info
         done[one] = _outcome_of(experiment, info)
-        append_records(record, [asdict(done[one])])
+        _keep(record, done[one])
         yield done[one]
 
 
 def load_outcomes(record: str | Path) -> list[Outcome]:
-    """Read the outcomes that a sweep has written; incomplete lines are skipped, and an absent file has none."""
+    """The outcomes that a sweep of this version wrote, without those of incomplete lines; an absent file has none."""
     outcomes = []
     for fields in read_records(record):
+        if fields.pop("numbers", None) != NUMBERS:
+            continue
         try:
             one = fields["settings"]
             settings = Settings(**(one | {"scenario": Scenario(**one["scenario"])}))
@@ -118,6 +121,10 @@ def _run_setting(settings: Settings, run: Callable[[Experiment], Iterator[Info]]
     for info in run(experiment):
         last = info
     return _outcome_of(experiment, last)
+
+
+def _keep(record: Path, outcome: Outcome) -> None:
+    append_records(record, [{"numbers": NUMBERS} | asdict(outcome)])
 
 
 def _outcome_of(experiment: Experiment, info: Info | None) -> Outcome:

@@ -29,13 +29,10 @@ from dpskit.files import replacing
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.rotations import angles_between
 from dpskit.sampling.samples import Samples, load_samples
-from dpskit.version import __version__
+from dpskit.version import NUMBERS, __version__
 
 if TYPE_CHECKING:
     from distributed import Client
-
-FORMAT = 2
-"""Part of the name of a result: raise it whenever the numbers change."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Unit:
         target = {"name": self.target.name, "points": _digest(self.target.points), "seed": self.target.seed}
         if data is not None and self.target.part is not None:
             target["part"] = _digest(self.target.part)
-        return {"format": FORMAT, "target": target, "data": data, "n_samples": self.n_samples} | self.method.about
+        return {"format": NUMBERS, "target": target, "data": data, "n_samples": self.n_samples} | self.method.about
 
     def path(self, folder: str | Path) -> Path:
         """The file of the result in `folder`, named after the target, the method and a hash of `about`."""

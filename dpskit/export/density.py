@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_number, check_path, check_points
-from dpskit.cloud import Frame, check_frame
+from dpskit.checks import check_choice, check_kind, check_number, check_path, check_points
+from dpskit.cloud import Frame
 from dpskit.files import replacing
 
 MAX_SIDE = 512  # voxels along a side of a map
@@ -35,7 +35,7 @@ def ensemble_density(samples: Any, *, frame: Frame, resolution: float) -> tuple[
     resolution, and the grid reaches one resolution beyond all points. Raises ValueError for a resolution so fine that
     the grid would have more than 512 voxels along a side.
     """
-    check_frame(frame)
+    check_kind("frame", frame, Frame)
     points = check_points("samples", getattr(samples, "points", samples), batched=True)
     clouds = frame.to_physical(points.detach().cpu().double())
     resolution = check_resolution(resolution, float((clouds.amax(dim=(0, 1)) - clouds.amin(dim=(0, 1))).max()))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_path, check_points
-from dpskit.cloud import Frame, check_frame
+from dpskit.checks import check_kind, check_path, check_points
+from dpskit.cloud import Frame
 from dpskit.data.check_views import check_views
 from dpskit.data.view_warning import ViewWarning
 from dpskit.evaluation.clusters import cluster_warning
@@ -77,7 +77,7 @@ def write_report(
     path = check_path("path", path)
     if path.suffix != ".html":
         raise ValueError(f"path must end in .html, got {path}.")
-    check_frame(frame)
+    check_kind("frame", frame, Frame)
     points = check_points("samples", getattr(samples, "points", samples), batched=True).detach().cpu()
     views = _views(likelihood)
     if warnings is None:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_choice, check_path, check_points
-from dpskit.cloud import Frame, check_frame
+from dpskit.checks import check_choice, check_kind, check_path, check_points
+from dpskit.cloud import Frame
 from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.version import __version__
@@ -67,7 +67,7 @@ def export_structure(
     1024
     """
     path = check_path("path", path)
-    check_frame(frame)
+    check_kind("frame", frame, Frame)
     if path.suffix not in (".cif", ".pdb"):
         raise ValueError(f"path must end in .cif or .pdb, got {path}.")
     check_choice("models", models, ["all", "medoid"])

@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_array, check_integer, check_number, check_points, check_rotations
-from dpskit.cloud import Frame, as_generator, check_frame
+from dpskit.checks import check_array, check_integer, check_kind, check_number, check_points, check_rotations
+from dpskit.cloud import Frame, as_generator
 from dpskit.likelihoods.gaussian_image import gaussian_image
 from dpskit.likelihoods.image_fit import centred, fit, total, without_offset
 from dpskit.likelihoods.observation import changed
@@ -90,7 +90,7 @@ class ProjectionImages(Measurement):
         (k, n, _), rotations = pixels.shape, check_rotations("rotations", self.rotations)
         if len(rotations) != k:
             raise ValueError(f"pixels and rotations must be equally many, got {k} and {len(rotations)}.")
-        check_frame(self.frame)
+        check_kind("frame", self.frame, Frame)
         pixel_size = check_number("pixel_size", self.pixel_size, above=0.0)
         width = max(WIDTH * self.frame.scale, pixel_size) if self.width is None else self.width
         sizes = {"ctf": (k, n, n // 2 + 1), "shifts": (k, 2), "scale": (k,), "offset": (k,)}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_number
+from dpskit.checks import check_kind, check_number
 from dpskit.transport.assignment import assign_each
 from dpskit.transport.problem import Assignment
 
@@ -186,6 +186,5 @@ def changed(part: T, **fields: object) -> T:
 
 def noisy(points: Tensor, sigma: float | None, generator: torch.Generator) -> Tensor:
     """`points` with Gaussian noise of standard deviation sigma (None: as they are)."""
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}.")
+    check_kind("generator", generator, torch.Generator)
     return points if sigma is None else points + sigma * torch.randn(points.shape, generator=generator)

@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 WEIGHT = 3.0  # beside the energy of the matching
+SHARP = 0.01  # width below which single precision has too few digits for sums of squares
 
 
 def kernel_log_density(points: Tensor, seen: Tensor, width: float) -> Tensor:
@@ -14,9 +15,10 @@ def kernel_log_density(points: Tensor, seen: Tensor, width: float) -> Tensor:
 
     Up to a constant the density of a point that was drawn from a random one of the cloud, with noise of that width.
     """
-    y = points.to(seen)
-    squares = y.square().sum(dim=1)[:, None] + seen.square().sum(dim=2)[:, None, :] - 2 * y @ seen.mT
-    return (squares / (-2 * width**2)).logsumexp(dim=2) - math.log(seen.shape[1])
+    x = seen.double() if width < SHARP else seen
+    y = points.to(x)
+    squares = y.square().sum(dim=1)[:, None] + x.square().sum(dim=2)[:, None, :] - 2 * y @ x.mT
+    return ((squares / (-2 * width**2)).logsumexp(dim=2) - math.log(x.shape[1])).to(seen)
 
 
 def draws_log_prob(points: Tensor, seen: Tensor, width: float) -> Tensor:

@@ -45,7 +45,7 @@ def read_network(weights: Mapping[str, Tensor], metadata: Mapping[str, str], pat
             raise _error(path, f"has {str(tensor.dtype).removeprefix('torch.')} in the tensor {name!r}, not weights")
         if not bool(torch.isfinite(tensor).all()):
             raise _error(path, f"has NaN or infinity in the tensor {name!r}")
-    network = build(config)
+    network = build(config).float()  # whatever torch's default is
     network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return network, card
 

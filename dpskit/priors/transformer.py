@@ -57,8 +57,8 @@ class PointTransformer(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            h = self.input(x)
-        h = h + self.time(sinusoids(1000 * t, self.config.width)).unsqueeze(1)
+            h = self.input(x.float())
+        h = h + self.time(sinusoids(1000 * t.float(), self.config.width)).unsqueeze(1)
         h = self.norm_in(h)
         for block in self.blocks:
             h = block(h)
@@ -89,6 +89,6 @@ class Block(nn.Module):
 
 def sinusoids(c: Tensor, width: int) -> Tensor:
     """Sinusoidal features (b, width) of the noise conditions c (b,), with angular frequencies from 1 to 1/10,000."""
-    frequencies = torch.exp(torch.linspace(0, -math.log(10_000), width // 2, device=c.device))
+    frequencies = torch.exp(torch.linspace(0, -math.log(10_000), width // 2).to(c))
     angles = c.unsqueeze(1) * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dpskit.checks import check_kind
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.priors.protocol import Prior, checked_denoise
@@ -112,6 +113,4 @@ class Replacement:
 
 
 def _linear(likelihood: Likelihood) -> LinearGaussian:
-    if not isinstance(likelihood, LinearGaussian):
-        raise TypeError(f"likelihood must be LinearGaussian for this guidance, got {type(likelihood).__name__}.")
-    return likelihood
+    return check_kind("likelihood", likelihood, LinearGaussian, " for this guidance")

@@ -12,6 +12,7 @@ from dpskit.experiments.scenarios import KINDS
 from dpskit.experiments.sweep import Outcome, best, grid, load_outcomes, sweep
 from dpskit.likelihoods.projection import project
 from dpskit.sampling.protocol import Info
+from dpskit.version import NUMBERS
 
 SMALL = Settings(scenario=replace(CHAIRS, n_points=50, n_views=1, n_steps=2), n_points=24)
 
@@ -65,8 +66,16 @@ def test_a_line_that_was_cut_off_is_computed_again(tmp_path):
     whole = outcomes(sweep(settings, record, run))
     record.write_text(record.read_text()[:-30])
     assert outcomes(sweep(settings, record, run)) == whole and run.runs == 3
-    assert [json.loads(line) for line in record.read_text().splitlines()[-1:]] == [asdict(whole[1])]
+    assert json.loads(record.read_text().splitlines()[-1]) == {"numbers": NUMBERS} | asdict(whole[1])
     assert outcomes(sweep(settings, record, run)) == whole and run.runs == 3
+
+
+def test_outcomes_with_the_numbers_of_another_version_are_computed_again(tmp_path):
+    record, settings, run = tmp_path / "a.jsonl", grid(SMALL, [1], [0], [3]), Counted()
+    whole = outcomes(sweep(settings, record, run))
+    record.write_text(record.read_text().replace(f'"numbers": {NUMBERS}', f'"numbers": {NUMBERS - 1}'))
+    assert load_outcomes(record) == []
+    assert outcomes(sweep(settings, record, run)) == whole and run.runs == 2
 
 
 def test_a_record_of_other_settings_is_not_mistaken(tmp_path):
@@ -153,7 +162,7 @@ def test_bad_scenarios(one_sentence, changes, words):
 def test_bad_settings(one_sentence):
     with one_sentence(ValueError, "scenario", "'guessing'", "projections"):
         CHAIRS.with_kind("guessing", 24)
-    with one_sentence(TypeError, "scenario", "'projections'"):
+    with one_sentence(TypeError, "scenario", "Scenario", "str"):
         Settings(scenario="projections")
     with one_sentence(ValueError, "seed", "-1"):
         Settings(seed=-1)

@@ -1,5 +1,6 @@
 """The surprise of observed points: against SciPy, in a joint, in a pose, in the pull, and what it prefers."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from likelihood_cases import clouds, seeds
 from scipy.stats import multivariate_normal
 
 from dpskit import DPS, CoarseGrained, GaussianPrior, Joint, Projections, random_rotations, sample
+from dpskit.likelihoods.surprise import kernel_log_density
 from dpskit.pose.posed import Posed
 
 
@@ -31,6 +33,16 @@ def test_surprise_is_the_mean_log_density_of_the_observed_points(seed, n, m, blu
             expected = -3 * blur**2 * np.log(densities).mean() if m < n else 0.0
             assert float(data.surprises(x, blur)[b, k]) == pytest.approx(expected, rel=1e-5, abs=1e-7)
     assert torch.allclose(data.surprise(x, blur), data.surprises(x, blur).mean(dim=1))
+
+
+@pytest.mark.parametrize("width", [1e-4, 1e-3, 1e-2])
+def test_a_narrow_kernel_has_its_digits(width, normal):
+    seen = 0.3 * normal(1, 300, 2)  # in the cube
+    y = seen[0, :50] + width * normal(50, 2, seed=1)
+    squares = (y[:, None].double() - seen[0].double()).square().sum(dim=2)
+    expected = (squares / (-2 * width**2)).logsumexp(dim=1) - math.log(300)
+    found = kernel_log_density(y, seen, width)
+    assert found.dtype == torch.float32 and torch.allclose(found[0].double(), expected, atol=5e-3)
 
 
 def test_a_joint_weights_the_surprise_of_each_view_as_its_energy(normal):

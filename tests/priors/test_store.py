@@ -91,6 +91,16 @@ def test_half_precision_weights_are_read_as_single(network, tmp_path, normal):
     assert torch.allclose(prior.denoise(x, t), DiffusionPrior(network).denoise(x, t), atol=2e-2)
 
 
+def test_networks_are_single_precision_whatever_the_default_of_torch(path, normal):
+    prior, x, t = load_prior(path), normal(1, 5, 3), torch.tensor([0.3])
+    try:
+        torch.set_default_dtype(torch.float64)
+        same = load_prior(path).denoise(x, t)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert same.dtype == torch.float32 and torch.allclose(same, prior.denoise(x, t), atol=1e-6)
+
+
 def test_shipped_names(network, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED", tmp_path)
     assert store.list_priors() == []
