@@ -56,9 +56,10 @@ class PointTransformer(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        x, t = x.to(self.input.weight.dtype), t.to(self.input.weight.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            h = self.input(x.float())
-        h = h + self.time(sinusoids(1000 * t.float(), self.config.width)).unsqueeze(1)
+            h = self.input(x)
+        h = h + self.time(sinusoids(1000 * t, self.config.width)).unsqueeze(1)
         h = self.norm_in(h)
         for block in self.blocks:
             h = block(h)
