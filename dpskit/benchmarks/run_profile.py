@@ -71,6 +71,10 @@ class _Stopwatch:
         self.likelihood = self.likelihood.start()
         return self
 
+    @property
+    def n_observed(self) -> int:
+        return self.likelihood.n_observed
+
     def energy(self, x0: Tensor) -> Tensor:
         self._start()
         energy = self.likelihood.energy(x0)

@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
     known.add_argument("--n-points", type=int, default=1024, help="points per model")
     known.add_argument("--n-steps", type=int, default=40, help="steps from t = 1 to 0")
     known.add_argument("--alpha", type=float, help="weight of the data against the prior, a number without unit, for"
-                       " 1,024 points (default: the prior's own; 4,000 where every point is drawn to one of a"
-                       " low-resolution structure)")  # fmt: skip
+                       " 1,024 points (default: 50 for each observed point; 4,000 where every point is drawn to one of"
+                       " a low-resolution structure)")  # fmt: skip
     known.add_argument("--pose", choices=["upright", "unknown"], default="upright", help="how the object stands, for a"
                        " prior of upright shapes: as they do, z up, or in a pose to be found")  # fmt: skip
     known.add_argument("--resolution", type=float, default=15.0, help="resolution of the density maps, in angstrom")

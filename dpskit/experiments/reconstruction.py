@@ -126,7 +126,7 @@ def reconstruct(
     n_samples, n_points, n_steps, seed, progress
         As for `sample`, from t = 1.
     alpha
-        Of `DPS` (default: the prior's own, but 4,000 with coarse points that every point is drawn to).
+        Of `DPS` (default: 50 for each observed point, but 4,000 with coarse points that every point is drawn to).
     pose
         How the object stands in the coordinate system of the observations, as for `sample`.
 

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.cloud import as_generator, resample
-from dpskit.likelihoods.coarse import CoarseGrained
+from dpskit.likelihoods.coarse import USUAL_POINTS, CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.observation import check_sigma, noisy
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.subunit import Subunit
+from dpskit.sampling.dps import PER_POINT
 
 KINDS: dict[str, tuple[str, ...]] = {
     "projections": ("views",),
@@ -89,6 +90,12 @@ class Scenario:
         counts = {"views": self.n_views, "coarse": self.coarse_points, "subunit": self.subunit_points}
         seen = tuple(name for name, count in counts.items() if count)
         return next(kind for kind, parts in KINDS.items() if parts == seen)
+
+    @property
+    def usual_alpha(self) -> float:
+        """The default alpha of `DPS` for such data, which `alpha` is not unless it is given so."""
+        coarse = USUAL_POINTS if self.means and self.coarse_points else self.coarse_points
+        return PER_POINT * (self.n_views * self.n_points + coarse + self.subunit_points)
 
     def with_kind(self, kind: str, n_points: int) -> Scenario:
         """The same, but with other kinds of observations.

@@ -21,6 +21,8 @@ from dpskit.likelihoods.observation import (
 )
 from dpskit.likelihoods.protocol import Measurement
 
+USUAL_POINTS = 1024  # of a model, for which alpha is quoted
+
 
 @dataclass(frozen=True, eq=False)
 class CoarseGrained(Measurement):
@@ -111,6 +113,11 @@ class CoarseGrained(Measurement):
             points.detach().cpu().numpy()
         )
         return CoarseGrained(torch.from_numpy(mixture.means_), balanced=balanced, means=means)
+
+    @property
+    def n_observed(self) -> int:
+        """Its points; of means as many as a model usually has, 1,024, since each tells of all points of its group."""
+        return USUAL_POINTS if self.means else len(self.points)
 
     def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""

@@ -193,6 +193,11 @@ class ProjectionImages(Measurement):
             drawn = torch.fft.irfft2(torch.fft.rfft2(drawn) * self.ctf.to(drawn), s=self.pixels.shape[1:])
         return drawn
 
+    @property
+    def n_observed(self) -> int:
+        """As many for each image as points a width apart fill a side of the cube: 1,024 of the default width."""
+        return len(self.pixels) * max(1, round((2 * self.frame.scale / self.width) ** 2))
+
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every image: (b, n, 3) -> (b, k)."""
         drawn = self.images(x0)

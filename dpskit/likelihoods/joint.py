@@ -12,7 +12,7 @@ from torch import Tensor
 from dpskit.checks import check_array, check_method
 from dpskit.likelihoods.observation import changed
 from dpskit.likelihoods.projection import Projections
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
+from dpskit.likelihoods.protocol import Likelihood, Measurement, n_observed, start, surprise
 from dpskit.likelihoods.subunit import Subunit
 
 
@@ -68,6 +68,11 @@ class Joint(Measurement):
             raise ValueError(f"weights must be at least 0 and not all 0, got {weights.tolist()}.")
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "weights", weights)
+
+    @property
+    def n_observed(self) -> int:
+        """The sum of that of the parts."""
+        return sum(map(n_observed, self.parts))
 
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every observation, unweighted: (b, n, 3) -> (b, |y|)."""

@@ -185,6 +185,11 @@ class Projections(Measurement):
         return Projections(observed, torch.stack(rotations), sigma, balanced=balanced)
 
     @property
+    def n_observed(self) -> int:
+        """The points of all views."""
+        return sum(map(len, self.points))
+
+    @property
     def unknown(self) -> list[int]:
         """The numbers of the views whose orientation is unknown."""
         return [k for k, rotation in enumerate(self.rotations) if bool(rotation.isnan().any())]

@@ -12,12 +12,15 @@ from torch import Tensor
 from dpskit.checks import check_method
 from dpskit.likelihoods.observation import with_noise
 
+SOME = 1000  # observed points, where nobody says how many
+
 
 class Likelihood(Protocol):
     """p(y | x0) for one set of observations y. Any object with the method `energy` is a likelihood.
 
     The methods of `Measurement` are optional, and needed only where they are used. An attribute `shape`, if there is
-    one, is the (n, d) of the clouds, to which runs default.
+    one, is the (n, d) of the clouds, to which runs default; `n_observed` is the number of points that were observed, by
+    which the pull of `DPS` grows.
 
     Examples
     --------
@@ -59,6 +62,11 @@ class Measurement(Likelihood, Protocol):
     >>> noisier.sigma, noisier.points.shape
     (0.2, torch.Size([1, 3]))
     """
+
+    @property
+    def n_observed(self) -> int:
+        """How many observed points the data are worth: the default pull of `DPS` grows with it."""
+        return SOME
 
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every observation, such as each of several projections, for reports of the fit.
@@ -189,6 +197,11 @@ def start(likelihood: Likelihood) -> Likelihood:
     return run if hasattr(run, "energy") else _Started(likelihood, run)
 
 
+def n_observed(likelihood: Likelihood) -> int:
+    """What `likelihood.n_observed` says; 1,000 where it says nothing."""
+    return getattr(likelihood, "n_observed", SOME)
+
+
 def surprise(likelihood: Likelihood, x0: Tensor, width: float) -> Tensor | float:
     """What `likelihood.surprise(x0, width)` returns; 0.0 where it has no such method."""
     return likelihood.surprise(x0, width) if hasattr(likelihood, "surprise") else 0.0
@@ -200,6 +213,10 @@ class _Started:
 
     likelihood: Any
     energy: Callable[[Tensor], Tensor]
+
+    @property
+    def n_observed(self) -> int:
+        return n_observed(self.likelihood)
 
     def surprise(self, x0: Tensor, width: float) -> Tensor | float:
         return surprise(self.likelihood, x0, width)

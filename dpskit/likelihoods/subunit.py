@@ -96,6 +96,11 @@ class Subunit(Measurement):
         chosen = int(torch.randint(n_clusters, (1,), generator=as_generator(seed)))
         return Subunit(points[torch.from_numpy(labels == chosen)])
 
+    @property
+    def n_observed(self) -> int:
+        """Its points."""
+        return self.points.shape[-2]
+
     def energy(self, x0: Tensor) -> Tensor:
         """(b, n, 3) -> (b,)."""
         self._check_placed()

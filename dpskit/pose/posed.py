@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dpskit.likelihoods.observation import changed
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
+from dpskit.likelihoods.protocol import Likelihood, Measurement, n_observed, start, surprise
 from dpskit.rotations import rotations_by
 
 RATE = 0.45  # of the Gauss-Newton step
@@ -44,6 +44,11 @@ class Posed(Measurement):
     base: Likelihood
     rotations: Tensor
     refine: bool = False
+
+    @property
+    def n_observed(self) -> int:
+        """That of the base."""
+        return n_observed(self.base)
 
     def turned(self, x0: Tensor) -> Tensor:
         """Upright clouds (b, n, 3) in the data's frame."""

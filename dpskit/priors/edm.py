@@ -74,7 +74,7 @@ class DiffusionPrior:
         For tables.
     card : dict
         What is known of the training (data, command, steps), as stored with the weights. Its entry "defaults" holds the
-        alpha, cutoff and the levels of the Jacobian that were chosen for the prior.
+        cutoff, the levels of the Jacobian and the blur that were chosen for the prior.
     templates : Templates, optional
         Of its objects, where they stand upright, to find the pose of data.
 
@@ -106,11 +106,6 @@ class DiffusionPrior:
     def scale(self) -> float:
         """Root mean square of the coordinates that the preconditioning assumes."""
         return SIGMA_DATA
-
-    @property
-    def alpha(self) -> float:
-        """The pull of `DPS` that suits the prior; 10,000 where none was chosen."""
-        return self.card.get("defaults", {}).get("alpha", 10_000.0)
 
     @property
     def cutoff(self) -> float:

@@ -21,8 +21,8 @@ class Prior(Protocol):
     scale : float, optional
         The root mean square of the coordinates of its clouds, which the noise has to exceed where a run starts. It is
         measured where it is missing.
-    alpha, cutoff : float, optional
-        The strength of `DPS` and the cutoff of the noise that suit it, to which runs with data default.
+    cutoff : float, optional
+        The cutoff of the noise that suits it, to which runs with data default.
     jacobian : tuple[float, float], optional
         The noise levels (low, high) between which `DPS` takes the gradient through the denoiser; elsewhere it saves
         that time.

@@ -82,7 +82,7 @@ def _check_card(card: dict[str, Any], path: Path) -> None:
     if not isinstance(defaults, dict) or not isinstance(settings, dict):
         raise _error(path, "has a card whose defaults or settings are no JSON object")
     try:
-        for name in ("alpha", "cutoff", "blur"):
+        for name in ("cutoff", "blur"):
             check_number(name, defaults.get(name, 0.0), least=0.0)
         check_levels("jacobian", defaults.get("jacobian", (0.0, math.inf)))
     except ValueError as error:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from dpskit.checks import check_levels, check_number
-from dpskit.likelihoods.protocol import Likelihood, start
+from dpskit.likelihoods.protocol import Likelihood, n_observed, start
 from dpskit.priors.edm import SIGMA_DATA
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.protocol import Score
@@ -14,6 +14,8 @@ from dpskit.sampling.pull import ByDensity, ByEnergy, in_data_space, through_den
 
 EVERYWHERE = (0.0, math.inf)
 """All noise levels."""
+PER_POINT = 50.0
+"""The default alpha for each observed point."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class DPS:
     ----------
     alpha
         Strength of the pull, at least 0, quoted for 1,024 points. It scales with the number of points, because the
-        gradient of the energy, a mean over the points, falls with it.
+        gradient of the energy, a mean over the points, falls with it. None: 50 for each observed point
+        (`likelihood.n_observed`), as the log density of data grows with their number.
     reach
         In one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which takes
         E to zero if it is linear; 2 takes a quadratic E to its minimum. Where the limit is not reached, nothing
@@ -45,7 +48,9 @@ class DPS:
     -----
     score - zeta grad E(D(x, t)), with zeta = alpha / sqrt(E) for each sample. The paper's eq. (9) has sqrt(log p),
     whose argument is negative as printed. alpha / sqrt(E) of a squared residual makes the pull independent of the noise
-    in the data: the spread of the samples is set by alpha, not by the data.
+    in the data: the spread of the samples is set by alpha, not by the data. M observed points
+    with noise sigma have the score -M / sigma^2 grad E. With 1,024 points that is the rule's for alpha = M / sigma
+    where E has come down to sigma^2: 50 for each stands for a noise of 0.02, in units of the cube.
 
     Examples
     --------
@@ -57,40 +62,44 @@ class DPS:
     True
     """
 
-    alpha: float = 10_000.0
+    alpha: float | None = None
     reach: float | None = 2.0
     jacobian: tuple[float, float] | None = None
     blur: float | None = None
 
     def __post_init__(self) -> None:
-        check_number("alpha", self.alpha, least=0.0)
+        if self.alpha is not None:
+            check_number("alpha", self.alpha, least=0.0)
         _check_reach(self.reach)
         if self.jacobian is not None:
             object.__setattr__(self, "jacobian", check_levels("jacobian", self.jacobian))
         if self.blur is not None:
             check_number("blur", self.blur, least=0.0)
 
-    def suited(self, prior: Prior) -> DPS:
-        """The same rule, with what a prior asks for where `jacobian` or `blur` is None.
+    def suited(self, prior: Prior, likelihood: Likelihood | None = None) -> DPS:
+        """The same rule, with what prior and data ask for where a setting is None.
 
         Parameters
         ----------
         prior : Prior
             Anything with `denoise`, perhaps with attributes `jacobian` and `blur`.
+        likelihood : Likelihood, optional
+            Anything with `energy`, perhaps with an attribute `n_observed`. None: alpha stays as it is.
 
         Returns
         -------
         DPS
-            What a run with this prior uses.
+            What a run with them uses.
         """
+        alpha = PER_POINT * n_observed(likelihood) if self.alpha is None and likelihood is not None else self.alpha
         jacobian = getattr(prior, "jacobian", EVERYWHERE) if self.jacobian is None else self.jacobian
         blur = getattr(prior, "blur", 0.0) if self.blur is None else self.blur
-        return replace(self, jacobian=jacobian, blur=blur)
+        return replace(self, alpha=alpha, jacobian=jacobian, blur=blur)
 
     def __call__(self, prior: Prior, likelihood: Likelihood) -> Score:
-        rule = self.suited(prior)
+        rule = self.suited(prior, likelihood)
         low, high = rule.jacobian or EVERYWHERE
-        pull = ByEnergy(start(likelihood), self.alpha, self.reach, rule.blur or 0.0)
+        pull = ByEnergy(start(likelihood), rule.alpha or 0.0, self.reach, rule.blur or 0.0)
         through, beside = through_denoiser(prior, pull), in_data_space(prior, pull, getattr(prior, "scale", SIGMA_DATA))
         return lambda x, t: through(x, t) if bool(((low < t) & (t <= high)).any()) else beside(x, t)
 

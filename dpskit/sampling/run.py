@@ -78,9 +78,9 @@ class Run:
         check_method("prior", prior, "denoise(x, t)")
         if likelihood is not None:
             check_method("likelihood", likelihood, "energy(x0)")
-        guidance = DPS(getattr(prior, "alpha", DPS.alpha)) if guidance is None else guidance
+        guidance = DPS() if guidance is None else guidance
         if isinstance(guidance, DPS):
-            guidance = guidance.suited(prior)  # for the record
+            guidance = guidance.suited(prior, likelihood)  # for the record
         if solver is None:
             solver = FLOW if likelihood is None else Algorithm1(InverseTime(getattr(prior, "cutoff", 0.0)))
         check_method("guidance", guidance, "__call__(prior, likelihood)")

@@ -79,7 +79,7 @@ def sample(run: Run) -> Samples:
         The noise levels, falling to 0, and with them the number of steps (default: 40 steps from t = 1 with data, 100
         steps from t = 80 without; from more for a prior wider than the cube).
     guidance
-        How the data steer the prior (default: `DPS`, with the prior's own alpha where it has one).
+        How the data steer the prior (default: `DPS`).
     solver
         Default: with data `Algorithm1` at the prior's own cutoff of the noise, without data `Heun` without noise.
     seed

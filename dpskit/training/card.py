@@ -57,7 +57,7 @@ def model_card(name: str, card: dict[str, Any]) -> str:
 def heritage(prior: DiffusionPrior) -> dict[str, Any]:
     """What the card of a run takes over from the prior that it starts from: the runs that made it, and its defaults.
 
-    The defaults of guided runs (alpha, cutoff, levels of the Jacobian, blur) were chosen for the weights of before, and
+    The defaults of guided runs (cutoff, levels of the Jacobian, blur) were chosen for the weights of before, and
     are the best guess until they are chosen anew.
     """
     return {"ancestors": lineage(prior), "defaults": prior.card.get("defaults", {})}

@@ -69,6 +69,13 @@ def test_the_noise_is_in_the_unit_of_the_target(points):
     assert pairs[0].sigma == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize("means", [False, True])
+def test_the_usual_alpha_is_the_default_of_the_data(points, means):
+    scenario = Scenario("all", 2, 30, coarse_points=7, means=means)
+    assert scenario.usual_alpha == dpskit.DPS().suited(None, scenario.observe(points, 0)).alpha
+    assert replace(scenario, subunit_points=9).usual_alpha == scenario.usual_alpha + 450
+
+
 def test_bad_scenarios_are_refused(one_sentence):
     with one_sentence(ValueError, "n_points", "at least 1", "0"):
         Scenario("a", n_views=3)

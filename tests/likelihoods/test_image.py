@@ -60,6 +60,12 @@ def test_log_prob_is_a_density_of_pixels(data, cloud):
     assert float(data.log_prob(cloud[None])) == pytest.approx(expected, rel=1e-4)
 
 
+def test_an_image_counts_as_points_a_width_apart(cloud):
+    for width, count in [(1 / 16, 1024), (1 / 8, 256), (9.0, 1)]:
+        images = ProjectionImages.observe(cloud, FRAME, n_views=3, size=16, width=width * FRAME.scale)
+        assert images.n_observed == 3 * count
+
+
 def test_given_scale_and_offset(data, cloud):
     scale, offset = torch.tensor([2.0, 0.5, 1.0]), torch.tensor([1.0, -1.0, 0.0])
     fixed = replace(data, sigma=0.3, scale=scale, offset=offset)

@@ -62,7 +62,7 @@ FAULTS = {
     ),
     "card's defaults": (lambda w, m: m.update(card='{"defaults": 3}'), "defaults or settings are no JSON object"),
     "card's settings": (lambda w, m: m.update(card='{"settings": []}'), "defaults or settings are no JSON object"),
-    "card's alpha": (lambda w, m: m.update(card='{"defaults": {"alpha": "x"}}'), "alpha must be a finite number"),
+    "card's blur": (lambda w, m: m.update(card='{"defaults": {"blur": "x"}}'), "blur must be a finite number"),
     "card's cutoff": (lambda w, m: m.update(card='{"defaults": {"cutoff": NaN}}'), "cutoff must be a finite number"),
     "card's levels": (
         lambda w, m: m.update(card='{"defaults": {"jacobian": [1, 0]}}'),

@@ -72,6 +72,32 @@ def finite_difference(function, x, step=1e-6):
     return gradient
 
 
+def test_the_default_alpha_is_fifty_for_each_observed_point():
+    class Centre:
+        def energy(self, x0):
+            return x0.mean(dim=1).square().sum(dim=1) / 2
+
+    data, x, t = problem()
+    prior = PRIORS["gaussian"]
+    assert data.n_observed == 6 + 4 + 3 + 3
+    for likelihood, alpha in [(data, 50 * 16), (Centre(), 50 * 1000), (Joint([data, Centre()]), 50 * 1016)]:
+        assert DPS().suited(prior, likelihood).alpha == alpha
+        assert torch.equal(DPS()(prior, likelihood)(x, t).score, DPS(alpha)(prior, likelihood)(x, t).score)
+    assert DPS().suited(prior).alpha is None and DPS(3.0).suited(prior, data).alpha == 3.0
+
+
+def test_alpha_over_noise_is_the_score_of_data_that_fit_as_well_as_their_noise():
+    """M / sigma pulls like the log density of M points with noise sigma, where E is sigma^2."""
+    sigma, prior = 0.3, GaussianPrior(0.0, 0.4)
+    data = Projections([torch.zeros(5, 2)], torch.eye(3)[None], sigma=sigma)
+    t = torch.tensor([1e-3], dtype=torch.float64)  # so small that the denoiser changes nothing
+    x = torch.tensor([sigma, sigma, 0.7], dtype=torch.float64).expand(1, 5, 3)
+    assert float(data.energy(x)) == pytest.approx(sigma**2)
+    alpha = 1024 / 5 * data.n_observed / sigma
+    found, wanted = (rule(prior, data)(x, t).score for rule in (DPS(alpha, reach=None), LikelihoodScore()))
+    assert torch.allclose(found, wanted, rtol=1e-4)
+
+
 @pytest.mark.parametrize("guidance", [Unguided(), DPS(), LikelihoodScore()])
 def test_one_call_of_the_denoiser_for_every_score(guidance):
     data, x, t = problem()
@@ -332,7 +358,7 @@ def test_bad_blur(one_sentence, blur):
         DPS(blur=blur)
 
 
-@pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10", None])
+@pytest.mark.parametrize("alpha", [-1.0, math.nan, math.inf, "10"])
 def test_bad_alpha(one_sentence, alpha):
     with one_sentence(ValueError, "alpha", "at least 0", repr(alpha)):
         DPS(alpha)

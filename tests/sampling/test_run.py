@@ -58,7 +58,7 @@ def test_the_record_of_a_run():
     assert settings["prior"]["type"] == "GaussianPrior" and settings["likelihood"]["type"] == "Joint"
     assert settings["guidance"] == {
         "type": "DPS",
-        "alpha": 10_000.0,
+        "alpha": 50.0,  # of one observed point
         "reach": 2.0,
         "jacobian": [0.0, math.inf],
         "blur": 0.0,

@@ -127,7 +127,7 @@ def test_defaults_are_the_documented_ones():
     assert guided.settings["schedule"] == karras_schedule(40, t_max=1.0, t_min=0.002, rho=3.0).tolist()
     assert guided.settings["guidance"] == {
         "type": "DPS",
-        "alpha": 10_000.0,
+        "alpha": 50.0,  # of one observed point
         "reach": 2.0,
         "jacobian": [0.0, math.inf],
         "blur": 0.0,
@@ -350,14 +350,14 @@ def test_a_prior_that_yields_nan_is_named(one_sentence, data, guided):
 
 
 def test_a_run_takes_what_suits_its_prior(network_prior, data):
-    network_prior.card["defaults"] = {"alpha": 123.0, "cutoff": 0.2, "jacobian": [0.1, 0.5], "blur": 0.07}
+    network_prior.card["defaults"] = {"cutoff": 0.2, "jacobian": [0.1, 0.5], "blur": 0.07}
     own, free = (sample(network_prior, y, n_samples=1, n_points=24, progress=False).settings for y in (data, None))
-    assert own["guidance"]["alpha"] == 123.0 and own["solver"]["noise"]["cutoff"] == 0.2
+    assert own["solver"]["noise"]["cutoff"] == 0.2
     assert own["guidance"]["jacobian"] == [0.1, 0.5] and own["guidance"]["blur"] == 0.07 and free["guidance"] is None
     del network_prior.card["defaults"]
     plain = sample(network_prior, data, n_samples=1, n_points=24, progress=False).settings
     assert plain["guidance"]["jacobian"] == [0.0, math.inf] and plain["guidance"]["blur"] == 0.0
-    assert plain["guidance"]["alpha"] == 10_000 and plain["solver"]["noise"]["cutoff"] == 0.0
+    assert plain["solver"]["noise"]["cutoff"] == 0.0
 
 
 def test_a_run_that_diverges_says_so(recwarn, data):

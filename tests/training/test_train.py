@@ -189,12 +189,12 @@ def test_a_run_can_start_from_a_prior(one_sentence, data, trained, tmp_path):
 
 def test_what_was_chosen_for_a_prior_is_handed_on(data, trained, tmp_path):
     given = load_prior(trained[1].with_suffix(".safetensors"))
-    chosen = {"alpha": 30.0, "cutoff": 0.2, "jacobian": [0.1, 5.0], "blur": 0.04}
+    chosen = {"cutoff": 0.2, "jacobian": [0.1, 5.0], "blur": 0.04}
     network = given.network
     save_prior(network.state_dict(), network.config, given.card | {"defaults": chosen}, tmp_path / "chosen.safetensors")
     train(settings(data, clouds=8, initial=str(tmp_path / "chosen.safetensors")), tmp_path / "tuned")
     tuned = load_prior(tmp_path / "tuned.safetensors")
-    assert (tuned.alpha, tuned.cutoff, tuned.jacobian, tuned.blur) == (30.0, 0.2, (0.1, 5.0), 0.04)
+    assert (tuned.cutoff, tuned.jacobian, tuned.blur) == (0.2, (0.1, 5.0), 0.04)
 
 
 def test_a_deeper_network_begins_as_the_prior_it_starts_from(one_sentence, data, tmp_path):

@@ -89,7 +89,8 @@ def holding(name: str) -> Callable[[Command], Command]:
 def add_comparison(kind: argparse.ArgumentParser, *, twin: bool, noise: float) -> None:
     """What is compared beside DPS in the paper's settings."""
     kind.add_argument("--n-steps", type=int, help="steps of the solver (default: the paper's 40)")
-    kind.add_argument("--alpha", type=float, help="strength of the guidance (default: the paper's)")
+    kind.add_argument("--alpha", type=_alpha, help="strength of the guidance, or auto: 50 for each observed point"
+                      " (default: the paper's)")  # fmt: skip
     kind.add_argument("--choose-alpha", type=int, default=0, metavar="N", help="choose alpha on N other targets")
     kind.add_argument("--choose-for", choices=["each", "gaussian"], default="each",
                       help="the priors whose alpha is chosen")  # fmt: skip
@@ -218,9 +219,11 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     """The scenario with the options' own settings, and what differs from the paper's in its name."""
     from dataclasses import replace
 
-    changes = {"n_steps": options.n_steps, "alpha": options.alpha}
-    given = {field: value for field, value in changes.items() if value is not None}
-    given |= {"balanced": options.balanced, "means": options.means}
+    given = {"balanced": options.balanced, "means": options.means}
+    if options.n_steps is not None:
+        given["n_steps"] = options.n_steps
+    if options.alpha is not None:
+        given["alpha"] = replace(scenario, **given).usual_alpha if options.alpha == "auto" else options.alpha
     words = [scenario.name]
     if options.n_steps is not None:
         words.append(f"{options.n_steps} steps")
@@ -253,6 +256,10 @@ def note_of(options: argparse.Namespace, priors: Mapping[str, Prior]) -> str:
 def folder_of(options: argparse.Namespace, name: str) -> Path:
     """Where results go."""
     return Path(options.out or f"results/{name}").expanduser()
+
+
+def _alpha(text: str) -> float | str:
+    return text if text == "auto" else float(text)
 
 
 def _reach(text: str) -> float | None:
