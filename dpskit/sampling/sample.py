@@ -43,7 +43,7 @@ def iterate(run: Run) -> Iterator[Info]:
     Examples
     --------
     >>> import dpskit
-    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]])
+    >>> data = dpskit.CoarseGrained([[0.3, 0.0, 0.0]], means=True)
     >>> steps = dpskit.iterate(dpskit.GaussianPrior(0.0, 0.5), data, n_samples=2, n_points=8)
     >>> energies = [float(info.energy.mean()) for info in steps]
     >>> len(energies), energies[-1] < energies[0]

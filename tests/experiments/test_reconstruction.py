@@ -67,21 +67,18 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 
-def test_the_pull_is_the_prior_s_own_unless_every_point_is_drawn_to_a_coarse_point():
-    class Prior(dpskit.GaussianPrior):
-        alpha = 70_000.0
-
+def test_the_pull_grows_with_the_data_unless_every_point_is_drawn_to_a_coarse_point():
     few = {"n_samples": 1, "n_points": 16, "n_steps": 10, "progress": False}
 
     def alphas(**data):
         data = dpskit.Observations(**data)
-        runs = [reconstruct(Prior(0.0, 0.4), data, alpha=alpha, **few).samples for alpha in (None, 500.0)]
+        runs = [reconstruct(dpskit.GaussianPrior(0.0, 0.4), data, alpha=alpha, **few).samples for alpha in (None, 500.0)]
         return tuple(run.settings["guidance"]["alpha"] for run in runs)
 
     some = [[0.0, 0.0, 0.0], [0.0, 6.0, 9.0]]
     assert alphas(coarse=some, means=False) == (4_000.0, 500.0)
-    assert alphas(coarse=some) == (70_000.0, 500.0)
-    assert alphas(projections=[[[0.0, 0.0], [0.0, 9.0]]], rotations=torch.eye(3)[None]) == (70_000.0, 500.0)
+    assert alphas(coarse=some) == (50 * 1024, 500.0)
+    assert alphas(projections=[[[0.0, 0.0], [0.0, 9.0]]], rotations=torch.eye(3)[None]) == (50 * 2, 500.0)
 
 
 def test_the_command_simulates_and_then_goes_on_from_the_file(tmp_path, capsys):
