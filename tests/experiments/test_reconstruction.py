@@ -71,8 +71,8 @@ def test_the_pull_grows_with_the_data_unless_every_point_is_drawn_to_a_coarse_po
     few = {"n_samples": 1, "n_points": 16, "n_steps": 10, "progress": False}
 
     def alphas(**data):
-        data = dpskit.Observations(**data)
-        runs = [reconstruct(dpskit.GaussianPrior(0.0, 0.4), data, alpha=alpha, **few).samples for alpha in (None, 500.0)]
+        prior, data = dpskit.GaussianPrior(0.0, 0.4), dpskit.Observations(**data)
+        runs = [reconstruct(prior, data, alpha=alpha, **few).samples for alpha in (None, 500.0)]
         return tuple(run.settings["guidance"]["alpha"] for run in runs)
 
     some = [[0.0, 0.0, 0.0], [0.0, 6.0, 9.0]]
