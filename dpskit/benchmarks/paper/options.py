@@ -259,8 +259,15 @@ def folder_of(options: argparse.Namespace, name: str) -> Path:
 
 
 def _alpha(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    return text if text == "auto" else _number_or("auto", text)
 
 
 def _reach(text: str) -> float | None:
-    return None if text == "none" else float(text)
+    return None if text == "none" else _number_or("none", text)
+
+
+def _number_or(word: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or {word}, got {text!r}") from None

@@ -133,9 +133,10 @@ def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys
     )
     assert main([*small, "--row", "5"]) == 0
     assert all(path.stat().st_mtime_ns == time for path, time in units.items())
-    assert main([*arguments, "--row", "1", "--balanced", "--means", "--blur", "0.1"]) == 0
+    assert main([*arguments, "--row", "1", "--balanced", "--means", "--blur", "0.1", "--alpha", "auto"]) == 0
     page = (tmp_path / "out" / "table1.md").read_text()
     assert "## 1, 4 steps, balanced, means, blur 0.1: 5 projections" in page
+    assert "Gaussian prior, alpha 50,000 |" in page  # 50 for each of five times 200 points
     assert page.count("Gaussian prior with blur 0, derivative through the denoiser everywhere.") == 3
     assert page.count("Gaussian prior with blur 0.1, derivative") == 1
 
@@ -143,7 +144,7 @@ def test_the_command_table1_writes_a_page_that_grows_row_by_row(tmp_path, capsys
 def test_the_note_says_what_a_prior_asks_for():
     """A prior that asks for nothing and one that asks for much must not look alike on a page."""
     options = argparse.Namespace(reach=2.0, jacobian=None, blur=None, seed=3, turned=None)
-    card = {"defaults": {"alpha": 30.0, "jacobian": [0.1, 5.0], "blur": 0.04}}
+    card = {"defaults": {"jacobian": [0.1, 5.0], "blur": 0.04}}
     priors = {"a": DiffusionPrior(lambda x, t: x, card=card), "b": DiffusionPrior(lambda x, t: x)}
     asked = "a with blur 0.04, derivative through the denoiser for t from 0.1 to 5"
     plain = "b with blur 0, derivative through the denoiser everywhere"
@@ -159,6 +160,9 @@ def test_the_command_says_what_it_cannot_do(tmp_path, capsys):
     assert "--row must be one of 1, 2, 3, 3 (Table 4)" in capsys.readouterr().err
     assert main([*arguments, "--count", "3", "--choose-alpha", "2"]) == 2
     assert "at most 4 targets, got 3 + 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--alpha", "strong"])
+    assert "--alpha: must be a number or auto, got 'strong'" in capsys.readouterr().err
 
 
 def test_the_command_a4_measures_structures_beside_their_realistic_twins(tmp_path, capsys, monkeypatch):
