@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dpskit.version import NUMBERS
+
 
 def read_records(path: str | Path) -> list[dict[str, Any]]:
     """Read all complete lines of the file; an absent file has none."""
@@ -18,6 +20,16 @@ def read_records(path: str | Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return [record for record in records if isinstance(record, dict)]
+
+
+def read_results(path: str | Path) -> list[dict[str, Any]]:
+    """The records that `append_result` wrote, without those of a version of dpskit with other numbers."""
+    return [record for record in read_records(path) if record.pop("numbers", None) == NUMBERS]
+
+
+def append_result(path: str | Path, result: dict[str, Any]) -> None:
+    """Add a line with what was measured, and the version of the numbers."""
+    append_records(path, [{"numbers": NUMBERS} | result])
 
 
 def append_records(path: str | Path, records: Iterable[dict[str, Any]]) -> None:

@@ -4,7 +4,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpskit.records import append_records, read_records
+from dpskit.records import append_records, append_result, read_records, read_results
+from dpskit.version import NUMBERS
 
 RECORD = st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=3)
 
@@ -19,6 +20,13 @@ def test_what_was_written_is_read_and_a_line_cut_off_costs_itself_alone(tmp_path
     path.write_text("".join(lines[:-1]) + lines[-1][: max(0, len(lines[-1]) - 1 - cut)])
     append_records(path, second)
     assert read_records(path) == first[:-1] + second
+
+
+def test_results_of_other_numbers_are_not_taken_up(tmp_path):
+    path = tmp_path / "a.jsonl"
+    append_records(path, [{"rmsd": 3.0}, {"numbers": NUMBERS - 1, "rmsd": 4.0}])
+    append_result(path, {"rmsd": 5.0})
+    assert read_results(path) == [{"rmsd": 5.0}] and len(read_records(path)) == 3
 
 
 def test_a_full_disk_leaves_all_records_or_none(tmp_path):

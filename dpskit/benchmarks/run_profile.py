@@ -72,7 +72,7 @@ class _Stopwatch:
         return self
 
     @property
-    def n_observed(self) -> int:
+    def n_observed(self) -> float:
         return self.likelihood.n_observed
 
     def energy(self, x0: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from dpskit.checks import check_choice
 from dpskit.experiments.cluster import run_tasks
 from dpskit.experiments.experiment import Experiment, Settings, run_experiment
 from dpskit.experiments.scenarios import Scenario
-from dpskit.records import append_records, read_records
+from dpskit.records import append_result, read_results
 from dpskit.sampling.protocol import Info
-from dpskit.version import NUMBERS
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,7 +61,7 @@ def sweep(
     if client is not None:
         tasks = [(one, run) for one in settings if one not in done]
         for _, outcome in run_tasks(_run_setting, tasks, client):
-            _keep(record, outcome)
+            append_result(record, asdict(outcome))
             yield outcome
         return
     for one in settings:
@@ -72,16 +71,14 @@ def sweep(
         for info in run(experiment):
             yield info
         done[one] = _outcome_of(experiment, info)
-        _keep(record, done[one])
+        append_result(record, asdict(done[one]))
         yield done[one]
 
 
 def load_outcomes(record: str | Path) -> list[Outcome]:
     """The outcomes that a sweep of this version wrote, without those of incomplete lines; an absent file has none."""
     outcomes = []
-    for fields in read_records(record):
-        if fields.pop("numbers", None) != NUMBERS:
-            continue
+    for fields in read_results(record):
         try:
             one = fields["settings"]
             settings = Settings(**(one | {"scenario": Scenario(**one["scenario"])}))
@@ -121,10 +118,6 @@ def _run_setting(settings: Settings, run: Callable[[Experiment], Iterator[Info]]
     for info in run(experiment):
         last = info
     return _outcome_of(experiment, last)
-
-
-def _keep(record: Path, outcome: Outcome) -> None:
-    append_records(record, [{"numbers": NUMBERS} | asdict(outcome)])
 
 
 def _outcome_of(experiment: Experiment, info: Info | None) -> Outcome:

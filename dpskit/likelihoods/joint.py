@@ -70,9 +70,14 @@ class Joint(Measurement):
         object.__setattr__(self, "weights", weights)
 
     @property
-    def n_observed(self) -> int:
-        """The sum of that of the parts."""
-        return sum(map(n_observed, self.parts))
+    def n_observed(self) -> float:
+        """The sum of that of the parts, without observations whose weight is 0."""
+        counts = [
+            count
+            for part in self.parts
+            for count in (map(len, part.points) if isinstance(part, Projections) else [n_observed(part)])
+        ]
+        return sum(count for count, weight in zip(counts, self.weights.tolist(), strict=True) if weight > 0)
 
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every observation, unweighted: (b, n, 3) -> (b, |y|)."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from dpskit.checks import check_method
+from dpskit.checks import check_method, check_number
 from dpskit.likelihoods.observation import with_noise
 
 SOME = 1000  # observed points, where nobody says how many
@@ -64,7 +64,7 @@ class Measurement(Likelihood, Protocol):
     """
 
     @property
-    def n_observed(self) -> int:
+    def n_observed(self) -> float:
         """How many observed points the data are worth: the default pull of `DPS` grows with it."""
         return SOME
 
@@ -197,9 +197,9 @@ def start(likelihood: Likelihood) -> Likelihood:
     return run if hasattr(run, "energy") else _Started(likelihood, run)
 
 
-def n_observed(likelihood: Likelihood) -> int:
-    """What `likelihood.n_observed` says; 1,000 where it says nothing."""
-    return getattr(likelihood, "n_observed", SOME)
+def n_observed(likelihood: Likelihood) -> float:
+    """What `likelihood.n_observed` says; 1,000 where it says nothing; ValueError if that is no number from 0."""
+    return check_number("n_observed of a likelihood", getattr(likelihood, "n_observed", SOME), least=0.0)
 
 
 def surprise(likelihood: Likelihood, x0: Tensor, width: float) -> Tensor | float:
@@ -215,7 +215,7 @@ class _Started:
     energy: Callable[[Tensor], Tensor]
 
     @property
-    def n_observed(self) -> int:
+    def n_observed(self) -> float:
         return n_observed(self.likelihood)
 
     def surprise(self, x0: Tensor, width: float) -> Tensor | float:

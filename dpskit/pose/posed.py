@@ -46,7 +46,7 @@ class Posed(Measurement):
     refine: bool = False
 
     @property
-    def n_observed(self) -> int:
+    def n_observed(self) -> float:
         """That of the base."""
         return n_observed(self.base)
 

@@ -56,10 +56,10 @@ class PointTransformer(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        x, t = x.to(self.input.weight.dtype), t.to(self.input.weight.dtype)
+        precision = self.input.weight.dtype
         with torch.autocast(x.device.type, enabled=False):
-            h = self.input(x)
-        h = h + self.time(sinusoids(1000 * t, self.config.width)).unsqueeze(1)
+            h = self.input(x.to(precision))
+        h = h + self.time(sinusoids(1000 * t, self.config.width).to(precision)).unsqueeze(1)
         h = self.norm_in(h)
         for block in self.blocks:
             h = block(h)
@@ -90,6 +90,6 @@ class Block(nn.Module):
 
 def sinusoids(c: Tensor, width: int) -> Tensor:
     """Sinusoidal features (b, width) of the noise conditions c (b,), with angular frequencies from 1 to 1/10,000."""
-    frequencies = torch.exp(torch.linspace(0, -math.log(10_000), width // 2).to(c))
+    frequencies = torch.exp(torch.linspace(0, -math.log(10_000), width // 2, dtype=c.dtype, device=c.device))
     angles = c.unsqueeze(1) * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=1)

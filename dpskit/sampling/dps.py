@@ -90,8 +90,15 @@ class DPS:
         -------
         DPS
             What a run with them uses.
+
+        Raises
+        ------
+        ValueError
+            For an `n_observed` that is not above 0, where alpha is None.
         """
-        alpha = PER_POINT * n_observed(likelihood) if self.alpha is None and likelihood is not None else self.alpha
+        alpha = self.alpha
+        if alpha is None and likelihood is not None:
+            alpha = PER_POINT * check_number("n_observed of a likelihood", n_observed(likelihood), above=0.0)
         jacobian = getattr(prior, "jacobian", EVERYWHERE) if self.jacobian is None else self.jacobian
         blur = getattr(prior, "blur", 0.0) if self.blur is None else self.blur
         return replace(self, alpha=alpha, jacobian=jacobian, blur=blur)

@@ -27,6 +27,17 @@ def test_the_network_is_told_a_thousand_times_the_noise_level(normal, monkeypatc
     monkeypatch.setattr(transformer, "sinusoids", lambda c, width: seen.append(c) or sinusoids(c, width))
     PointTransformer(TransformerConfig(32, 1, 32))(normal(1, 4, 3), torch.tensor([0.5]))
     assert seen[0].tolist() == [500.0]  # Moebius and Habeck, A.2
+    halved = PointTransformer(TransformerConfig(32, 1, 32)).bfloat16()  # whose eight bits would make it 300.8
+    assert halved(normal(1, 4, 3), torch.tensor([0.301])).dtype == torch.bfloat16
+    assert seen[1].tolist() == pytest.approx([301.0])
+
+
+def test_the_network_works_in_the_precision_of_its_weights(normal):
+    network, x, t = PointTransformer(TransformerConfig(32, 1, 32)), normal(1, 4, 3), torch.tensor([0.3])
+    torch.nn.init.normal_(network.output.weight)
+    single = network(x, t)
+    double = network.double()(x, t)
+    assert double.dtype == torch.float64 and torch.allclose(single.double(), double, atol=1e-4)
 
 
 @given(st.floats(-70, 50))

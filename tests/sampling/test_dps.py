@@ -86,6 +86,32 @@ def test_the_default_alpha_is_fifty_for_each_observed_point():
     assert DPS().suited(prior).alpha is None and DPS(3.0).suited(prior, data).alpha == 3.0
 
 
+class Counted:
+    """One condition, worth as many observed points as it says."""
+
+    def __init__(self, n_observed):
+        self.n_observed = n_observed
+
+    def energy(self, x0):
+        return x0.mean(dim=1).square().sum(dim=1) / 2
+
+
+@pytest.mark.parametrize("count", [0, -1, None, "12", math.nan, torch.tensor([5, 6])])
+def test_a_wrong_number_of_observed_points_is_named(one_sentence, count):
+    with one_sentence(ValueError, "n_observed of a likelihood", "number"):
+        DPS().suited(PRIORS["gaussian"], Counted(count))
+    assert DPS(3.0).suited(PRIORS["gaussian"], Counted(count)).alpha == 3.0  # it is not asked
+
+
+def test_what_counts_nothing_does_not_strengthen_the_pull():
+    """A condition that says so, and observations whose weight is 0, which the energy does not see."""
+    data, *_ = problem()
+    assert Joint([data, Counted(0)]).n_observed == 16
+    views, condition = Projections.observe(torch.rand(9, 3), n_views=2, n_points=4, seed=0), Counted(70)
+    assert Joint([views, condition], [1.0, 0.0, 0.0]).n_observed == 4
+    assert Joint([views, condition], [0.0, 0.0, 2.0]).n_observed == 70
+
+
 def test_alpha_over_noise_is_the_score_of_data_that_fit_as_well_as_their_noise():
     """M / sigma pulls like the log density of M points with noise sigma, where E is sigma^2."""
     sigma, prior = 0.3, GaussianPrior(0.0, 0.4)

@@ -15,7 +15,7 @@ from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
-from dpskit.records import append_records, read_records
+from dpskit.records import append_result, read_results
 from dpskit.sampling.dps import DPS, LikelihoodScore
 from dpskit.sampling.protocol import Guidance
 from dpskit.sampling.sample import sample
@@ -41,7 +41,7 @@ def image_benchmark(
     targets: Sequence[Target], path: str | Path, n_points: int = 384, n_steps: int = 25
 ) -> Iterator[dict[str, Any]]:
     """Every target from points and from images; what the file at `path` holds is not computed again."""
-    known = {(r["structure"], r["data"]): r for r in read_records(path)}
+    known = {(r["structure"], r["data"]): r for r in read_results(path)}
     for target in targets:
         truth, other = resample(target.points, 2 * n_points, 0).split(n_points)
         floor = float(rmsd_to_points(other, truth)) * target.scale
@@ -61,7 +61,7 @@ def image_benchmark(
                 seconds = time.process_time() - start
                 rmsd = float(rmsd_to_points(samples.points[0], truth)) * target.scale
                 record = {"structure": target.name, "data": what, "rmsd": rmsd, "floor": floor, "seconds": seconds}
-                append_records(path, [record])
+                append_result(path, record)
                 known[target.name, what] = record
             yield known[target.name, what]
 

@@ -17,7 +17,7 @@ from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
-from dpskit.records import append_records, read_records
+from dpskit.records import append_result, read_results
 from dpskit.rotations import random_rotations
 
 N_VIEWS, N_POINTS = 4, 800
@@ -113,7 +113,7 @@ def mistake_benchmark(
     are right: that of the mistake, of the right view, and no other.
     """
     keys = ("structure", "other", "trial", "seed", "noise", "planted")
-    known = {tuple(r[key] for key in keys): r for r in read_records(path)}
+    known = {tuple(r[key] for key in keys): r for r in read_results(path)}
     for noise in (None, NOISE):
         for trial in range(n_trials):
             target, other = targets[trial % len(targets)], targets[(trial + 1) % len(targets)]
@@ -126,7 +126,7 @@ def mistake_benchmark(
                     named = [[warning.kind, warning.view] for warning in found]
                     wanted = [[kind, k if single else None]] if kind else []
                     known[key] = dict(zip(keys, key, strict=True)) | {"named": named, "right": named == wanted}
-                    append_records(path, [known[key]])
+                    append_result(path, known[key])
                 yield known[key]
 
 

@@ -19,7 +19,7 @@ from dpskit.experiments.targets import Target
 from dpskit.likelihoods.projection import Projections
 from dpskit.markdown import markdown_table
 from dpskit.priors.analytic import GaussianPrior
-from dpskit.records import append_records, read_records
+from dpskit.records import append_result, read_results
 from dpskit.rotations import angles_between, fitted_rotation, rotations_by
 from dpskit.sampling.dps import DPS
 from dpskit.sampling.sample import sample
@@ -148,13 +148,13 @@ def orientation_benchmark(
     targets: Sequence[Target], settings: OrientationSettings, path: str | Path, cases: Sequence[str] = tuple(CASES)
 ) -> Iterator[dict[str, Any]]:
     """All structures in all cases; what the file of JSON lines at `path` holds is not computed again."""
-    known = {(r["structure"], r["case"]): r for r in read_records(path)}
+    known = {(r["structure"], r["case"]): r for r in read_results(path)}
     for case in cases:
         for target in targets:
             key = (target.name, case)
             if key not in known:
                 known[key] = try_orientations(target, case, settings)
-                append_records(path, [known[key]])
+                append_result(path, known[key])
             yield known[key]
 
 

@@ -18,7 +18,7 @@ from dpskit.likelihoods.placement import place, placement_ratios
 from dpskit.likelihoods.projection import Projections
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.markdown import markdown_table
-from dpskit.records import append_records, read_records
+from dpskit.records import append_result, read_results
 from dpskit.rotations import angles_between, fitted_rotation, random_rotations
 from dpskit.sampling.placements import find_placements
 from dpskit.transport.assignment import assign
@@ -86,12 +86,12 @@ def try_placement(target: Target, n_views: int, noise: float = NOISE) -> dict[st
 def placement_benchmark(targets: Sequence[Target], path: str | Path) -> Iterator[dict[str, Any]]:
     """All structures with five and with three views; what the file of JSON lines at `path` holds is not computed
     again."""
-    known = {(r["structure"], r["views"]): r for r in read_records(path)}
+    known = {(r["structure"], r["views"]): r for r in read_results(path)}
     for n_views in VIEWS:
         for target in targets:
             if (target.name, n_views) not in known:
                 known[target.name, n_views] = try_placement(target, n_views)
-                append_records(path, [known[target.name, n_views]])
+                append_result(path, known[target.name, n_views])
             yield known[target.name, n_views]
 
 

@@ -10,7 +10,7 @@ from dpskit.benchmarks.views import images, mistakes, orientations
 from dpskit.benchmarks.views.orientations import CASES, OrientationSettings, hide, orientation_errors
 from dpskit.cli import main
 from dpskit.experiments.targets import Target
-from dpskit.records import read_records
+from dpskit.records import read_results
 from dpskit.rotations import angles_between, random_rotations, rotations_by
 
 SMALL = OrientationSettings(n_points=40, view_points=30, n_steps=3)
@@ -47,7 +47,7 @@ def test_orientations_are_tried_and_taken_up_again(target, tmp_path, monkeypatch
     path, cases = tmp_path / "o.jsonl", ["all known, four views", "one unknown, four views"]
     first = list(orientations.orientation_benchmark([target], SMALL, path, cases))
     assert [r["case"] for r in first] == cases and first[0]["degrees"] == [] and len(first[1]["degrees"]) == 1
-    assert read_records(path) == first
+    assert read_results(path) == first
     monkeypatch.setattr(orientations, "sample", None)
     assert list(orientations.orientation_benchmark([target], SMALL, path, cases)) == first
     lines = orientations.orientation_table(first).splitlines()
