@@ -18,7 +18,7 @@ from dpskit.sampling.sample import iterate
 from dpskit.sampling.samples import Samples, describe, load_samples
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.solvers import FLOW, Algorithm1, Heun
-from dpskit.version import __version__
+from dpskit.version import NUMBERS, __version__
 
 SOLVERS = ("flow", "algorithm1", "heun")
 T_MAX = 80.0
@@ -74,7 +74,7 @@ def draw_samples(
     batch_size = batch_size or (64 if device == "cuda" else 2)
     solver, schedule = settings.make_solver(prior.orientation), karras_schedule(settings.n_steps, t_max=T_MAX)
     about = {"prior": describe(prior), "weights": weights_digest(prior), "n_points": settings.n_points}
-    about |= {"solver": describe(solver), "schedule": schedule.tolist()}
+    about |= {"solver": describe(solver), "schedule": schedule.tolist(), "numbers": NUMBERS}
     name = hashlib.sha256(json.dumps([about, settings.seed]).encode()).hexdigest()[:12]
     path = Path(folder) / f"{prior.name}-{settings.solver}-{name}.npz"
     points = load_samples(path).points if path.is_file() else torch.zeros(0, settings.n_points, 3)

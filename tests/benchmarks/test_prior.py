@@ -9,6 +9,7 @@ import torch
 from dpskit import Algorithm1, GaussianPrior, Heun, InverseTime, karras_schedule, load_prior, sample
 from dpskit.benchmarks.prior import TABLE_3, benchmark_prior, prior_table, random_set, reference_clouds
 from dpskit.cli import main
+from dpskit.experiments import prior_samples
 from dpskit.experiments.prior_samples import SampleSettings, draw_samples, weights_digest
 from dpskit.priors.edm import DiffusionPrior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -71,7 +72,7 @@ def test_an_interrupted_run_is_continued(prior, tmp_path, monkeypatch):
     assert count[0] == 30 + 1 + 23  # with a trial; the first batch was not drawn again
 
 
-def test_the_file_depends_on_weights_and_settings(prior, tmp_path):
+def test_the_file_depends_on_weights_settings_and_the_version_of_the_numbers(prior, tmp_path, monkeypatch):
     other = load_prior("chairs")
     assert weights_digest(other) == weights_digest(load_prior("chairs")) != weights_digest(prior)
     one = SampleSettings(1, 8, 2)
@@ -82,7 +83,9 @@ def test_the_file_depends_on_weights_and_settings(prior, tmp_path):
         )
     prior.network.output.bias += 1
     files.add(draw_samples(prior, one, tmp_path)[1])
-    assert len(files) == 6
+    monkeypatch.setattr(prior_samples, "NUMBERS", 1)
+    files.add(draw_samples(prior, one, tmp_path)[1])
+    assert len(files) == 7
 
 
 def test_solvers():
