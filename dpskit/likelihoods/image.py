@@ -195,8 +195,9 @@ class ProjectionImages(Measurement):
 
     @property
     def n_observed(self) -> int:
-        """As many for each image as points a width apart fill a side of the cube: 1,024 of the default width."""
-        return len(self.pixels) * max(1, round((2 * self.frame.scale / self.width) ** 2))
+        """As many for each image as points a width, at least a pixel, apart fill a side of the cube: usually 1,024."""
+        apart = max(self.width, self.pixel_size)
+        return len(self.pixels) * max(1, round((2 * self.frame.scale / apart) ** 2))
 
     def energies(self, x0: Tensor) -> Tensor:
         """The energy of every image: (b, n, 3) -> (b, k)."""

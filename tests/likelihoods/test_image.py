@@ -62,8 +62,10 @@ def test_log_prob_is_a_density_of_pixels(data, cloud):
 
 def test_an_image_counts_as_points_a_width_apart(cloud):
     for width, count in [(1 / 16, 1024), (1 / 8, 256), (9.0, 1)]:
-        images = ProjectionImages.observe(cloud, FRAME, n_views=3, size=16, width=width * FRAME.scale)
+        images = ProjectionImages.observe(cloud, FRAME, n_views=3, size=64, width=width * FRAME.scale)
         assert images.n_observed == 3 * count
+    fine = replace(images, width=1e-3 * FRAME.scale)  # than which a pixel is wider
+    assert fine.n_observed == 3 * round((2 * FRAME.scale / images.pixel_size) ** 2)
 
 
 def test_given_scale_and_offset(data, cloud):
