@@ -40,7 +40,7 @@ class CoarseGrained(Measurement):
         Let U use every point equally often.
     means
         Take each point for the mean of a group of model points, all groups of one size. The paper draws every point of
-        the group to it, which makes clusters of them.
+        the group to it, which makes clusters of them where the pull is strong: take its alpha of 4,000 then.
 
     Notes
     -----
