@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from dpskit.checks import check_points
@@ -64,11 +64,13 @@ class Deviation:
     floor: float
 
     def __str__(self) -> str:
-        points, atoms = torch.tensor(self.to_points), torch.tensor(self.to_atoms)
-        return (
-            f"RMSD {points.mean():.2f} ± {points.std(correction=0):.2f} angstrom to the coarse-grained points, "
-            f"{atoms.mean():.2f} ± {atoms.std(correction=0):.2f} to the atoms (floor {self.floor:.2f})"
-        )
+        points, atoms = (_mean(values) for values in (self.to_points, self.to_atoms))
+        return f"RMSD {points} angstrom to the coarse-grained points, {atoms} to the atoms (floor {self.floor:.2f})"
+
+
+def _mean(values: list[float]) -> str:
+    """The mean, of several with their standard deviation."""
+    return f"{statistics.mean(values):.2f}" + f" ± {statistics.pstdev(values):.2f}" * (len(values) > 1)
 
 
 def deviation(reconstruction: Reconstruction, model: CoarseGrainedStructure, atoms: Tensor) -> Deviation:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dpskit.checks import check_path
 from dpskit.files import replacing
 
-PALETTE = "#3b4cc0:#dddddd:#b40426"  # from well determined to not
+PALETTE = "#3b4cc0:#dddddd:#b40426"  # from points on which the models agree to others
 
 
 def write_chimerax(
@@ -60,7 +60,10 @@ def write_chimerax(
         "models": ["show {} atoms", "style {} sphere", "size {} atomRadius 1.0", _coloured(), "hide {} models"],
         "density": ["volume {} style surface", "transparency {} 60", "color {} #bbbbbb"],
     }
-    lines = ["# dpskit: blue points are well determined, red ones are not (B factor of the spread)", "close session"]
+    lines = [
+        "# dpskit: models agree on blue points, and differ in red ones (B factor of the spread)",
+        "close session",
+    ]
     for number, (name, file) in enumerate(given.items(), start=1):
         lines.append(f'open "{Path(os.path.relpath(file, path.parent)).as_posix()}" id {number}')
         lines += [command.format(f"#{number}") for command in commands[name]]

@@ -87,7 +87,8 @@ def write_report(
     chosen = medoid(ordered)
     best = ordered[chosen]
     unit = html.escape(frame.unit)
-    parts = [f"<h1>Reconstruction</h1><p>{len(points)} samples of {points.shape[1]:,} points.</p>"]
+    count = f"{len(points)} samples" if len(points) > 1 else "One sample"
+    parts = [f"<h1>Reconstruction</h1><p>{count} of {points.shape[1]:,} points.</p>"]
     parts.append("<h2>Warnings</h2>")
     parts += [f'<p class="warning">{html.escape(str(warning))}</p>' for warning in warnings]
     if not warnings:
@@ -101,11 +102,13 @@ def write_report(
         )
         caption += "Views are numbered from 0."
         parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
-    quantiles = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
-    text = f"A tenth of the points is determined to {quantiles[0]:.1f} {unit}, half to {quantiles[1]:.1f}, nine tenths"
-    text += f" to {quantiles[2]:.1f} (root mean square over the samples)."
-    known = "This is how far the models differ, not how far they are from the truth."
-    parts.append(f"<h2>Spread</h2><p>{text} {known}</p>")
+    text = "One sample has no spread: draw several."
+    if len(points) > 1:
+        low, half, high = (spread * frame.scale).quantile(torch.tensor([0.1, 0.5, 0.9])).tolist()
+        text = f"A tenth of the points differs between the samples by up to {low:.1f} {unit}, half of them by up to "
+        text += f"{half:.1f}, nine tenths by up to {high:.1f} (root mean square over the samples). "
+        text += "This is how far the models differ, not how far they are from the truth."
+    parts.append(f"<h2>Spread</h2><p>{text}</p>")
     if warning := cluster_warning(points):
         parts.append(f'<p class="warning">{warning}</p>')
     parts.append(_picture(_spread_figure(best, spread, frame), f"The medoid, coloured by its spread in {unit}"))
@@ -147,8 +150,9 @@ def _fit_table(data: Any, points: Tensor, frame: Frame) -> str:
         head, values = "correlation", (1 - energies * (frame.scale / data.width) ** 2).clamp(min=0).sqrt()
     else:
         head, values = f"residual in {html.escape(frame.unit)}", (2 * energies).sqrt() * frame.scale
+    spread = "{:.2f}" if len(points) > 1 else "–"
     rows = "".join(
-        f"<tr><td>{name}</td><td>{column.mean():.2f}</td><td>{column.std(correction=0):.2f}</td></tr>"
+        f"<tr><td>{name}</td><td>{column.mean():.2f}</td><td>{spread.format(column.std(correction=0))}</td></tr>"
         for name, column in zip(_names(data, values.shape[1]), values.T, strict=True)
     )
     return f"<table><tr><th>observation</th><th>{head}</th><th>± over samples</th></tr>{rows}</table>"

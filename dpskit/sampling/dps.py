@@ -25,9 +25,11 @@ class DPS:
     Parameters
     ----------
     alpha
-        Strength of the pull, at least 0, quoted for 1,024 points. It scales with the number of points, because the
-        gradient of the energy, a mean over the points, falls with it. None: 50 for each observed point
-        (`likelihood.n_observed`), as the log density of data grows with their number.
+        Strength of the pull, at least 0, quoted for clouds of 1,024 points. It scales with the number of points,
+        because the gradient of the energy, a mean over the points, falls with it. None: 50 for each observed point
+        (`likelihood.n_observed`; 1,000 points where it is missing), as the log density of data grows with their number.
+        Where every point of the cloud is drawn to a coarse one, `CoarseGrained(points)` without `means`, that is too
+        much: 4,000, the paper's, is better.
     reach
         In one step the pull moves a cloud at most by `reach` times E / |grad E|, the step of Polyak (1987), which takes
         E to zero if it is linear; 2 takes a quadratic E to its minimum. Where the limit is not reached, nothing
@@ -48,9 +50,9 @@ class DPS:
     -----
     score - zeta grad E(D(x, t)), with zeta = alpha / sqrt(E) for each sample. The paper's eq. (9) has sqrt(log p),
     whose argument is negative as printed. alpha / sqrt(E) of a squared residual makes the pull independent of the noise
-    in the data: the spread of the samples is set by alpha, not by the data. M observed points
-    with noise sigma have the score -M / sigma^2 grad E. With 1,024 points that is the rule's for alpha = M / sigma
-    where E has come down to sigma^2: 50 for each stands for a noise of 0.02, in units of the cube.
+    in the data: the spread of the samples is set by alpha, not by the data. M points, in projections of equally many,
+    with noise sigma have the score -M / sigma^2 grad E. For clouds of 1,024 points that is the rule's with alpha =
+    M / sigma where E has come down to sigma^2: 50 for each stands for a noise of 0.02, in units of the cube.
 
     Examples
     --------

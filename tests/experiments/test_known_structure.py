@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,4 +26,5 @@ def test_the_true_points_have_no_deviation(seen):
     found = deviation(Reconstruction(samples, model.frame), model, structure.atoms)
     assert found.to_points[0] < 0.2
     assert found.to_atoms[0] == pytest.approx(found.floor, rel=1e-2)
-    assert "RMSD" in str(found) and f"floor {found.floor:.2f}" in str(found)
+    assert "RMSD" in str(found) and f"floor {found.floor:.2f}" in str(found) and "±" not in str(found)
+    assert str(replace(found, to_atoms=[1.0, 2.0])).endswith(f"1.50 ± 0.50 to the atoms (floor {found.floor:.2f})")

@@ -33,12 +33,19 @@ def test_residuals_spread_and_settings(tmp_path, cloud, samples):
     assert [name for name, _ in rows] == ["view 0", "view 1", "view 2", "low-resolution structure"]
     expected = (2 * data.energies(samples.points)).sqrt().mean(dim=0) * 50
     assert [float(value) for _, value in rows] == pytest.approx(expected.tolist(), abs=0.006)
-    spread = float(re.search(r"half to ([\d.]+)", text).group(1))
+    spread = float(re.search(r"half of them by up to ([\d.]+)", text).group(1))
     assert spread == pytest.approx(50 * 0.02 * 3**0.5 * (2 / 3) ** 0.5, rel=0.15)
     assert "&lt;mine&gt;" in text and "<mine>" not in text
     assert "http" not in text and "The views agree" in text
     pictures = re.findall(r"base64,([^\"]+)", text)
     assert len(pictures) == 2 and all(base64.b64decode(p).startswith(b"\x89PNG") for p in pictures)
+
+
+def test_one_sample_has_no_spread(tmp_path, cloud):
+    write_report(cloud[None], dpskit.CoarseGrained(cloud), tmp_path / "r.html", frame=FRAME)
+    text = (tmp_path / "r.html").read_text()
+    assert "One sample of 400 points" in text and "One sample has no spread" in text
+    assert "<td>low-resolution structure</td><td>0.00</td><td>–</td>" in text and "±" in text
 
 
 def test_clusters_are_named(tmp_path, cloud, samples):
