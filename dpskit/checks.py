@@ -158,7 +158,8 @@ def check_rotations(name: str, value: Any) -> Tensor:
 def check_kind(name: str, value: Any, kind: type[Kind], hint: str = "") -> Kind:
     """Return `value`, or raise TypeError unless it is of the `kind`; hint: what more to say of that kind."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be of type {kind.__name__}{hint}, got {type(value).__name__}.")
+        got = type(value).__name__ + f" {shown(value)}" * isinstance(value, str)
+        raise TypeError(f"{name} must be of type {kind.__name__}{hint}, got {got}.")
     return value
 
 

@@ -71,10 +71,6 @@ class _Stopwatch:
         self.likelihood = self.likelihood.start()
         return self
 
-    @property
-    def n_observed(self) -> float:
-        return self.likelihood.n_observed
-
     def energy(self, x0: Tensor) -> Tensor:
         self._start()
         energy = self.likelihood.energy(x0)
@@ -115,7 +111,7 @@ def profile_run(
         n_samples=n_samples,
         n_points=n_points,
         schedule=karras_schedule(n_steps),
-        guidance=DPS().suited(prior),  # the watch hides what the prior asks for
+        guidance=DPS().suited(prior, data),  # the watch hides what they ask for
         device=device,
         progress=progress,
     )

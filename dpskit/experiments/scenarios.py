@@ -9,10 +9,11 @@ from torch import Tensor
 
 from dpskit.checks import check_choice, check_integer, check_number
 from dpskit.cloud import as_generator, resample
-from dpskit.likelihoods.coarse import USUAL_POINTS, CoarseGrained
+from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.observation import check_sigma, noisy
 from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.protocol import USUAL_POINTS
 from dpskit.likelihoods.subunit import Subunit
 from dpskit.sampling.dps import PER_POINT
 

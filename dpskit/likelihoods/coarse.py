@@ -19,9 +19,7 @@ from dpskit.likelihoods.observation import (
     matched_energies,
     noisy,
 )
-from dpskit.likelihoods.protocol import Measurement
-
-USUAL_POINTS = 1024  # of a model, for which alpha is quoted
+from dpskit.likelihoods.protocol import USUAL_POINTS, Measurement
 
 
 @dataclass(frozen=True, eq=False)

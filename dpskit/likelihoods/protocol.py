@@ -13,6 +13,7 @@ from dpskit.checks import check_method, check_number
 from dpskit.likelihoods.observation import with_noise
 
 SOME = 1000  # observed points, where nobody says how many
+USUAL_POINTS = 1024  # of a cloud, where nobody says how many, and for which alpha is quoted
 
 
 class Likelihood(Protocol):

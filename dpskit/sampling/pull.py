@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dpskit.checks import check_method
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.protocol import Likelihood, Measurement, start, surprise
+from dpskit.likelihoods.protocol import USUAL_POINTS, Likelihood, Measurement, start, surprise
 from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.protocol import Score, ScoreEval
@@ -68,7 +68,7 @@ class ByEnergy:
 
     @torch.no_grad()
     def evaluation(self, denoised: Tensor, found: Misfit, own: Tensor, gradient: Tensor) -> ScoreEval:
-        zeta = self.alpha * (own.shape[1] / 1024) / found.value.clamp_min(1e-12).sqrt()
+        zeta = self.alpha * (own.shape[1] / USUAL_POINTS) / found.value.clamp_min(1e-12).sqrt()
         score = own - zeta[:, None, None] * gradient
         longest = _longest(self.reach, found, gradient)
         return ScoreEval(score, denoised, found.energy, prior_score=own, longest=longest)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, shown
-from dpskit.likelihoods.protocol import Likelihood
+from dpskit.likelihoods.protocol import USUAL_POINTS, Likelihood
 from dpskit.priors.protocol import Prior, checked_denoise
 from dpskit.sampling.schedule import check_schedule, default_schedule
 
-N_POINTS, DIM = 1024, 3  # of a cloud whose shape nobody states
+DIM = 3  # of a cloud whose shape nobody states
 MEASURABLE = 0.99  # slope of a denoiser above which it hardly says what its prior is
 LARGEST_TRIAL = 4  # clouds
 
@@ -29,7 +29,7 @@ def cloud_shape(prior: Prior, likelihood: Likelihood | None, n_points: int | Non
     for part in (prior, likelihood):
         own = getattr(part, "shape", None) or (None, None)
         given = [mine if value is None else value for value, mine in zip(given, own, strict=True)]
-    n, d = (default if value is None else value for value, default in zip(given, (N_POINTS, DIM), strict=True))
+    n, d = (default if value is None else value for value, default in zip(given, (USUAL_POINTS, DIM), strict=True))
     return check_integer("n_points", n), check_integer("dim", d)
 
 

@@ -162,7 +162,7 @@ def test_bad_scenarios(one_sentence, changes, words):
 def test_bad_settings(one_sentence):
     with one_sentence(ValueError, "scenario", "'guessing'", "projections"):
         CHAIRS.with_kind("guessing", 24)
-    with one_sentence(TypeError, "scenario", "Scenario", "str"):
+    with one_sentence(TypeError, "scenario", "Scenario", "str", "'projections'"):
         Settings(scenario="projections")
     with one_sentence(ValueError, "seed", "-1"):
         Settings(seed=-1)

@@ -219,15 +219,13 @@ def changed(options: argparse.Namespace, scenario: Scenario) -> Scenario:
     """The scenario with the options' own settings, and what differs from the paper's in its name."""
     from dataclasses import replace
 
-    given = {"balanced": options.balanced, "means": options.means}
+    given, words = {"balanced": options.balanced, "means": options.means}, [scenario.name]
     if options.n_steps is not None:
         given["n_steps"] = options.n_steps
-    if options.alpha is not None:
-        given["alpha"] = replace(scenario, **given).usual_alpha if options.alpha == "auto" else options.alpha
-    words = [scenario.name]
-    if options.n_steps is not None:
         words.append(f"{options.n_steps} steps")
     words += [choice for choice in ("balanced", "means") if given[choice]]
+    if options.alpha is not None:
+        given["alpha"] = replace(scenario, **given).usual_alpha if options.alpha == "auto" else options.alpha
     if getattr(options, "turned", None) is not None:
         words.append("turned")
     if options.blur is not None:
