@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dpskit.commands.parser import add_command
 
@@ -75,6 +75,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     from dpskit.data.check_views import check_views
     from dpskit.evaluation.clusters import cluster_warning
     from dpskit.export.report import write_report
+    from dpskit.likelihoods.joint import Joint, as_found
 
     data, model, atoms = _observations(options, folder)
     warnings = check_views(data)
@@ -90,7 +91,8 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
         if model is not None and atoms is not None:
             print(f"{name}: {_score(result, model, atoms)}")
         likelihood, report = data.likelihood(frame), folder / f"{name}.html"
-        residuals = (2 * likelihood.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale
+        seen = cast(Joint, as_found(likelihood, result.samples.rotations))
+        residuals = (2 * seen.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale
         print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
         if warning := cluster_warning(result.samples.points):
             print(f"{name}: {warning}")

@@ -73,7 +73,8 @@ def check_views(
     seen = _seen(data, frame)
     known = [k for k, rotation in enumerate(seen.rotations) if np.isfinite(rotation).all()]
     views, rotations = [seen.views[k] for k in known], seen.rotations[known]
-    found = _diagnose(views, rotations, seen.length, seen.unit, known) if len(known) > 1 else []
+    names = _Names(known, len(seen.views))
+    found = _diagnose(views, rotations, seen.length, seen.unit, names) if len(known) > 1 else []
     if found or seen.coarse is None or not known:
         return found
     points = [torch.from_numpy(y) for y in views]
@@ -121,6 +122,18 @@ def _seen(data: object, frame: Frame | None) -> _Seen:
         f"data must be Projections, ProjectionImages, Observations or a Joint with one of them, got "
         f"{type(data).__name__}."
     )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The numbers, from 0, of the views that are compared, among how many there are."""
+
+    numbers: list[int]
+    count: int
+
+    def __getitem__(self, k: int) -> str:
+        """For a person, who counts from 1."""
+        return f"view {self.numbers[k] + 1} of {self.count}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +227,7 @@ def _log_width(values: np.ndarray) -> tuple[float, float]:
 
 
 def _diagnose(
-    views: list[np.ndarray], rotations: np.ndarray, length: float, unit: str, names: list[int]
+    views: list[np.ndarray], rotations: np.ndarray, length: float, unit: str, names: _Names
 ) -> list[ViewWarning]:
     """The mistake that explains best why the views disagree; nothing if they agree."""
     pairs = _Pairs(views, rotations)
@@ -229,14 +242,14 @@ def _diagnose(
         rest, k = min((pairs.without(k).badness()[0], k) for k in range(len(views)))
         if rest <= 1:
             text = "no shift, size or hand makes it agree with the other views, which agree with each other"
-            message = f"view {names[k]} seems to show another structure, or another orientation than stated: {text}."
-            return [ViewWarning(names[k], "structure", message)]
+            message = f"{names[k]} seems to show another structure, or another orientation than stated: {text}."
+            return [ViewWarning(names.numbers[k], "structure", message)]
     worst = names[int(of_view.argmax())]
-    message = f"the views disagree, view {worst} most, and no single mistake that is known here explains it."
+    message = f"the views disagree, {worst} most, and no single mistake that is known here explains it."
     return [ViewWarning(None, "disagreement", message)]
 
 
-def _trials(pairs: _Pairs, length: float, unit: str, names: list[int]) -> Iterator[tuple[float, ViewWarning]]:
+def _trials(pairs: _Pairs, length: float, unit: str, names: _Names) -> Iterator[tuple[float, ViewWarning]]:
     """What is left of the disagreement once a mistake is undone, and the warning that names it; the simplest first."""
     views, rotations = pairs.views, pairs.rotations
     message = "the views agree if the rotations are transposed: they seem to be written for column vectors, R x."
@@ -248,16 +261,16 @@ def _trials(pairs: _Pairs, length: float, unit: str, names: list[int]) -> Iterat
     single = range(len(views))
     for k in single if len(views) > 2 else ():
         for name, flip in FLIPS.items():
-            message = f"view {names[k]} agrees with the others if it is {name}."
-            yield pairs.changed(k, views[k] * flip).badness(k)[0], ViewWarning(names[k], "mirrored", message)
+            message = f"{names[k]} agrees with the others if it is {name}."
+            yield pairs.changed(k, views[k] * flip).badness(k)[0], ViewWarning(names.numbers[k], "mirrored", message)
     for k in single:
         shift = pairs.shift(k)
         text = ", ".join(f"{value:.3g}" for value in shift * length)
-        message = f"view {names[k]} agrees with the others if its points are moved by ({text}) {unit}: a wrong centre?"
-        yield pairs.changed(k, views[k] + shift).badness(k)[0], ViewWarning(names[k], "shift", message)
+        message = f"{names[k]} agrees with the others if its points are moved by ({text}) {unit}: a wrong centre?"
+        yield pairs.changed(k, views[k] + shift).badness(k)[0], ViewWarning(names.numbers[k], "shift", message)
     for k in single:
         factor = pairs.magnification(k)
         scaled = pairs.changed(k, views[k] / factor)
         scaled = scaled.changed(k, scaled.views[k] + scaled.shift(k))
-        message = f"view {names[k]} agrees with the others if it is {1 / factor:.3g} times as large: wrong pixel size?"
-        yield scaled.badness(k)[0], ViewWarning(names[k], "pixel size", message)
+        message = f"{names[k]} agrees with the others if it is {1 / factor:.3g} times as large: wrong pixel size?"
+        yield scaled.badness(k)[0], ViewWarning(names.numbers[k], "pixel size", message)

@@ -47,7 +47,8 @@ def read_observations(path: str | Path) -> Observations:
 
         [[projection]]                # once for each projection
         points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
-        rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped
+        rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped; or
+                                      # "unknown": found by the run; if all are, the first view is the frame
 
         [views]                       # of all projections, if need be
         trimmed = 0.05                # the share of their points that may be outliers (default 0)
@@ -105,16 +106,7 @@ def read_observations(path: str | Path) -> Observations:
                 _check_keys(part, PART_KEYS[kind])
                 weights.append(check_number("weight", part.get("weight", 1.0), least=0) / len(parts))
                 if kind == "projection":
-                    if "rotation" not in part:
-                        raise ValueError("rotation is missing: give a matrix of three rows.")
-                    rotation = check_array("rotation", part["rotation"], "(3, 3)")
-                    if rotation.shape == (3,):
-                        hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
-                        raise ValueError(f"rotation must be {hint}; got {rotation.tolist()}.")
-                    if rotation.shape != (3, 3):
-                        got = tuple(rotation.shape)
-                        raise ValueError(f"rotation must be a matrix of three rows, got an array of shape {got}.")
-                    rotations.append(check_rotations("rotation", rotation[None]))
+                    rotations.append(_read_rotation(part))
                 if kind == "coarse":
                     means = _check_flag("means", part.get("means", True))
                 points[name] = _read_part(path.parent, kind, part)
@@ -167,7 +159,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         quoted = json.dumps(file.name, ensure_ascii=False)
         lines += ["", "[[projection]]" if is_view else f"[{name}]", f"points = {quoted}"]
         if is_view:
-            lines.append(f"rotation = {observations.rotations[k].tolist()}")
+            rotation = observations.rotations[k]
+            lines.append("rotation = " + ('"unknown"' if bool(rotation.isnan().any()) else str(rotation.tolist())))
         if name == "coarse":
             lines.append(f"means = {str(observations.means).lower()}")
         if weight is not None:
@@ -232,6 +225,23 @@ def _check_keys(part: Any, known: set[str]) -> None:
     if not isinstance(part, dict) or set(part) - known:
         got = repr(sorted(set(part) - known)[0]) if isinstance(part, dict) else repr(part)
         raise ValueError(f"it may hold {', '.join(sorted(known))}; got {got}.")
+
+
+def _read_rotation(part: dict[str, Any]) -> Tensor:
+    """(1, 3, 3), NaN where it is unknown."""
+    if "rotation" not in part:
+        raise ValueError('rotation is missing: give a matrix of three rows, or "unknown".')
+    if part["rotation"] == "unknown":
+        return torch.full((1, 3, 3), torch.nan)
+    if isinstance(part["rotation"], str):
+        raise ValueError(f'rotation must be a matrix of three rows, or "unknown"; got {part["rotation"]!r}.')
+    rotation = check_array("rotation", part["rotation"], "(3, 3)")
+    if rotation.shape == (3,):
+        hint = "a matrix of three rows, not three angles: dpskit.read_poses knows those of RELION"
+        raise ValueError(f"rotation must be {hint}; got {rotation.tolist()}.")
+    if rotation.shape != (3, 3):
+        raise ValueError(f"rotation must be a matrix of three rows, got an array of shape {tuple(rotation.shape)}.")
+    return check_rotations("rotation", rotation[None])
 
 
 def _read_part(folder: Path, kind: str, part: dict[str, Any]) -> Tensor:

@@ -11,11 +11,11 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_array, check_flag, check_kind, check_points, check_rotations
+from dpskit.checks import check_array, check_flag, check_kind, check_points
 from dpskit.cloud import Frame
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.projection import Projections, project
+from dpskit.likelihoods.projection import Projections, check_orientations, project
 from dpskit.likelihoods.subunit import Subunit
 
 
@@ -29,7 +29,9 @@ class Observations:
         (m_k, 2) each: the coordinates (x R_k)_{:, (1, 2)} of points x (row vectors). They must share the origin of the
         rest, unless they are `shifted`, as class averages are that were centred on their own.
     rotations
-        (k, 3, 3).
+        (k, 3, 3), rows of NaN where an orientation is not known, and None where no one is. These are found by the run;
+        if none is known, the first view is the frame. Such a view is taken to show the whole object: its centre of mass
+        is the object's.
     coarse
         (m, 3), a low-resolution structure.
     subunit
@@ -71,9 +73,14 @@ class Observations:
         if not hasattr(self.projections, "__iter__"):
             raise TypeError(f"projections must be a list of arrays (m, 2), got {type(self.projections).__name__}.")
         points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
-        rotations = torch.zeros(0, 3, 3) if self.rotations is None else check_rotations("rotations", self.rotations)
-        if len(points) != len(rotations):
-            raise ValueError(f"rotations must be one for each of the {len(points)} projections, got {len(rotations)}.")
+        given = points or self.rotations is not None
+        rotations = check_orientations(self.rotations, len(points)) if given else torch.zeros(0, 3, 3)
+        none_known = self.rotations is None or bool(check_array("rotations", self.rotations, "(k, 3, 3)").isnan().all())
+        if points and none_known and not (self.coarse is None and self.subunit is None):
+            raise ValueError(
+                "rotations must hold at least one that is known beside a coarse structure or a subunit, got none: "
+                "dpskit.find_rotations says from where a cloud looks like a view."
+            )
         object.__setattr__(self, "projections", points)
         object.__setattr__(self, "rotations", rotations)
         for name in ("coarse", "subunit"):
@@ -150,8 +157,9 @@ class Observations:
             structure; that of a coarse structure is enlarged by how much its points, as means, lie within those of the
             model. `docs/measurements.md` says how near all this is, and what a wrong scale does. center: that of the
             coarse structure, or else of the subunit, moved by as little as brings its projections to the centres of
-            the observed ones (of their bounding boxes), unless they are shifted; along a direction that nothing
-            observes it is 0.
+            the observed ones, unless they are shifted; along a direction that nothing observes it is 0. Centres are
+            those of bounding boxes, but centres of mass where an orientation is unknown: of these alone it is known
+            where such a view shows them.
 
         Raises
         ------
@@ -159,10 +167,12 @@ class Observations:
             For observations whose points all coincide.
         """
         known = self.coarse if self.coarse is not None else self.subunit
-        center = torch.zeros(3) if known is None else _middle(known)
-        if self.projections and not self.shifted:
-            rows = torch.cat([rotation[:, :2].T for rotation in self.rotations])
-            observed = torch.cat([_middle(y) for y in self.projections])
+        oriented = [k for k, rotation in enumerate(self.rotations) if not bool(rotation.isnan().any())]
+        centre = _middle if len(oriented) == len(self.rotations) else _mean
+        center = torch.zeros(3) if known is None else centre(known)
+        if oriented and not self.shifted:
+            rows = torch.cat([self.rotations[k][:, :2].T for k in oriented])
+            observed = torch.cat([centre(self.projections[k]) for k in oriented])
             center = center + torch.linalg.pinv(rows) @ (observed - rows @ center)
         scales = [_half_extent(y) for y in self.projections]
         if self.coarse is not None:
@@ -197,7 +207,8 @@ class Observations:
         parts: list[Projections | CoarseGrained | Subunit] = []
         if self.projections:
             pairs = zip(self.projections, self.rotations, strict=True)
-            views = [(y - project(center, rotation)) / frame.scale for y, rotation in pairs]
+            origins = [_mean(y) if bool(r.isnan().any()) else project(center, r) for y, r in pairs]
+            views = [(y - origin) / frame.scale for y, origin in zip(self.projections, origins, strict=True)]
             turned = turn.T @ self.rotations
             parts.append(Projections(views, turned, balanced=True, trimmed=self.trimmed, shifted=self.shifted))
         if self.coarse is not None:
@@ -231,3 +242,8 @@ def _lost_by_means(coarse: Tensor, n_points: int) -> float:
 def _middle(points: Tensor) -> Tensor:
     """The centre of the bounding box of `points` (n, d)."""
     return (points.amin(dim=0) + points.amax(dim=0)) / 2
+
+
+def _mean(points: Tensor) -> Tensor:
+    """The centre of mass of `points` (n, d)."""
+    return points.double().mean(dim=0).float()

@@ -12,18 +12,18 @@ class ViewWarning:
     Attributes
     ----------
     view : int or None
-        Its number from 0, None where it concerns all of them.
+        Its index, from 0; None where it concerns all of them.
     kind : str
         "transposed", "mirrored", "shift", "pixel size", "structure", "disagreement", or "orientation" of a coarse
         structure.
     message : str
-        One sentence for a person; `str` gives it.
+        One sentence for a person, in which views are counted from 1; `str` gives it.
 
     Examples
     --------
     >>> import dpskit
-    >>> print(dpskit.ViewWarning(2, "shift", "view 2 is off its centre."))
-    view 2 is off its centre.
+    >>> print(dpskit.ViewWarning(2, "shift", "view 3 of 4 is off its centre."))
+    view 3 of 4 is off its centre.
     """
 
     view: int | None

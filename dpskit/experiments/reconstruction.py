@@ -219,4 +219,6 @@ def _in_the_cube(
     samples = method(observations.likelihood(frame, turn), n_points=n_points, seed=seed)
     settings = samples.settings | {"frame": asdict(frame)}
     pose = None if samples.pose is None else samples.pose @ turn.T
-    return Reconstruction(replace(samples, points=samples.points @ turn.T, pose=pose, settings=settings), frame)
+    rotations = None if samples.rotations is None else turn @ samples.rotations
+    points = samples.points @ turn.T
+    return Reconstruction(replace(samples, points=points, pose=pose, rotations=rotations, settings=settings), frame)

@@ -22,10 +22,11 @@ from dpskit.evaluation.spread import medoid, point_spread
 from dpskit.files import replacing
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.image import ProjectionImages
-from dpskit.likelihoods.joint import Joint, part_to_place, placed_at, seen_from, views_to_orient
+from dpskit.likelihoods.joint import Joint, as_found
 from dpskit.likelihoods.projection import Projections, project
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.likelihoods.subunit import Subunit
+from dpskit.rotations import angles_between
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +83,8 @@ def write_report(
     views = _views(likelihood)
     if warnings is None:
         warnings = [] if views is None else check_views(views, frame)
-    likelihood = _as_found(likelihood, samples)
+    rotations, placement = (getattr(samples, name, None) for name in ("rotations", "placement"))
+    likelihood = as_found(likelihood, rotations, placement)
     ordered, spread = point_spread(points)
     chosen = medoid(ordered)
     best = ordered[chosen]
@@ -96,11 +98,12 @@ def write_report(
         agree = "The views agree with each other, as far as that can be seen from them."
         parts.append(f"<p>{agree if several else 'There are no two views that could disagree.'}</p>")
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
+    if rotations is not None:
+        off = angles_between(rotations, rotations[chosen]).amax(dim=0).tolist()
+        angles = ", ".join(f"view {k} {angle:.0f}" for k, angle in enumerate(off, start=1))
+        parts.append(f"<p>Found orientations differ from the medoid's, in degrees and at most: {angles}.</p>")
     if views is not None:
-        caption = (
-            "Grey: what was observed. Red: the projection of the medoid, the sample that is nearest to all others. "
-        )
-        caption += "Views are numbered from 0."
+        caption = "Grey: what was observed. Red: the projection of the medoid, the sample nearest to all others."
         parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
     text = "One sample has no spread: draw several."
     if len(points) > 1:
@@ -126,16 +129,8 @@ def _views(data: Any) -> Projections | ProjectionImages | None:
     return next((part for part in parts if isinstance(part, Projections | ProjectionImages)), None)
 
 
-def _as_found(data: Any, samples: Any) -> Any:
-    """The data as each sample sees them, where the run found the place of a subunit or orientations of views."""
-    placement, rotations = (getattr(samples, name, None) for name in ("placement", "rotations"))
-    if placement is not None and part_to_place(data) is not None:
-        data = placed_at(data, placement)
-    return data if rotations is None or views_to_orient(data) is None else seen_from(data, rotations)
-
-
 def _rotations(data: Any, points: Tensor, k: int) -> Tensor:
-    """(v, 3, 3): from where the views, as `_as_found` has them, show the sample of number k."""
+    """(v, 3, 3): from where the views, as they were found, show the sample of number k."""
     views = _views(data)
     return views.orientations(points)[k] if isinstance(views, Projections) else cast(ProjectionImages, views).rotations
 
@@ -167,10 +162,11 @@ def _names(data: Any, count: int) -> Iterator[str]:
     }
     for part in data.parts if isinstance(data, Joint) else [data]:
         if isinstance(part, Projections) or (part is data and isinstance(part, ProjectionImages)):
-            yield from (f"view {k}" for k in range(len(part.points if isinstance(part, Projections) else part.pixels)))
+            seen = part.points if isinstance(part, Projections) else part.pixels
+            yield from (f"view {k + 1}" for k in range(len(seen)))
         else:
             name = kinds.get(type(part), html.escape(type(part).__name__))
-            yield from [name] if part is not data or count == 1 else (f"{name} {k}" for k in range(count))
+            yield from [name] if part is not data or count == 1 else (f"{name} {k + 1}" for k in range(count))
 
 
 def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best: Tensor, frame: Frame) -> Figure:
@@ -179,7 +175,7 @@ def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best
     count = len(rotations)
     figure = Figure(figsize=(2.6 * min(count, 4), 2.8 * -(-count // 4)), layout="constrained")
     for k, rotation in enumerate(rotations):
-        axes = figure.add_subplot(-(-count // 4), min(count, 4), k + 1, aspect="equal", title=f"view {k}")
+        axes = figure.add_subplot(-(-count // 4), min(count, 4), k + 1, aspect="equal", title=f"view {k + 1}")
         if isinstance(views, ProjectionImages):
             seen = project(frame.to_physical(best), rotation)
             seen = seen if views.shifts is None else seen - views.shifts[k]

@@ -141,22 +141,24 @@ def views_to_orient(likelihood: Likelihood | None) -> Projections | None:
     return found[0] if found else None
 
 
-def seen_from(likelihood: Likelihood, rotations: Tensor) -> Likelihood:
-    """The same data of a batch of clouds, each of which shows those projections from its own rotations (b, k, 3, 3)."""
-    views = views_to_orient(likelihood)
-    return _exchanged(likelihood, views, cast(Projections, views).seen_from(rotations))
-
-
 def part_to_place(likelihood: Likelihood | None) -> Subunit | None:
     """The subunit in it that is not placed; None if there is none."""
     parts = likelihood.parts if isinstance(likelihood, Joint) else [likelihood]
     return next((part for part in parts if isinstance(part, Subunit) and not part.placed), None)
 
 
-def placed_at(likelihood: Likelihood, placements: Tensor) -> Likelihood:
-    """The same data of a batch of clouds, in each of which that subunit lies as its placement (b, 4, 3) says."""
-    part = part_to_place(likelihood)
-    return _exchanged(likelihood, part, cast(Subunit, part).placed_at(placements))
+def as_found(likelihood: Likelihood, rotations: Tensor | None = None, placements: Tensor | None = None) -> Likelihood:
+    """The same data of a batch of clouds, of each as a run has found it.
+
+    rotations (b, k, 3, 3) of the projections with unknown or rough orientations, placements (b, 4, 3) of the subunit
+    that is not placed; None, or data without such parts: nothing was found.
+    """
+    part, views = part_to_place(likelihood), views_to_orient(likelihood)
+    if part is not None and placements is not None:
+        likelihood = _exchanged(likelihood, part, part.placed_at(placements))
+    if views is not None and rotations is not None:
+        likelihood = _exchanged(likelihood, views, views.seen_from(rotations))
+    return likelihood
 
 
 def _exchanged(likelihood: Likelihood, old: Likelihood | None, new: Likelihood) -> Likelihood:

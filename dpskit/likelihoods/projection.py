@@ -114,9 +114,7 @@ class Projections(Measurement):
         if not hasattr(self.points, "__iter__") or getattr(self.points, "ndim", 1) == 0:
             raise TypeError(f"points must be a list of arrays of shape (m, 2), got {type(self.points).__name__}.")
         points = tuple(check_points(f"points[{k}]", y, dim=2) for k, y in enumerate(self.points))
-        rotations = _with_unknown(self.rotations, len(points))
-        if len(points) != len(rotations):
-            raise ValueError(f"points and rotations must be equally many, got {len(points)} and {len(rotations)}.")
+        rotations = check_orientations(self.rotations, len(points))
         check_sigma(self.sigma)
         for name in ("balanced", "shifted", "marginal"):
             object.__setattr__(self, name, check_flag(name, getattr(self, name)))
@@ -333,15 +331,21 @@ class Projections(Measurement):
         """New data of the same sizes, orientations and noise for one cloud x0 (n, 3)."""
         sigma = check_given(self.sigma)
         if self.unknown:
-            raise ValueError(f"rotations must all be known to simulate data, but view {self.unknown[0]} has none.")
+            raise ValueError(
+                f"rotations must all be known to simulate data, but view {self.unknown[0] + 1} of "
+                f"{len(self.points)} has none."
+            )
         x0 = check_points("x0", x0)
         pairs = zip(self.points, self.rotations, strict=True)
         points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
         return replace(self, points=points)
 
 
-def _with_unknown(rotations: Tensor | None, count: int) -> Tensor:
-    """(k, 3, 3) rotations, rows of NaN where they are unknown; if all are, the first is the identity."""
+def check_orientations(rotations: Any, count: int) -> Tensor:
+    """The rotations (count, 3, 3) of views, rows of NaN where they are unknown; if all are, the first is the identity.
+
+    Raises ValueError or TypeError for what are no rotations, and for another number of them.
+    """
     if rotations is None:
         rotations = torch.full((count, 3, 3), torch.nan)
     rotations = check_array("rotations", rotations, "(k, 3, 3)").float()
@@ -352,6 +356,8 @@ def _with_unknown(rotations: Tensor | None, count: int) -> Tensor:
     if partly:
         raise ValueError(f"rotations[{partly[0]}] must be a rotation, or a row of NaN alone; got NaN beside numbers.")
     checked = check_rotations("rotations", torch.where(unknown[:, None, None], torch.eye(3), rotations))
+    if len(checked) != count:
+        raise ValueError(f"points and rotations must be equally many, got {count} and {len(checked)}.")
     if bool(unknown.all()):
         unknown[0] = False
     return torch.where(unknown[:, None, None], torch.nan, checked)

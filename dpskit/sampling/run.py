@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dpskit.checks import check_integer, check_method, check_seed
-from dpskit.likelihoods.joint import part_to_place, placed_at, seen_from, views_to_orient
+from dpskit.likelihoods.joint import as_found, part_to_place, views_to_orient
 from dpskit.likelihoods.protocol import Likelihood
 from dpskit.pose.posed import Posed
 from dpskit.priors.protocol import Prior
@@ -87,7 +87,7 @@ class Run:
         check_method("solver", solver, "step(score, state, t, t_next)")
         rotations = check_pose(pose, prior, likelihood)
         part, placing, views = part_to_place(likelihood), views_that_place(likelihood), views_to_orient(likelihood)
-        tried = likelihood if likelihood is None or part is None else placed_at(likelihood, UNMOVED)
+        tried = None if likelihood is None else as_found(likelihood, placements=UNMOVED)
         if part is not None and isinstance(rotations, str):
             raise ValueError("pose must be None or known rotations where a subunit has to be placed, got 'unknown'.")
         one = tried if rotations is None or tried is None else Posed(tried, torch.eye(3).unsqueeze(0))
@@ -146,12 +146,13 @@ class Run:
 
     def data(self, samples: range) -> Likelihood | None:
         """The data as the samples with these numbers see them: each by one hypothesis of orientations or placement."""
-        data = self.likelihood
-        if data is not None and self.placements is not None:
-            data = placed_at(data, self.placements.of_samples(samples).to(self.device))
-        if data is not None and self.orientations is not None:
-            data = seen_from(data, self.orientations.of_samples(samples).to(self.device))
-        return data
+        if self.likelihood is None:
+            return None
+        rotations, placements = (
+            None if found is None else found.of_samples(samples).to(self.device)
+            for found in (self.orientations, self.placements)
+        )
+        return as_found(self.likelihood, rotations, placements)
 
     def settings(self) -> dict[str, Any]:
         """What the samples depend on, as JSON can hold it."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import dpskit
 from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
+from dpskit.likelihoods.joint import as_found
 from dpskit.likelihoods.projection import project
 
 FRAME = dpskit.Frame((190.0, -40.0, 310.0), 70.0)
@@ -253,6 +254,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + '[subunit]\nstructure = "g.cif.gz"\nchains = ["G"]\nn_points = 9999', ["subunit", "n_points", "357"]),
         (VIEW + '[subunit]\nstructure = "s.cif"\npoints = "xyz.txt"', ["both"]),
         (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "[1, 0, 0, 0]"), ["projection 1", "rotation", "(4,)"]),
+        (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", '"upright"'), ["projection 1", "'upright'", '"unknown"']),
         (VIEW.replace("y.txt", "y" * 400), ["projection 1", "points", "255 bytes"]),
         (VIEW.replace("y.txt", "y\\u0000.txt"), ["projection 1", "points", "null"]),
         (VIEW + '[subunit]\npoints = "xyz.txt"\nchains = ["A"]', ["subunit", "chains", "a structure"]),
@@ -289,9 +291,43 @@ def test_files_that_are_missing(tmp_path, one_sentence):
         read_observations(tmp_path / "x.toml")
 
 
+def test_a_view_of_unknown_orientation_is_centred_by_its_mass(tmp_path):
+    """With the rotation that is found, the object explains every view: wherever nobody knows the origin of one."""
+    points = FRAME.to_physical(dpskit.load_example("ruvab").points)
+    rotations = dpskit.random_rotations(4, seed=3)
+    moved = torch.tensor([0.0, 0.0, 1.0, 0.0])[:, None, None] * torch.tensor([30.0, -20.0])
+    views = [project(points, rotation) + shift for rotation, shift in zip(rotations, moved, strict=True)]
+    stated = rotations.clone()
+    stated[2] = torch.nan
+    write_observations(Observations(views, stated), tmp_path / "x.toml")
+    assert "unknown" in (tmp_path / "x.toml").read_text()
+    data = read_observations(tmp_path / "x.toml")
+    assert data.likelihood().parts[0].unknown == [2]
+    torch.testing.assert_close(data.rotations[[0, 1, 3]], rotations[[0, 1, 3]])
+    frame = data.frame()
+    torch.testing.assert_close(torch.tensor(frame.center), points.mean(dim=0), atol=1e-3, rtol=0)
+    turn = dpskit.random_rotations(1, seed=8)[0]
+    seen = as_found(data.likelihood(frame, turn), (turn.T @ rotations)[None])
+    assert float(seen.energies((frame.to_cube(points) @ turn)[None]).max()) < 1e-9
+
+
+def test_where_no_orientation_is_known_the_first_view_is_the_frame(normal):
+    for rotations in (None, torch.full((2, 3, 3), torch.nan)):
+        data = Observations([normal(9, 2), normal(9, 2) + 5], rotations)
+        torch.testing.assert_close(data.rotations[0], torch.eye(3))
+        assert bool(data.rotations[1].isnan().all())
+        for view in data.likelihood().parts[0].points:
+            torch.testing.assert_close(view.mean(dim=0), torch.zeros(2), atol=1e-6, rtol=0)
+
+
 def test_bad_observations(one_sentence, normal):
-    with one_sentence(ValueError, "rotations", 1, 0):
-        Observations([normal(5, 2)])
+    with one_sentence(ValueError, "rotations", 2, 1):
+        Observations([normal(5, 2)] * 2, torch.eye(3)[None])
+    for rotations in (None, torch.full((1, 3, 3), torch.nan)):
+        with one_sentence(ValueError, "rotations", "at least one that is known", "find_rotations"):
+            Observations([normal(5, 2)], rotations, coarse=normal(5, 3))
+    with one_sentence(ValueError, "rotations[0]", "NaN beside numbers"):
+        Observations([normal(5, 2)], torch.tensor([1.0, torch.nan, 1.0]).diag()[None])
     with one_sentence(ValueError, "neither"):
         Observations(subunit=normal(5, 3))
     with one_sentence(ValueError, "weights"):

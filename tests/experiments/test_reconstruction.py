@@ -15,6 +15,7 @@ from dpskit.data.observation_file import write_observations
 from dpskit.data.structures import read_structure
 from dpskit.experiments.known_structure import deviation
 from dpskit.experiments.reconstruction import reconstruct, reconstruct_without_prior
+from dpskit.likelihoods.joint import as_found
 from dpskit.pose.templates import Templates, make_templates
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -65,6 +66,27 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
         assert float(inside.min()) > 0.1 * file.data.max()
     single = reconstruct_without_prior(data, n_samples=1, n_points=64, progress=False).save(tmp_path / "one", name="ml")
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
+
+
+def test_orientations_that_were_found_are_those_in_the_frame_of_the_observations(seen, tmp_path, capsys):
+    _, data, _ = seen
+    rotations = data.rotations.clone()
+    rotations[1] = torch.nan
+    data = dpskit.Observations(data.projections, rotations)
+    write_observations(data, tmp_path / "seen.toml")
+    options = ["--n-samples", "2", "--n-points", "64", "--n-steps", "10", "--alpha", "4000", "--seed", "5"]
+    prior, size = tmp_path / "prior.safetensors", TransformerConfig(32, 1, 16)
+    torch.manual_seed(0)
+    save_prior(PointTransformer(size).state_dict(), size, {"settings": {}}, prior)
+    main(["reconstruct", str(tmp_path / "seen.toml"), "--prior", str(prior), "--out", str(tmp_path / "out"), *options])
+    samples, frame = dpskit.load_samples(tmp_path / "out" / "samples.npz"), data.frame(64)
+    torch.testing.assert_close(samples.rotations[:, :1], data.rotations[:1].expand(2, -1, -1, -1))
+    energies = as_found(data.likelihood(frame), samples.rotations).energies(samples.points)
+    torch.testing.assert_close(energies.mean(dim=1), samples.energy, atol=1e-6, rtol=1e-3)
+    said = capsys.readouterr().out.split("residuals in angstrom:")[1].split("\n")[0]
+    expected = ((2 * energies).sqrt().mean(dim=0) * frame.scale).tolist()
+    assert list(map(float, said.split())) == pytest.approx(expected, abs=0.006)
+    assert "Found orientations" in (tmp_path / "out" / "samples.html").read_text()
 
 
 def test_the_pull_grows_with_the_data_unless_every_point_is_drawn_to_a_coarse_point():

@@ -30,7 +30,7 @@ def test_residuals_spread_and_settings(tmp_path, cloud, samples):
     write_report(samples, data, tmp_path / "r.html", frame=FRAME)
     text = (tmp_path / "r.html").read_text()
     rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", text)
-    assert [name for name, _ in rows] == ["view 0", "view 1", "view 2", "low-resolution structure"]
+    assert [name for name, _ in rows] == ["view 1", "view 2", "view 3", "low-resolution structure"]
     expected = (2 * data.energies(samples.points)).sqrt().mean(dim=0) * 50
     assert [float(value) for _, value in rows] == pytest.approx(expected.tolist(), abs=0.006)
     spread = float(re.search(r"half of them by up to ([\d.]+)", text).group(1))
@@ -83,7 +83,10 @@ def test_what_a_run_has_found_is_in_its_report(tmp_path, cloud, monkeypatch):
     monkeypatch.setattr(report, "_picture", lambda *_: "")
     write_report(found, data, tmp_path / "r.html", frame=FRAME)
     rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
-    assert rows == [("view 0", "0.00"), ("view 1", "0.00"), ("known part", "0.00")]
+    assert rows == [("view 1", "0.00"), ("view 2", "0.00"), ("known part", "0.00")]
+    text = re.search(r"Found orientations.*view 1 ([\d]+), view 2 ([\d]+)\.", (tmp_path / "r.html").read_text())
+    apart = max(float(dpskit.angles_between(a, b)) for a in turns[:3] for b in turns[:3])
+    assert 1 < float(text.group(1)) <= apart + 1 and text.group(1) == text.group(2)
     assert any(torch.equal(drawn[0], each) for each in rotations)
     write_report(points, unknown, tmp_path / "r.html", frame=FRAME)  # nothing was found: from where they fit best
     assert bool(drawn[1].isfinite().all())
@@ -132,7 +135,7 @@ def test_several_energies_of_a_likelihood_of_ones_own(tmp_path, samples):
             return self.energies(x0).mean(dim=1)
 
     joint = dpskit.Joint([Ends(), dpskit.Joint([Ends()])])
-    for data, names in ((Ends(), ["Ends 0", "Ends 1"]), (joint, ["Ends", "Joint"])):
+    for data, names in ((Ends(), ["Ends 1", "Ends 2"]), (joint, ["Ends", "Joint"])):
         write_report(samples, data, tmp_path / "r.html", frame=FRAME)
         rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
         assert [name for name, _ in rows] == names
