@@ -10,6 +10,7 @@ from dpskit.benchmarks.paper.collect import TABLE_3, paper_page, parts_in
 from dpskit.benchmarks.paper.page import part_table, summary_table
 from dpskit.benchmarks.paper.record import TablePart
 from dpskit.benchmarks.prior import prior_table, result_of
+from dpskit.markdown import Table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,8 +23,11 @@ def marked_tables(text):
 
 
 def table_of(record):
-    """The table of a record: of one part in full, of a folder of parts the summary, of a prior the first one."""
+    """The table of a record: of one part in full, of a folder of parts the summary, of a prior the first one, and
+    outside the paper's the one that a benchmark has kept."""
     path = Path(record)
+    if "paper" not in path.parts:
+        return Table.load(path).markdown
     if path.parent.name == TABLE_3:
         return prior_table(result_of(json.loads(path.read_text()))).partition("\n\n")[0]
     return summary_table(parts_in(path)) if path.is_dir() else part_table(TablePart.load(path))

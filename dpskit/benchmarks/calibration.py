@@ -26,7 +26,7 @@ from dpskit.experiments.prior_samples import T_MAX
 from dpskit.experiments.scenarios import Scenario
 from dpskit.files import replacing
 from dpskit.likelihoods.projection import Projections
-from dpskit.markdown import markdown_table
+from dpskit.markdown import Table
 from dpskit.priors.protocol import Prior
 from dpskit.sampling.dps import DPS, LikelihoodScore
 from dpskit.sampling.noise import InverseTime
@@ -147,31 +147,29 @@ def _read_targets(path: str, count: int, n_points: int) -> Tensor:
     return torch.stack([resample(cloud, n_points) for cloud in clouds[:count]])
 
 
-def calibration_table(calibrated: AlphaCalibration | None, trials: dict[str, Trials]) -> str:
-    """Markdown tables of the choice of alpha, if there was one, and of the coverage on the other targets."""
-    tables = [] if calibrated is None else [_choice_table(calibrated), calibrated.message]
+def calibration_table(trials: dict[str, Trials]) -> Table:
+    """The coverage of every sampler."""
+    columns = ["sampler", "targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
     rows = []
     for name, part in trials.items():
         coverage, tarp = credible_coverage(part, chamfer_distance), expected_coverage(part, chamfer_distance)
         spread, error = spread_against_error(part, chamfer_distance)
-        cells = [f"{name}, {len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
+        cells = [name, f"{len(part.truths)}", f"{coverage.at(0.5):.0%}", f"{coverage.at(0.9):.0%}"]
         cells += [f"{coverage.p_value:.1g}", f"{tarp.error:.2f}", f"{tarp.p_value:.1g}"]
         cells += [f"{simulation_based_calibration(part).p_value:.1g}"]
         rows.append([*cells, f"{100 * float(spread.mean()):.2f}", f"{100 * float(error.mean()):.2f}"])
-    columns = ["sampler, targets", "regions of 50 % hold", "of 90 %", "p", "TARP error", "p", "SBC p"]
-    report = markdown_table([*columns, "CD between samples", "CD to truth"], rows)
     note = "Regions by mean Chamfer distance to the samples; CD x 10^2."
-    return "\n\n".join([*tables, report, note])
+    return Table([*columns, "CD between samples", "CD to truth"], rows, note)
 
 
-def _choice_table(calibrated: AlphaCalibration) -> str:
-    """Markdown table of the alphas that were tried."""
+def choice_table(calibrated: AlphaCalibration) -> Table:
+    """The alphas that were tried, and what is said of the best."""
     columns = ["alpha", "regions of 50 % hold", "of 90 %", "mean error of coverage", "spread / error"]
     rows = [
         [f"{alpha:,.0f}", f"{held.at(0.5):.0%}", f"{held.at(0.9):.0%}", f"{held.error:.2f}", f"{ratio:.2f}"]
         for alpha, held, ratio in zip(calibrated.alphas, calibrated.coverages, calibrated.ratios, strict=True)
     ]
-    return markdown_table(columns, rows)
+    return Table(columns, rows, calibrated.message)
 
 
 def _run_all(

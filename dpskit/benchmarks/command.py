@@ -196,12 +196,16 @@ def _add_exact(kinds: Any) -> None:
     exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
     exact.add_argument("--trials", type=int, default=40, help="data sets per case")
     exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
+    exact.add_argument("--out", help="JSON file to keep the table in")
 
 
 def _exact(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.exact import exact_benchmark, exact_table
 
-    print(exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples)))
+    table = exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples))
+    print(table)
+    if options.out:
+        table.save(options.out)
 
 
 def _add_calibration(kinds: Any) -> None:
@@ -225,7 +229,13 @@ def _add_calibration(kinds: Any) -> None:
 def _calibration(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from dpskit.benchmarks.calibration import ALPHAS, CalibrationSetting, calibration_benchmark, calibration_table
+    from dpskit.benchmarks.calibration import (
+        ALPHAS,
+        CalibrationSetting,
+        calibration_benchmark,
+        calibration_table,
+        choice_table,
+    )
     from dpskit.benchmarks.paper import SETTINGS
     from dpskit.checks import check_choice
     from dpskit.claim import claim
@@ -238,7 +248,11 @@ def _calibration(options: argparse.Namespace) -> None:
         setting = replace(setting, n_chosen=0)
     setting = replace(setting, scenario=replace(setting.scenario, sigma=options.noise))
     with claim(options.folder, folder=True, name="folder") as folder:
-        found = calibration_benchmark(
+        calibrated, trials = calibration_benchmark(
             load_prior(options.prior), folder, options.targets, setting, options.alpha or ALPHAS, options.client
         )
-        print(calibration_table(*found))
+        table = calibration_table(trials)
+        if calibrated is not None:
+            print(choice_table(calibrated), end="\n\n")
+        print(table)
+        table.save(folder / "table.json")

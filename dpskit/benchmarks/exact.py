@@ -17,14 +17,14 @@ from dpskit.evaluation.statistics import coordinates
 from dpskit.evaluation.trials import Sampler, Trials, run_trials
 from dpskit.exact.linear_gaussian import LinearGaussian
 from dpskit.exact.unknown_order import UnknownOrder
-from dpskit.markdown import markdown_table
+from dpskit.markdown import Table
 from dpskit.priors.analytic import GaussianMixturePrior, GaussianPrior, PointMixturePrior
 from dpskit.priors.full_mixture import FullGaussianMixture
 from dpskit.priors.protocol import Prior
 from dpskit.rotations import random_rotations
 from dpskit.sampling.dps import DPS, DataSpace, LikelihoodScore
 from dpskit.sampling.linear_guidance import MomentMatched, Replacement
-from dpskit.sampling.protocol import Guidance
+from dpskit.sampling.protocol import Guidance, Solver
 from dpskit.sampling.sample import sample
 from dpskit.sampling.schedule import karras_schedule
 from dpskit.sampling.smc import twisted_smc
@@ -118,12 +118,15 @@ class ExactResult:
     trials: Trials = field(repr=False)
 
 
-def exact_samplers(case: Case, prior: Prior, n_samples: int) -> dict[str, Sampler]:
-    """Every method that applies to the case, by name; all but the last are `sample` with another guidance."""
+def exact_samplers(case: Case, prior: Prior, n_samples: int, solver: Solver | None = None) -> dict[str, Sampler]:
+    """Every method that applies to the case, by name; all but the last are `sample` with another guidance.
+
+    solver: of them (default: `Algorithm1`).
+    """
     n, d = case.shape
     schedule = karras_schedule(40, t_max=case.t_max)
     draw = partial(
-        sample, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, solver=Algorithm1(), progress=False
+        sample, n_samples=n_samples, n_points=n, dim=d, schedule=schedule, solver=solver or Algorithm1(), progress=False
     )
     move = partial(twisted_smc, n_points=n, dim=d, schedule=schedule, prior_std=case.prior_std, progress=False)
     rules: dict[str, Guidance] = {
@@ -212,8 +215,8 @@ def compare(case: Case, method: str, trials: Trials, evaluations: float, seed: i
     )
 
 
-def exact_table(results: Sequence[ExactResult]) -> str:
-    """The results as a table.
+def exact_table(results: Sequence[ExactResult]) -> Table:
+    """The results as a table: methods by cases.
 
     Parameters
     ----------
@@ -222,18 +225,23 @@ def exact_table(results: Sequence[ExactResult]) -> str:
 
     Returns
     -------
-    str
-        Markdown, one row per case and method.
+    Table
+        One row for each method, one column for each case.
     """
-    columns = ["case", "method", "error in mean", "in spread", "in coverage", "SBC p", "network evaluations"]
+    found = {(r.method, r.case): r for r in results}
+    cases, methods = (list(dict.fromkeys(key[i] for key in found)) for i in (1, 0))
     rows = []
-    for r in results:
-        calls = f"{r.evaluations:,.0f}" if r.evaluations else "none"
-        cells = [r.case, r.method, f"{r.mean_error:.2f}", f"{r.spread_error:+.0%}", f"{100 * r.coverage_error:+.0f}"]
-        rows.append([*cells, f"{r.p_value:.1g}", calls])
+    for method in methods:
+        of_method = [found.get((method, case)) for case in cases]
+        cells = [
+            f"{r.mean_error:.2f}, {r.spread_error:+.0%}, {100 * r.coverage_error:+.0f}" if r else "does not apply"
+            for r in of_method
+        ]
+        evaluations = max(r.evaluations for r in of_method if r)
+        rows.append([method, *cells, f"{evaluations:,.0f}" if evaluations else "none"])
     note = (
-        "Mean: root mean square, in standard deviations of the true posterior, Monte-Carlo part removed. Spread: "
-        "standard deviation over the true one, less 1. Coverage: of the central 90 % interval, in percentage points. "
-        "SBC p: one exact method in twenty has less than 0.05. Network evaluations: clouds denoised per data set."
+        "Error of the mean (root mean square, in standard deviations of the true posterior, Monte-Carlo part removed), "
+        "of the spread (standard deviation over the true one, less 1), and of the coverage of the central 90 % "
+        "interval (in percentage points). Network evaluations: clouds denoised for one data set."
     )
-    return f"{markdown_table(columns, rows)}\n\n{note}"
+    return Table(["method", *cases, "network evaluations"], rows, note)

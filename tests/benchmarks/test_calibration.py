@@ -12,6 +12,7 @@ from dpskit.benchmarks.calibration import (
     CalibrationSetting,
     calibration_benchmark,
     calibration_table,
+    choice_table,
     draw_targets,
 )
 from dpskit.experiments.scenarios import Scenario
@@ -42,19 +43,20 @@ def test_runs_are_kept_and_more_targets_are_added(tmp_path, one_sentence):
     _, more = calibration_benchmark(PRIOR, tmp_path, 4, SMALL, [1_000.0, 10_000.0])
     assert torch.equal(more[PAPER].samples[:3], trials[PAPER].samples)
     assert torch.equal(more[PAPER].truths[:3], trials[PAPER].truths)
-    table = calibration_table(found, more)
-    assert "| alpha 10,000, 4 |" in table and found.message in table
+    assert [row[:2] for row in calibration_table(more).rows if row[0] == PAPER] == [[PAPER, "4"]]
+    choice = choice_table(found)
+    assert [row[0] for row in choice.rows] == ["1,000", "10,000"] and found.message in str(choice)
     with one_sentence(ValueError, "folder", str(tmp_path)):
         calibration_benchmark(PRIOR, tmp_path, 3, replace(SMALL, scenario=Scenario("small", 3, 8)), [1_000.0])
 
 
 def test_the_known_noise_brings_two_samplers_more(tmp_path):
     noisy = replace(SMALL, scenario=replace(SMALL.scenario, sigma=0.3))
-    found, trials = calibration_benchmark(PRIOR, tmp_path, 3, noisy, [1_000.0])
+    _, trials = calibration_benchmark(PRIOR, tmp_path, 3, noisy, [1_000.0])
     assert list(trials) == ["alpha 1,000", PAPER, *(sampler.name for sampler in KNOWN_NOISE)]
     seed = SMALL.seed + SMALL.n_chosen
     for name, marginal in (("known noise, best order", False), ("known noise, all orders", True)):
-        assert f"| {name}, 3 |" in calibration_table(found, trials)
+        assert [name, "3"] in [row[:2] for row in calibration_table(trials).rows]
         direct = sample(
             PRIOR,
             replace(noisy.scenario.observe(trials[name].truths[0], seed), marginal=marginal),
@@ -84,7 +86,7 @@ def test_given_alphas_and_given_truths_are_run_as_they_are(tmp_path, one_sentenc
     assert found is None and list(trials) == ["alpha 0.5", "alpha 500"]
     for truth, cloud in zip(trials["alpha 500"].truths, clouds, strict=False):
         assert torch.equal(*(points[points[:, 0].argsort()] for points in (truth, normalise(cloud)[0])))
-    assert "| alpha 500, 4 |" in calibration_table(found, trials)
+    assert [row[:2] for row in calibration_table(trials).rows] == [["alpha 0.5", "4"], ["alpha 500", "4"]]
     with one_sentence(ValueError, "truths", "6", "5"):
         calibration_benchmark(PRIOR, tmp_path / "runs", 6, given, [500.0])
 
