@@ -196,16 +196,17 @@ def _add_exact(kinds: Any) -> None:
     exact = add_command(kinds, "exact", _exact, "guidance rules and samplers where the posterior is known")
     exact.add_argument("--trials", type=int, default=40, help="data sets per case")
     exact.add_argument("--n-samples", type=int, default=48, help="samples per data set")
-    exact.add_argument("--out", help="JSON file to keep the table in")
+    exact.add_argument("--out", default="results/exact.json", help="file to keep the table in")
 
 
 def _exact(options: argparse.Namespace) -> None:
     from dpskit.benchmarks.exact import exact_benchmark, exact_table
+    from dpskit.claim import claim
 
-    table = exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples))
-    print(table)
-    if options.out:
-        table.save(options.out)
+    with claim(options.out) as out:
+        table = exact_table(exact_benchmark(n_trials=options.trials, n_samples=options.n_samples))
+        print(table)
+        table.save(out)
 
 
 def _add_calibration(kinds: Any) -> None:
