@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from dpskit.priors.protocol import Prior
 
 MARGIN = 1.25  # how much wider than their cube models may be
+KINDS = {"observations": "a file of observations", "images": "images", "structure": "a structure"}  # of sources
+IMAGES = (".star", ".cs", ".mrcs")
+MOST_IMAGES = 64
+OPTIONS_OF: dict[str, list[str]] = {
+    "observations": [],
+    "images": ["views", "view_points", "pixel_size"],
+    "structure": ["views", "view_points", "coarse_points", "chains"],
+}
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
     known = add_command(commands, "reconstruct", run, "reconstruct a complex from observations in angstrom")
-    known.add_argument(
-        "source", help="TOML file of observations, or a structure (file or PDB code) to simulate some of"
-    )
+    known.add_argument("source", help="TOML file of observations; images (.star, .cs, .mrcs), such as class averages,"
+                       " whose orientations are found where the file has none; or a structure (file or PDB code), of"
+                       " which observations are simulated")  # fmt: skip
     known.add_argument("--out", required=True, help="folder to write: samples as npz and mmCIF, densities as MRC")
     known.add_argument("--prior", default="complexes", help="a shipped name, or a .safetensors file")
     known.add_argument("--n-samples", type=int, default=10, help="number of models")
@@ -41,9 +49,12 @@ def add(commands: Any) -> None:
     known.add_argument("--resolution", type=float, default=15.0, help="resolution of the density maps, in angstrom")
     known.add_argument("--seed", type=int, default=0, help="random seed of the samples and of simulated observations")
     known.add_argument("--ml", action="store_true", help="run maximum likelihood too, for comparison")
-    simulated = known.add_argument_group("observations simulated from a structure")
-    simulated.add_argument("--views", type=int, help="number of projections (default: 4)")
-    simulated.add_argument("--view-points", type=int, help="points per projection (default: 1024)")
+    views = known.add_argument_group("views of images or of a structure")
+    views.add_argument("--views", type=int, help="number of projections (default: 4), or of the first images (default:"
+                       " all)")  # fmt: skip
+    views.add_argument("--view-points", type=int, help="points per projection (default: 1024) or image (default: 400)")
+    views.add_argument("--pixel-size", type=float, help="of the images, in angstrom (default: what their files say)")
+    simulated = known.add_argument_group("more observations, simulated from a structure")
     simulated.add_argument("--coarse-points", type=int, help="points of a low-resolution structure (default: none)")
     simulated.add_argument("--chains", nargs="+", help="chains of a known subunit (default: none)")
 
@@ -59,12 +70,11 @@ def run(options: argparse.Namespace) -> None:
     if options.alpha is not None:
         check_number("alpha", options.alpha, least=0.0)
     check_number("resolution", options.resolution, above=0.0)
-    simulated = {name: getattr(options, name) for name in ("views", "view_points", "coarse_points", "chains")}
-    given = [name for name, value in simulated.items() if value is not None]
-    if given and options.source.lower().endswith(".toml"):
-        raise ValueError(
-            f"--{given[0].replace('_', '-')} simulates observations, but {options.source!r} brings its own."
-        )
+    kind = _kind(options.source)
+    for name in sorted(set(OPTIONS_OF["structure"] + OPTIONS_OF["images"]) - set(OPTIONS_OF[kind])):
+        if getattr(options, name) is not None:
+            text = f"--{name.replace('_', '-')} does not go with {KINDS[kind]}"
+            raise ValueError(f"{text}, got {options.source!r}.")
     prior = load_prior(options.prior)
     with claim(options.out, 40 * options.n_samples * options.n_points, folder=True) as folder:
         _reconstruct(options, prior, folder)
@@ -100,10 +110,17 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
         print(*paths, report, sep="\n")
 
 
+def _kind(source: str) -> str:
+    """What the source is, by its name: of `KINDS`."""
+    name = source.lower().removesuffix(".gz")
+    return "observations" if name.endswith(".toml") else "images" if name.endswith(IMAGES) else "structure"
+
+
 def _observations(
     options: argparse.Namespace, folder: Path
 ) -> tuple[Observations, CoarseGrainedStructure | None, Tensor | None]:
-    """Those of a file; or simulated ones, which are written to the folder, with the points and atoms of their truth."""
+    """Those of a file; or those of images or simulated ones, which are written to the folder; and the points and atoms
+    of a structure."""
     from dpskit.cloud import Frame
     from dpskit.data.coarse_grain import coarse_grain
     from dpskit.data.observation_file import read_observations, write_observations
@@ -111,9 +128,12 @@ def _observations(
     from dpskit.experiments.known_structure import simulate
     from dpskit.export.density import check_resolution
 
-    if options.source.lower().endswith(".toml"):
-        data = read_observations(options.source)
+    kind = _kind(options.source)
+    if kind != "structure":
+        data = read_observations(options.source) if kind == "observations" else _of_images(options)
         check_resolution(options.resolution, MARGIN * 2 * data.frame(options.n_points).scale)
+        if kind == "images":
+            write_observations(data, folder / "observations.toml")
         return data, None, None
     structure = read_structure(options.source)
     check_resolution(options.resolution, MARGIN * 2 * Frame.of(structure.atoms).scale)
@@ -126,6 +146,24 @@ def _observations(
     data = simulate(model, **counts, subunit=subunit, seed=options.seed)
     write_observations(data, folder / "observations.toml")
     return data, model, structure.atoms
+
+
+def _of_images(options: argparse.Namespace) -> Observations:
+    """The points that the images show, from the orientations that their file states."""
+    from dpskit.data.images import read_images
+    from dpskit.data.observations import Observations
+    from dpskit.data.poses import read_poses
+
+    images = read_images(options.source, options.pixel_size)
+    poses = None if ".mrc" in options.source.lower() else read_poses(options.source)
+    if options.views is None and len(images) > MOST_IMAGES:
+        raise ValueError(
+            f"source must hold at most {MOST_IMAGES} images, such as class averages, but {options.source!r} holds "
+            f"{len(images):,}: --views 16 takes the first 16."
+        )
+    counts = {"n_views": options.views, "n_points": options.view_points}
+    counts = {name: value for name, value in counts.items() if value is not None}
+    return Observations.of_images(images, poses, **counts, seed=options.seed)
 
 
 def _results(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from dpskit.checks import check_number
 from dpskit.transport.solver import spatial_order
+
+DUST = 0.01  # the share of the largest connected part up to which another part is dust
 
 
 def above_background(name: str, values: np.ndarray, threshold: float | None) -> np.ndarray:
     """The excess of `values` over the background where they exceed the threshold, and 0 elsewhere.
 
     The background is the median of what lies outside the largest ball of the grid; the default threshold is three of
-    its standard deviations (from the median absolute deviation, which outliers do not move) above it.
+    its standard deviations (from the median absolute deviation, which outliers do not move) above it. Small parts that
+    are connected with nothing larger, `DUST`, are left out: far from the object, they would make it seem larger.
     """
     axes = [np.linspace(-1, 1, n) ** 2 for n in values.shape]
     outside = values[sum(np.meshgrid(*axes, indexing="ij")) > 1] if min(values.shape) > 2 else values.ravel()
@@ -26,7 +30,9 @@ def above_background(name: str, values: np.ndarray, threshold: float | None) -> 
             f"threshold must lie below the largest value of the {name}, {values.max():.4g}, got {threshold:.4g}; "
             f"if the object is dark, pass the negative of the {name}."
         )
-    return density
+    parts, count = ndimage.label(density, np.ones([3] * density.ndim))
+    amounts = np.bincount(parts.ravel(), density.ravel(), count + 1)
+    return np.where((amounts > DUST * amounts.max())[parts], density, 0.0)
 
 
 def draw_points(density: np.ndarray, n_points: int, seed: int) -> np.ndarray:

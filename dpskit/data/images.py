@@ -163,7 +163,8 @@ def points_of_image(
         Of an array, in angstrom; without it the points are in pixels.
     threshold : float, optional
         Pixels up to this value are background. None: three standard deviations of the pixels outside the largest
-        circle of the image above their median. The excess over that median is the density.
+        circle of the image above their median. The excess over that median is the density. Dust is left out: spots
+        with a hundredth or less of what the largest connected part has.
     shift : Tensor, optional
         (2,) in angstrom, added to the points: the row of `Poses.shifts` that centres the image.
 

@@ -113,7 +113,8 @@ def points_of_map(map: Map, n_points: int, threshold: float | None = None, seed:
         How many points, at least 2.
     threshold : float, optional
         The contour level: voxels up to it are empty. None: three standard deviations of the values outside the largest
-        ellipsoid of the grid above their median. The excess over that median is the density.
+        ellipsoid of the grid above their median. The excess over that median is the density. Dust is left out: parts
+        with a hundredth or less of what the largest connected one has.
     seed : int
         Of the draws and of the fit.
 

@@ -11,8 +11,10 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dpskit.checks import check_array, check_flag, check_kind, check_points
+from dpskit.checks import check_array, check_flag, check_integer, check_kind, check_points
 from dpskit.cloud import Frame
+from dpskit.data.images import Images, points_of_image
+from dpskit.data.poses import Poses
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, check_orientations, project
@@ -141,6 +143,62 @@ class Observations:
             views[0].trimmed if views else 0.0,
             views[0].shifted if views else False,
         )
+
+    @staticmethod
+    def of_images(
+        images: Images, poses: Poses | None = None, n_points: int = 400, seed: int = 0, n_views: int | None = None
+    ) -> Observations:
+        """The points that images show, such as class averages: see `points_of_image`.
+
+        Parameters
+        ----------
+        images : Images
+            As `read_images` gives them: what is looked at is bright.
+        poses : Poses, optional
+            As `read_poses` gives them. Without them, and without angles in them, no orientation is known.
+        n_points : int
+            Of each view.
+        seed : int
+            Of the places of points inside their pixels.
+        n_views : int, optional
+            How many of the images, the first ones (default: all).
+
+        Returns
+        -------
+        Observations
+            One view for each of these images.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another number of poses than of images, more views than images, and an image in which nothing exceeds
+            the background.
+
+        Examples
+        --------
+        >>> import dpskit, mrcfile, torch
+        >>> disk = dpskit.image_of_points(torch.zeros(1, 2), size=32, pixel_size=2.0, width=6.0)
+        >>> mrcfile.write("averages.mrcs", disk.expand(3, -1, -1).numpy(), voxel_size=2.0)
+        >>> data = dpskit.Observations.of_images(dpskit.read_images("averages.mrcs"), n_points=100)
+        >>> len(data.projections), data.likelihood().parts[0].unknown
+        (3, [1, 2])
+        """
+        count = len(check_kind("images", images, Images))
+        n_views = count if n_views is None else check_integer("n_views", n_views)
+        if n_views > count:
+            raise ValueError(f"n_views must be at most the number of images, {count}, got {n_views}.")
+        shifts, rotations = torch.zeros(count, 2), None
+        if poses is not None:
+            shifts, rotations = check_kind("poses", poses, Poses).shifts, poses.rotations
+        if len(shifts) != count:
+            raise ValueError(f"poses must be one for each of the {count} images, got {len(shifts)}.")
+        views = []
+        for k in range(n_views):
+            try:
+                views.append(points_of_image(images[k], n_points, seed + k, shift=shifts[k]))
+            except ValueError as error:
+                raise ValueError(f"image {k + 1} of {count}: {error}") from None
+        return Observations(views, None if rotations is None else rotations[:n_views])
 
     def frame(self, n_points: int = 1024) -> Frame:
         """Where the cube lies, from the data alone.

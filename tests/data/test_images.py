@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from dpskit.data.density_points import above_background
 from dpskit.data.images import Images, image_of_points, points_of_image, read_images
 
 
@@ -165,7 +166,23 @@ def test_noise_around_the_object_gives_no_points(normal):
     noise = 0.05 * normal(64, 64) + 7.0
     object_ = image_of_points(normal(300, 2) * 5, 64, 1.0, 2.0)
     points = points_of_image(noise + object_, 1000)
-    assert float((points.norm(dim=1) < 20).float().mean()) > 0.97
+    assert float(points.norm(dim=1).max()) < 25  # of the corners, at 45, none
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_dust_is_left_out_and_parts_of_the_object_are_not(dim):
+    density = np.zeros([20] * dim)
+    density[(slice(2, 12),) * dim] = 1.0
+    part, speck = (15,) * dim, (18, *[1] * (dim - 1))
+    density[part], density[speck] = 0.02 * 10**dim, 0.005 * 10**dim
+    kept = above_background("map", density, 0.0)
+    assert kept[part] == density[part] and kept[speck] == 0
+    assert kept.sum() == pytest.approx(density.sum() - density[speck])
+    equal = np.indices([20] * dim).sum(axis=0) % 20 == 0  # diagonals are connected
+    equal[0], many = 0, np.zeros([40] * dim)
+    many[(slice(None, None, 2),) * dim] = 1.0  # parts of one cell, all alike
+    assert above_background("map", many, 0.0).sum() == 20**dim
+    assert above_background("map", equal * 1.0, 0.0).sum() == equal.sum()
 
 
 def test_an_image_that_shows_nothing(one_sentence):

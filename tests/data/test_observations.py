@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dpskit
+from dpskit.data.images import Images, points_of_image
 from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.observations import Observations
+from dpskit.data.poses import Poses
 from dpskit.likelihoods.joint import as_found
 from dpskit.likelihoods.projection import project
 
@@ -318,6 +320,42 @@ def test_where_no_orientation_is_known_the_first_view_is_the_frame(normal):
         assert bool(data.rotations[1].isnan().all())
         for view in data.likelihood().parts[0].points:
             torch.testing.assert_close(view.mean(dim=0), torch.zeros(2), atol=1e-6, rtol=0)
+
+
+def averages(count=3):
+    """Images of a square of 20 by 12 angstrom, each a pixel (2 angstrom) farther to the right."""
+    pixels = torch.zeros(count, 24, 24)
+    for k in range(count):
+        pixels[k, 9:15, 7 + k : 17 + k] = 1.0
+    return Images(pixels, 2.0)
+
+
+def test_views_of_images():
+    shifts = torch.tensor([[0.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
+    rotations = dpskit.random_rotations(3, seed=1)
+    data = Observations.of_images(averages(), Poses(rotations, shifts, None), n_points=2000, seed=4)
+    torch.testing.assert_close(data.rotations, rotations)
+    for k, view in enumerate(data.projections):
+        torch.testing.assert_close(view, points_of_image(averages()[k], 2000, 4 + k, shift=shifts[k]))
+        torch.testing.assert_close(view.mean(dim=0), torch.tensor([-1.0, -1.0]), atol=0.05, rtol=0)  # of 7..16, 9..14
+    for poses in (None, Poses(None, shifts, None)):
+        data = Observations.of_images(averages(), poses, n_points=50, n_views=2)
+        assert [len(view) for view in data.projections] == [50, 50]
+        assert data.likelihood().parts[0].unknown == [1]
+
+
+def test_images_that_give_no_views(one_sentence):
+    images = averages()
+    images.pixels[1] = 0
+    with one_sentence(ValueError, "image 2 of 3", "threshold"):
+        Observations.of_images(images)
+    with one_sentence(ValueError, "n_views", 3, 4):
+        Observations.of_images(images, n_views=4)
+    with one_sentence(ValueError, "poses", 3, 2):
+        Observations.of_images(images, Poses(None, torch.zeros(2, 2), None))
+    for name, wrong in (("images", (images.pixels,)), ("poses", (images, images))):
+        with one_sentence(TypeError, name):
+            Observations.of_images(*wrong)
 
 
 def test_bad_observations(one_sentence, normal):

@@ -11,11 +11,12 @@ import torch
 import dpskit
 from dpskit.checks import MAX_SEED
 from dpskit.cli import main
-from dpskit.data.observation_file import write_observations
+from dpskit.data.observation_file import read_observations, write_observations
 from dpskit.data.structures import read_structure
 from dpskit.experiments.known_structure import deviation
 from dpskit.experiments.reconstruction import reconstruct, reconstruct_without_prior
 from dpskit.likelihoods.joint import as_found
+from dpskit.likelihoods.projection import project
 from dpskit.pose.templates import Templates, make_templates
 from dpskit.priors.store import save_prior
 from dpskit.priors.transformer import PointTransformer, TransformerConfig
@@ -68,17 +69,25 @@ def test_a_reconstruction_is_near_and_its_files_lie_in_the_atoms_frame(seen, tmp
     assert [path.name for path in single] == ["ml.npz", "ml.cif", "ml_mean.mrc", "ml_medoid.cif", "ml.cxc"]
 
 
-def test_orientations_that_were_found_are_those_in_the_frame_of_the_observations(seen, tmp_path, capsys):
+@pytest.fixture
+def network(tmp_path):
+    """A file of a small prior that has learned nothing."""
+    torch.manual_seed(0)
+    path, size = tmp_path / "prior.safetensors", TransformerConfig(32, 1, 16)
+    save_prior(PointTransformer(size).state_dict(), size, {"settings": {}}, path)
+    return path
+
+
+FEW = ["--n-samples", "2", "--n-points", "64", "--n-steps", "10", "--alpha", "4000"]
+
+
+def test_orientations_that_were_found_are_those_in_the_frame_of_the_observations(seen, network, tmp_path, capsys):
     _, data, _ = seen
     rotations = data.rotations.clone()
     rotations[1] = torch.nan
     data = dpskit.Observations(data.projections, rotations)
     write_observations(data, tmp_path / "seen.toml")
-    options = ["--n-samples", "2", "--n-points", "64", "--n-steps", "10", "--alpha", "4000", "--seed", "5"]
-    prior, size = tmp_path / "prior.safetensors", TransformerConfig(32, 1, 16)
-    torch.manual_seed(0)
-    save_prior(PointTransformer(size).state_dict(), size, {"settings": {}}, prior)
-    main(["reconstruct", str(tmp_path / "seen.toml"), "--prior", str(prior), "--out", str(tmp_path / "out"), *options])
+    main(["reconstruct", str(tmp_path / "seen.toml"), "--prior", str(network), "--out", str(tmp_path / "out"), *FEW])
     samples, frame = dpskit.load_samples(tmp_path / "out" / "samples.npz"), data.frame(64)
     torch.testing.assert_close(samples.rotations[:, :1], data.rotations[:1].expand(2, -1, -1, -1))
     energies = as_found(data.likelihood(frame), samples.rotations).energies(samples.points)
@@ -87,6 +96,31 @@ def test_orientations_that_were_found_are_those_in_the_frame_of_the_observations
     expected = ((2 * energies).sqrt().mean(dim=0) * frame.scale).tolist()
     assert list(map(float, said.split())) == pytest.approx(expected, abs=0.006)
     assert "Found orientations" in (tmp_path / "out" / "samples.html").read_text()
+
+
+def test_the_command_takes_class_averages(network, tmp_path, capsys):
+    points = dpskit.load_example("ruvab").points
+    rotations = dpskit.random_rotations(4, seed=2)
+    pixels = [dpskit.image_of_points(40 * project(points, rotation), 48, 3.0, 4.0) for rotation in rotations]
+    stack, out = tmp_path / "averages.mrcs", tmp_path / "out"
+    mrcfile.write(stack, torch.stack(pixels).numpy(), voxel_size=3.0)
+    counts = ["--views", "3", "--view-points", "60"]
+    assert main(["reconstruct", str(stack), "--prior", str(network), "--out", str(out), *FEW, *counts]) == 0
+    data = read_observations(out / "observations.toml")
+    assert [len(view) for view in data.projections] == [60] * 3
+    assert data.likelihood().parts[0].unknown == [1, 2]
+    samples = dpskit.load_samples(out / "samples.npz")
+    frame = dpskit.Frame(**samples.settings["frame"])
+    for view, rotation in zip(data.projections, samples.rotations[0], strict=True):
+        seen = project(frame.to_physical(samples.points[0]), rotation)
+        apart = float((seen - seen.mean(dim=0)).std() / (view - view.mean(dim=0)).std())
+        assert 0.7 < apart < 1.4  # as large as what was seen, in angstrom
+    mrcfile.write(tmp_path / "without.mrcs", torch.stack(pixels).numpy())
+    assert main(["reconstruct", str(tmp_path / "without.mrcs"), "--out", str(out), *FEW]) == 2
+    assert "pixel_size must be given" in capsys.readouterr().err
+    mrcfile.write(tmp_path / "many.mrcs", torch.stack(pixels * 17).numpy(), voxel_size=3.0)
+    assert main(["reconstruct", str(tmp_path / "many.mrcs"), "--out", str(out), *FEW]) == 2
+    assert "at most 64 images" in capsys.readouterr().err
 
 
 def test_the_pull_grows_with_the_data_unless_every_point_is_drawn_to_a_coarse_point():
