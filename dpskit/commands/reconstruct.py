@@ -50,9 +50,10 @@ def add(commands: Any) -> None:
     known.add_argument("--seed", type=int, default=0, help="random seed of the samples and of simulated observations")
     known.add_argument("--ml", action="store_true", help="run maximum likelihood too, for comparison")
     views = known.add_argument_group("views of images or of a structure")
-    views.add_argument("--views", type=int, help="number of projections (default: 4), or of the first images (default:"
-                       " all)")  # fmt: skip
-    views.add_argument("--view-points", type=int, help="points per projection (default: 1024) or image (default: 400)")
+    views.add_argument("--views", type=int, help="number of projections, or of the first images (default: 4, or all)")
+    views.add_argument(
+        "--view-points", type=int, help="points of each (default: 1024 of a projection, 400 of an image)"
+    )
     views.add_argument("--pixel-size", type=float, help="of the images, in angstrom (default: what their files say)")
     simulated = known.add_argument_group("more observations, simulated from a structure")
     simulated.add_argument("--coarse-points", type=int, help="points of a low-resolution structure (default: none)")
