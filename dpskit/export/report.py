@@ -94,14 +94,10 @@ def write_report(
     parts.append("<h2>Warnings</h2>")
     parts += [f'<p class="warning">{html.escape(str(warning))}</p>' for warning in warnings]
     if not warnings:
-        several = views is not None and len(views.rotations) > 1
-        agree = "The views agree with each other, as far as that can be seen from them."
-        parts.append(f"<p>{agree if several else 'There are no two views that could disagree.'}</p>")
+        parts.append(f"<p>{_agreement(views)}</p>")
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
-    if rotations is not None:
-        off = angles_between(rotations, rotations[chosen]).amax(dim=0).tolist()
-        angles = ", ".join(f"view {k} {angle:.0f}" for k, angle in enumerate(off, start=1))
-        parts.append(f"<p>Found orientations differ from the medoid's, in degrees and at most: {angles}.</p>")
+    if rotations is not None and isinstance(views, Projections):
+        parts.append(f"<p>{_orientations(samples, views, chosen)}</p>")
     if views is not None:
         caption = "Grey: what was observed. Red: the projection of the medoid, the sample nearest to all others."
         parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
@@ -127,6 +123,30 @@ def write_report(
 def _views(data: Any) -> Projections | ProjectionImages | None:
     parts = data.parts if isinstance(data, Joint) else [data]
     return next((part for part in parts if isinstance(part, Projections | ProjectionImages)), None)
+
+
+def _agreement(views: Projections | ProjectionImages | None) -> str:
+    """What it means that there is no warning: views of unknown orientation were not compared."""
+    count = 0 if views is None else len(views.rotations)
+    known = count - len(views.unknown) if isinstance(views, Projections) else count
+    if known > 1:
+        which = "views" if known == count else "views of known orientation"
+        return f"The {which} agree with each other, as far as that can be seen from them."
+    if count > 1:
+        return "No two views of known orientation could be compared."
+    return "There are no two views that could disagree."
+
+
+def _orientations(samples: Any, views: Projections, chosen: int) -> str:
+    """How sure the run is of the orientations that it has found, by its hypotheses and by how the samples differ."""
+    off = angles_between(samples.rotations, samples.rotations[chosen]).amax(dim=0).tolist()
+    angles = ", ".join(f"view {k + 1} {off[k]:.0f}" for k in sorted({*views.unknown, *views.rough}))
+    text = f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
+    weights = getattr(samples, "settings", {}).get("orientations") or []
+    if len(weights) > 1:
+        shares = ", ".join(f"{weight:.2f}" for weight in weights)
+        text += f" The run had {len(weights)} sets of them, with weights {shares}; each sample keeps to one."
+    return text
 
 
 def _rotations(data: Any, points: Tensor, k: int) -> Tensor:

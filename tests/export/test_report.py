@@ -75,21 +75,31 @@ def test_what_a_run_has_found_is_in_its_report(tmp_path, cloud, monkeypatch):
     part = cloud[:50] @ turns[3].T - shift @ turns[3].T  # the first 50 points y, at y @ turn + shift in the cloud
     placement = torch.cat([turns[3], shift]) @ turns[:3]
     rotations = turns[:3, None].mT @ views.rotations
-    unknown = dpskit.Projections(views.points)
+    unknown = dpskit.Projections(views.points)  # but the first, which is the frame
     data = dpskit.Joint([unknown, dpskit.Subunit(part, placed=False)])
-    found = Samples(points, None, {}, 0, "1.0", rotations, None, placement)
+    found = Samples(points, None, {"orientations": [0.6, 0.4]}, 0, "1.0", rotations, None, placement)
     drawn = []
     monkeypatch.setattr(report, "_views_figure", lambda views, rotations, *_: drawn.append(rotations))
     monkeypatch.setattr(report, "_picture", lambda *_: "")
     write_report(found, data, tmp_path / "r.html", frame=FRAME)
     rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
     assert rows == [("view 1", "0.00"), ("view 2", "0.00"), ("known part", "0.00")]
-    text = re.search(r"Found orientations.*view 1 ([\d]+), view 2 ([\d]+)\.", (tmp_path / "r.html").read_text())
+    page = (tmp_path / "r.html").read_text()
+    text = re.search(r"Found orientations.* at most: view 2 ([\d]+)\. .*2 sets.* 0\.60, 0\.40;", page)
     apart = max(float(dpskit.angles_between(a, b)) for a in turns[:3] for b in turns[:3])
-    assert 1 < float(text.group(1)) <= apart + 1 and text.group(1) == text.group(2)
+    assert 1 < float(text.group(1)) <= apart + 1
+    assert "No two views of known orientation could be compared" in page and "agree" not in page
     assert any(torch.equal(drawn[0], each) for each in rotations)
     write_report(points, unknown, tmp_path / "r.html", frame=FRAME)  # nothing was found: from where they fit best
     assert bool(drawn[1].isfinite().all())
+
+
+def test_views_of_unknown_orientation_are_not_said_to_agree(tmp_path, cloud, samples):
+    views = dpskit.Projections.observe(cloud, 3, 400, seed=1)
+    rotations = views.rotations.clone()
+    rotations[1] = torch.nan
+    write_report(samples, dpskit.Projections(views.points, rotations), tmp_path / "r.html", frame=FRAME)
+    assert "The views of known orientation agree" in (tmp_path / "r.html").read_text()
 
 
 def test_warnings_and_correlations_of_images(tmp_path, cloud, samples):
