@@ -48,7 +48,7 @@ def read_observations(path: str | Path) -> Observations:
         [[projection]]                # once for each projection
         points = "view1.txt"          # one "x y" or "x, y" per line, or a .npy file (m, 2)
         rotation = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]     # R in (x R)_{:, (1, 2)}: row vectors x, z dropped; or
-                                      # "unknown": found by the run; if all are, the first view is the frame
+                                      # "unknown": the run finds it; if all are, the models have the first view's axes
 
         [views]                       # of all projections, if need be
         trimmed = 0.05                # the share of their points that may be outliers (default 0)
@@ -190,6 +190,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it is nested too deeply"
         if "('projection',) twice" in reason:
             reason += "; head every projection by [[projection]], with two brackets"
+        if reason.startswith("Invalid value"):
+            reason += '; texts need quotes, as in rotation = "unknown"'
         raise ValueError(f"{path} must be a TOML file, but it cannot be read: {reason}.") from None
 
 

@@ -17,7 +17,7 @@ from dpskit.data.images import Images, points_of_image
 from dpskit.data.poses import Poses
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.projection import Projections, check_orientations, project
+from dpskit.likelihoods.projection import Projections, check_orientations, project, stated_rotations
 from dpskit.likelihoods.subunit import Subunit
 
 
@@ -31,9 +31,10 @@ class Observations:
         (m_k, 2) each: the coordinates (x R_k)_{:, (1, 2)} of points x (row vectors). They must share the origin of the
         rest, unless they are `shifted`, as class averages are that were centred on their own.
     rotations
-        (k, 3, 3), rows of NaN where an orientation is not known, and None where no one is. These are found by the run;
-        if none is known, the first view is the frame. Such a view is taken to show the whole object: its centre of mass
-        is the object's.
+        (k, 3, 3). A row of NaN, or None in a list of k matrices, is an orientation that is not known: the run finds it.
+        Such a view must show the whole object, since its centre of mass is taken for the object's; it may not be
+        `shifted`. None instead of all: no orientation is known. Then the models have the axes of the first view, and
+        lie around z = 0. From views of which one or none is known, and nothing else, the hand of the models is open.
     coarse
         (m, 3), a low-resolution structure.
     subunit
@@ -75,13 +76,13 @@ class Observations:
         if not hasattr(self.projections, "__iter__"):
             raise TypeError(f"projections must be a list of arrays (m, 2), got {type(self.projections).__name__}.")
         points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
-        given = points or self.rotations is not None
-        rotations = check_orientations(self.rotations, len(points)) if given else torch.zeros(0, 3, 3)
-        none_known = self.rotations is None or bool(check_array("rotations", self.rotations, "(k, 3, 3)").isnan().all())
-        if points and none_known and not (self.coarse is None and self.subunit is None):
+        stated, rotations = stated_rotations(self.rotations, len(points)), torch.zeros(0, 3, 3)
+        if points or stated.shape != rotations.shape:  # as `replace` gives them where there are no projections
+            rotations = check_orientations(stated, len(points), "projections")
+        if points and bool(stated.isnan().all()) and not (self.coarse is None and self.subunit is None):
             raise ValueError(
                 "rotations must hold at least one that is known beside a coarse structure or a subunit, got none: "
-                "dpskit.find_rotations says from where a cloud looks like a view."
+                "dpskit.find_rotations finds from where a cloud looks like a view, both centred and in the cube."
             )
         object.__setattr__(self, "projections", points)
         object.__setattr__(self, "rotations", rotations)
@@ -92,6 +93,11 @@ class Observations:
             raise ValueError("projections must hold at least one, unless there is a coarse structure; got neither.")
         for name in ("means", "shifted"):
             object.__setattr__(self, name, check_flag(name, getattr(self, name)))
+        if self.shifted and bool(rotations.isnan().any()):
+            raise ValueError(
+                "shifted must be False where an orientation is unknown, got True: such a view is centred by its mass, "
+                "and those of known orientation must share one origin."
+            )
         if isinstance(self.weights, Tensor | np.ndarray):
             object.__setattr__(self, "weights", self.weights.tolist())
         self.frame(), self.likelihood()  # what cannot be used fails here
@@ -249,7 +255,8 @@ class Observations:
         Parameters
         ----------
         frame : Frame, optional
-            Where the cube lies (default: that of the data alone).
+            Where the cube lies (default: that of the data alone). Where an orientation is unknown, its centre must be
+            the object's centre of mass: the origin of such a view is its own.
         turn : Tensor, optional
             (3, 3), a rotation of the cube: the likelihood is then one of points x turn, and the points x of the object
             are those of the likelihood times its transpose.

@@ -122,13 +122,15 @@ def reconstruct(
     observations
         What was measured, in angstrom.
     frame
-        Where the cube lies (default: from the data alone, `Observations.frame`).
+        Where the cube lies (default: from the data alone, `Observations.frame`). Where an orientation is unknown, its
+        centre must be the object's centre of mass.
     n_samples, n_points, n_steps, seed, progress
         As for `sample`, from t = 1.
     alpha
         Of `DPS` (default: 50 for each observed point, but 4,000 with coarse points that every point is drawn to).
     pose
-        How the object stands in the coordinate system of the observations, as for `sample`.
+        How the object stands in the coordinate system of the observations, as for `sample`. A prior of upright shapes
+        needs "unknown" where no orientation is known: the first view is then along z, whatever it shows.
 
     Returns
     -------

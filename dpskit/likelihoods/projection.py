@@ -52,10 +52,10 @@ class Projections(Measurement):
     points
         K arrays y_k (m_k, 2).
     rotations
-        (k, 3, 3) in O(3). A row of NaN is an orientation that nobody knows. It is found for each cloud anew, by
-        `follow_rotations`, and E_k is that of the best one; in a run it follows the samples. None: no orientation is
-        known, and the first view, as if from the identity, fixes the frame. Then the mirror image of an object explains
-        its views equally well.
+        (k, 3, 3) in O(3). A row of NaN, or None in a list of k matrices, is an orientation that nobody knows. It is
+        found for each cloud anew, by `follow_rotations`, and E_k is that of the best one; in a run it follows the
+        samples. None instead of all: no orientation is known, and the first view, as if from the identity, fixes the
+        frame. Where one view alone is known, or none, the mirror image of an object explains its views equally well.
     sigma
         Noise of the observed points per coordinate, needed by `log_prob` and `simulate` alone.
     seed
@@ -125,7 +125,7 @@ class Projections(Measurement):
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "rotations", rotations)
         if self.shifted and (self.unknown or self.tolerance or self.trimmed):
-            raise ValueError("shifted views must have known orientations (tolerance 0) and trimmed 0.")
+            raise ValueError("shifted must be False beside unknown orientations, a tolerance or trimmed, got True.")
         if self.marginal and self.trimmed:
             raise ValueError(f"trimmed must be 0 with marginal=True, which knows no outliers, got {self.trimmed:g}.")
         views = tuple(
@@ -333,7 +333,7 @@ class Projections(Measurement):
         if self.unknown:
             raise ValueError(
                 f"rotations must all be known to simulate data, but view {self.unknown[0] + 1} of "
-                f"{len(self.points)} has none."
+                f"{len(self.points)} has none: a run leaves those that it found in samples.rotations."
             )
         x0 = check_points("x0", x0)
         pairs = zip(self.points, self.rotations, strict=True)
@@ -341,14 +341,30 @@ class Projections(Measurement):
         return replace(self, points=points)
 
 
-def check_orientations(rotations: Any, count: int) -> Tensor:
+def stated_rotations(rotations: Any, count: int) -> Tensor:
+    """`rotations` as one array, NaN for None: for that of a single view in a list of k matrices, or for all `count`.
+
+    What are no matrices is for `check_orientations` to refuse.
+    """
+    unknown = torch.full((3, 3), torch.nan)
+    if rotations is None:
+        return unknown.repeat(count, 1, 1)
+    if isinstance(rotations, list | tuple) and any(row is None or hasattr(row, "shape") for row in rotations):
+        rows = [unknown if r is None else check_array(f"rotations[{k}]", r, "(3, 3)") for k, r in enumerate(rotations)]
+        wrong = [k for k, row in enumerate(rows) if row.shape != (3, 3)]
+        if wrong:
+            raise ValueError(f"rotations[{wrong[0]}] must have shape (3, 3), got {tuple(rows[wrong[0]].shape)}.")
+        return torch.stack([row.float() for row in rows])
+    return check_array("rotations", rotations, "(k, 3, 3)").float()
+
+
+def check_orientations(rotations: Any, count: int, points: str = "points") -> Tensor:
     """The rotations (count, 3, 3) of views, rows of NaN where they are unknown; if all are, the first is the identity.
 
-    Raises ValueError or TypeError for what are no rotations, and for another number of them.
+    points: what the views are called in errors. Raises ValueError or TypeError for what are no rotations, and for
+    another number of them.
     """
-    if rotations is None:
-        rotations = torch.full((count, 3, 3), torch.nan)
-    rotations = check_array("rotations", rotations, "(k, 3, 3)").float()
+    rotations = stated_rotations(rotations, count)
     if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
         return check_rotations("rotations", rotations)  # raises
     unknown = rotations.isnan().flatten(1).all(dim=1)
@@ -357,7 +373,7 @@ def check_orientations(rotations: Any, count: int) -> Tensor:
         raise ValueError(f"rotations[{partly[0]}] must be a rotation, or a row of NaN alone; got NaN beside numbers.")
     checked = check_rotations("rotations", torch.where(unknown[:, None, None], torch.eye(3), rotations))
     if len(checked) != count:
-        raise ValueError(f"points and rotations must be equally many, got {count} and {len(checked)}.")
+        raise ValueError(f"{points} and rotations must be equally many, got {count} and {len(checked)}.")
     if bool(unknown.all()):
         unknown[0] = False
     return torch.where(unknown[:, None, None], torch.nan, checked)

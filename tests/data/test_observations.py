@@ -1,5 +1,7 @@
 """Observations in angstrom: into the cube, back, and to a file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -180,7 +182,7 @@ def test_shifted_views_need_no_common_origin(tmp_path):
         ('trimmed = "a"', "trimmed"),
         ("shifted = 1", "views: shifted must be true or false"),
         ("moved = true", "views: it may hold shifted, trimmed; got 'moved'"),
-        ("shifted = true\ntrimmed = 0.1", "shifted views must have"),
+        ("shifted = true\ntrimmed = 0.1", "shifted must be False"),
     ],
 )
 def test_what_views_cannot_be_is_refused(tmp_path, one_sentence, views, words):
@@ -257,6 +259,7 @@ def test_points_with_commas_or_white_space(tmp_path, text):
         (VIEW + '[subunit]\nstructure = "s.cif"\npoints = "xyz.txt"', ["both"]),
         (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "[1, 0, 0, 0]"), ["projection 1", "rotation", "(4,)"]),
         (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", '"upright"'), ["projection 1", "'upright'", '"unknown"']),
+        (VIEW.replace("[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "unknown"), ["Invalid value", "quotes", '"unknown"']),
         (VIEW.replace("y.txt", "y" * 400), ["projection 1", "points", "255 bytes"]),
         (VIEW.replace("y.txt", "y\\u0000.txt"), ["projection 1", "points", "null"]),
         (VIEW + '[subunit]\npoints = "xyz.txt"\nchains = ["A"]', ["subunit", "chains", "a structure"]),
@@ -358,9 +361,30 @@ def test_images_that_give_no_views(one_sentence):
             Observations.of_images(*wrong)
 
 
+def test_none_in_a_list_of_rotations_is_an_unknown_one(normal, one_sentence):
+    views, rotation = [normal(9, 2)] * 3, dpskit.random_rotations(1, seed=2)[0]
+    expected = Observations(views, torch.stack([rotation, torch.full((3, 3), torch.nan), rotation])).rotations
+    for matrix in (rotation, rotation.numpy(), rotation.tolist()):
+        found = Observations(views, [matrix, None, matrix]).rotations
+        torch.testing.assert_close(found, expected, equal_nan=True)
+    torch.testing.assert_close(Observations(views, [None] * 3).rotations, Observations(views).rotations, equal_nan=True)
+    with one_sentence(ValueError, "rotations must hold at least one that is known"):
+        Observations(views, [None] * 3, coarse=normal(5, 3))
+    with one_sentence(ValueError, "rotations[2]", "(3, 3)", "(3,)"):
+        Observations(views, [rotation, None, rotation[0]])
+    with one_sentence(TypeError, "rotations[1]", "(3, 3)", "str"):
+        Observations(views, [rotation, "unknown", None])
+
+
+def test_a_coarse_structure_alone_can_be_changed(normal):
+    assert not dataclasses.replace(Observations(coarse=normal(5, 3)), means=False).means
+
+
 def test_bad_observations(one_sentence, normal):
-    with one_sentence(ValueError, "rotations", 2, 1):
+    with one_sentence(ValueError, "projections and rotations", "2 and 1"):
         Observations([normal(5, 2)] * 2, torch.eye(3)[None])
+    with one_sentence(ValueError, "shifted must be False", "unknown", "True"):
+        Observations([normal(5, 2)] * 2, shifted=True)
     for rotations in (None, torch.full((1, 3, 3), torch.nan)):
         with one_sentence(ValueError, "rotations", "at least one that is known", "find_rotations"):
             Observations([normal(5, 2)], rotations, coarse=normal(5, 3))

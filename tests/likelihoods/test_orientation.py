@@ -189,7 +189,7 @@ def test_orientations_that_are_half_unknown(views, cloud, one_sentence):
         dpskit.Projections(known.points, rotations)
     with one_sentence(ValueError, "equally many", "3 and 2"):
         dpskit.Projections(known.points, data.rotations[1:])
-    with one_sentence(ValueError, "rotations", "view 3 of 3"):
+    with one_sentence(ValueError, "rotations", "view 3 of 3", "samples.rotations"):
         dpskit.Projections(data.points, data.rotations, 0.1).simulate(cloud, torch.Generator())
 
 
