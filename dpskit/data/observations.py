@@ -20,6 +20,8 @@ from dpskit.likelihoods.joint import Joint
 from dpskit.likelihoods.projection import Projections, check_orientations, project, stated_rotations
 from dpskit.likelihoods.subunit import Subunit
 
+SAME_DIRECTION = 0.05  # half the angle between two views, in radians, below which both see about the same plane
+
 
 @dataclass(frozen=True, eq=False)
 class Observations:
@@ -38,7 +40,9 @@ class Observations:
     coarse
         (m, 3), a low-resolution structure.
     subunit
-        (l, 3), a known part in its place, in as many points as it takes of the model's.
+        (l, 3), a known part in its place, in as many points as it takes of the model's. Views of unknown orientation
+        beside it need a coarse structure, or two known views from different directions, which tell where in the object
+        it lies.
     weights
         One per observation in this order, each projection being one; None weighs them alike.
     means
@@ -100,7 +104,24 @@ class Observations:
             )
         if isinstance(self.weights, Tensor | np.ndarray):
             object.__setattr__(self, "weights", self.weights.tolist())
+        self._check_centre()
         self.frame(), self.likelihood()  # what cannot be used fails here
+
+    def _check_centre(self) -> None:
+        """Raise ValueError where a subunit must lie right in an object whose centre of mass nothing tells.
+
+        Views of unknown orientation are centred by it. Two known ones show where it is; the subunit is only a part.
+        """
+        known = self.rotations[~self.rotations.isnan().any(dim=2).any(dim=1)]
+        if self.subunit is None or self.coarse is not None or len(known) == len(self.rotations):
+            return
+        axes = known[:, :, :2].mT.reshape(-1, 3)
+        if int(torch.linalg.matrix_rank(axes, rtol=SAME_DIRECTION)) < 3:
+            raise ValueError(
+                f"rotations must hold two that are known and look along different directions, for views of unknown "
+                f"orientation beside a subunit without a coarse structure, got {len(known)} known: one direction does "
+                "not tell where the subunit lies in the object."
+            )
 
     @staticmethod
     def of(likelihood: Projections | CoarseGrained | Subunit | Joint, frame: Frame) -> Observations:

@@ -376,6 +376,22 @@ def test_none_in_a_list_of_rotations_is_an_unknown_one(normal, one_sentence):
         Observations(views, [rotation, "unknown", None])
 
 
+def test_a_subunit_beside_unknown_views_needs_the_centre_of_the_object(one_sentence):
+    """Which a view along the axis between both does not show: the subunit would be taken for the middle."""
+    points = FRAME.to_physical(dpskit.load_example("ruvab").points)
+    rotations = dpskit.random_rotations(3, seed=3)
+    views = [project(points, rotation) for rotation in rotations]
+    subunit = points[(points @ rotations[0][:, 2]).argsort()[:100]]
+    unknown = torch.full((3, 3), torch.nan)
+    for stated in ([rotations[0], unknown, unknown], [rotations[0], rotations[0], unknown]):
+        with one_sentence(ValueError, "rotations", "different directions", "subunit"):
+            Observations(views, stated, subunit=subunit)
+    coarse = points.reshape(-1, 16, 3).mean(dim=1)
+    Observations(views, [rotations[0], unknown, unknown], coarse=coarse, subunit=subunit)
+    data = Observations(views, [rotations[0], rotations[1], unknown], subunit=subunit)
+    torch.testing.assert_close(torch.tensor(data.frame().center), points.mean(dim=0), atol=1e-3, rtol=0)
+
+
 def test_a_coarse_structure_alone_can_be_changed(normal):
     assert not dataclasses.replace(Observations(coarse=normal(5, 3)), means=False).means
 
