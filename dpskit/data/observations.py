@@ -80,10 +80,10 @@ class Observations:
         if not hasattr(self.projections, "__iter__"):
             raise TypeError(f"projections must be a list of arrays (m, 2), got {type(self.projections).__name__}.")
         points = tuple(_single_precision(f"projections[{k}]", y, 2) for k, y in enumerate(self.projections))
-        stated, rotations = stated_rotations(self.rotations, len(points)), torch.zeros(0, 3, 3)
-        if points or stated.shape != rotations.shape:  # as `replace` gives them where there are no projections
-            rotations = check_orientations(stated, len(points), "projections")
-        if points and bool(stated.isnan().all()) and not (self.coarse is None and self.subunit is None):
+        rotations = stated_rotations(self.rotations, len(points))
+        if points or rotations.shape != (0, 3, 3):  # as `replace` gives them where there are no projections
+            check_orientations(rotations, len(points), "projections")
+        if points and bool(rotations.isnan().all()) and not (self.coarse is None and self.subunit is None):
             raise ValueError(
                 "rotations must hold at least one that is known beside a coarse structure or a subunit, got none: "
                 "dpskit.find_rotations finds from where a cloud looks like a view, both centred and in the cube."
@@ -122,6 +122,11 @@ class Observations:
                 f"orientation beside a subunit without a coarse structure, got {len(known)} known: one direction does "
                 "not tell where the subunit lies in the object."
             )
+
+    @property
+    def _seen_from(self) -> Tensor:
+        """The rotations (k, 3, 3) as a run takes them: if none is known, the first is the identity."""
+        return check_orientations(self.rotations, len(self.projections)) if self.projections else self.rotations
 
     @staticmethod
     def of(likelihood: Projections | CoarseGrained | Subunit | Joint, frame: Frame) -> Observations:
@@ -252,11 +257,12 @@ class Observations:
             For observations whose points all coincide.
         """
         known = self.coarse if self.coarse is not None else self.subunit
-        oriented = [k for k, rotation in enumerate(self.rotations) if not bool(rotation.isnan().any())]
-        centre = _middle if len(oriented) == len(self.rotations) else _mean
+        rotations = self._seen_from
+        oriented = [k for k, rotation in enumerate(rotations) if not bool(rotation.isnan().any())]
+        centre = _middle if len(oriented) == len(rotations) else _mean
         center = torch.zeros(3) if known is None else centre(known)
         if oriented and not self.shifted:
-            rows = torch.cat([self.rotations[k][:, :2].T for k in oriented])
+            rows = torch.cat([rotations[k][:, :2].T for k in oriented])
             observed = torch.cat([centre(self.projections[k]) for k in oriented])
             center = center + torch.linalg.pinv(rows) @ (observed - rows @ center)
         scales = [_half_extent(y) for y in self.projections]
@@ -292,11 +298,13 @@ class Observations:
         center = torch.tensor(frame.center)
         parts: list[Projections | CoarseGrained | Subunit] = []
         if self.projections:
-            pairs = zip(self.projections, self.rotations, strict=True)
+            rotations = self._seen_from
+            pairs = zip(self.projections, rotations, strict=True)
             origins = [_mean(y) if bool(r.isnan().any()) else project(center, r) for y, r in pairs]
             views = [(y - origin) / frame.scale for y, origin in zip(self.projections, origins, strict=True)]
-            turned = turn.T @ self.rotations
-            parts.append(Projections(views, turned, balanced=True, trimmed=self.trimmed, shifted=self.shifted))
+            parts.append(
+                Projections(views, turn.T @ rotations, balanced=True, trimmed=self.trimmed, shifted=self.shifted)
+            )
         if self.coarse is not None:
             parts.append(CoarseGrained(frame.to_cube(self.coarse) @ turn, balanced=True, means=self.means))
         if self.subunit is not None:

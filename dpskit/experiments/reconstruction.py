@@ -130,7 +130,7 @@ def reconstruct(
         Of `DPS` (default: 50 for each observed point, but 4,000 with coarse points that every point is drawn to).
     pose
         How the object stands in the coordinate system of the observations, as for `sample`. A prior of upright shapes
-        needs "unknown" where no orientation is known: the first view is then along z, whatever it shows.
+        needs one where no orientation of a view is known.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def reconstruct(
     Raises
     ------
     ValueError
-        For bad settings, and for a subunit of more points than n_points.
+        For bad settings, for a subunit of more points than n_points, and without a pose where it is needed.
 
     Notes
     -----
@@ -159,6 +159,12 @@ def reconstruct(
     """
     check_kind("observations", observations, Observations, ", in angstrom")
     pose, turn = as_pose(pose), random_rotations(1, seed)[0]
+    none_known = len(observations.rotations) > 0 and bool(observations.rotations.isnan().all())
+    if pose is None and none_known and getattr(prior, "orientation", None) == "upright":
+        raise ValueError(
+            'pose must be "unknown", or rotations, for a prior of upright objects where no orientation of a view is '
+            "known, got None."
+        )
     posed = pose if isinstance(pose, str) else turn if pose is None else pose @ turn
     if alpha is None and observations.coarse is not None and not observations.means:
         alpha = DRAWN

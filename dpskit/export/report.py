@@ -97,7 +97,7 @@ def write_report(
         parts.append(f"<p>{_agreement(views)}</p>")
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
     if rotations is not None and isinstance(views, Projections):
-        parts.append(f"<p>{_orientations(samples, views, chosen)}</p>")
+        parts.append(f"<p>{hypotheses(samples).capitalize()} {_differences(rotations, views, chosen)}</p>")
     if views is not None:
         caption = "Grey: what was observed. Red: the projection of the medoid, the sample nearest to all others."
         parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
@@ -137,16 +137,22 @@ def _agreement(views: Projections | ProjectionImages | None) -> str:
     return "There are no two views that could disagree."
 
 
-def _orientations(samples: Any, views: Projections, chosen: int) -> str:
-    """How sure the run is of the orientations that it has found, by its hypotheses and by how the samples differ."""
-    off = angles_between(samples.rotations, samples.rotations[chosen]).amax(dim=0).tolist()
+def _differences(rotations: Tensor, views: Projections, chosen: int) -> str:
+    """By how much the orientations (s, k, 3, 3) that were found differ between the samples."""
+    off = angles_between(rotations, rotations[chosen]).amax(dim=0).tolist()
     angles = ", ".join(f"view {k + 1} {off[k]:.0f}" for k in sorted({*views.unknown, *views.rough}))
-    text = f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
-    weights = getattr(samples, "settings", {}).get("orientations") or []
-    if len(weights) > 1:
-        shares = ", ".join(f"{weight:.2f}" for weight in weights)
-        text += f" The run had {len(weights)} sets of them, with weights {shares}; each sample keeps to one."
-    return text
+    return f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
+
+
+def hypotheses(samples: Any) -> str:
+    """How sure a run is of the orientations of views that it has found: one sentence; "" if there were none to find."""
+    weights = getattr(samples, "settings", {}).get("orientations")
+    if not weights:
+        return ""
+    if len(weights) == 1:
+        return "one set of orientations was found."
+    shares = ", ".join(f"{weight:.2f}" for weight in weights)
+    return f"{len(weights)} sets of orientations were found, with weights {shares}; each sample keeps to one."
 
 
 def _rotations(data: Any, points: Tensor, k: int) -> Tensor:

@@ -316,13 +316,18 @@ def test_a_view_of_unknown_orientation_is_centred_by_its_mass(tmp_path):
     assert float(seen.energies((frame.to_cube(points) @ turn)[None]).max()) < 1e-9
 
 
-def test_where_no_orientation_is_known_the_first_view_is_the_frame(normal):
+def test_where_no_orientation_is_known_the_first_view_is_the_frame(normal, one_sentence):
     for rotations in (None, torch.full((2, 3, 3), torch.nan)):
         data = Observations([normal(9, 2), normal(9, 2) + 5], rotations)
-        torch.testing.assert_close(data.rotations[0], torch.eye(3))
-        assert bool(data.rotations[1].isnan().all())
-        for view in data.likelihood().parts[0].points:
+        assert bool(data.rotations.isnan().all())
+        turn = dpskit.random_rotations(1, seed=1)[0]
+        (views,) = data.likelihood(turn=turn).parts
+        torch.testing.assert_close(views.rotations[0], turn.T)
+        assert views.unknown == [1]
+        for view in views.points:
             torch.testing.assert_close(view.mean(dim=0), torch.zeros(2), atol=1e-6, rtol=0)
+        with one_sentence(ValueError, "rotations must hold at least one that is known"):
+            dataclasses.replace(data, coarse=normal(5, 3))  # whose axes the first view does not have
 
 
 def averages(count=3):

@@ -92,7 +92,9 @@ def test_orientations_that_were_found_are_those_in_the_frame_of_the_observations
     torch.testing.assert_close(samples.rotations[:, :1], data.rotations[:1].expand(2, -1, -1, -1))
     energies = as_found(data.likelihood(frame), samples.rotations).energies(samples.points)
     torch.testing.assert_close(energies.mean(dim=1), samples.energy, atol=1e-6, rtol=1e-3)
-    said = capsys.readouterr().out.split("residuals in angstrom:")[1].split("\n")[0]
+    out = capsys.readouterr().out
+    assert "of orientations" in out and "found" in out
+    said = out.split("residuals in angstrom:")[1].split("\n")[0]
     expected = ((2 * energies).sqrt().mean(dim=0) * frame.scale).tolist()
     assert list(map(float, said.split())) == pytest.approx(expected, abs=0.006)
     assert "Found orientations" in (tmp_path / "out" / "samples.html").read_text()
@@ -270,6 +272,12 @@ def test_the_pose_is_that_in_the_frame_of_the_observations(upright, known):
     torch.testing.assert_close(turned.likelihood(frame).energy(found.points), found.energy, atol=1e-5, rtol=1e-3)
     assert float(angles_between(found.pose, rotation).max()) < (0.1 if known else 15)
     assert float(found.energy.mean()) < 1.3 * float(plain.energy.mean())
+
+
+def test_an_upright_prior_needs_a_pose_where_no_orientation_is_known(upright, one_sentence):
+    views = dpskit.Observations([10 * y for y in dpskit.Projections.observe(wedge(9), 3, 20).points])
+    with one_sentence(ValueError, "pose", '"unknown"', "no orientation of a view is known"):
+        reconstruct(upright, views, progress=False)
 
 
 def test_the_command_finds_a_pose(upright, tmp_path):

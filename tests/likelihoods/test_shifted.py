@@ -62,5 +62,5 @@ def test_a_run_needs_no_centred_views():
 @pytest.mark.parametrize("settings", [{"rotations": None}, {"tolerance": 5.0}, {"trimmed": 0.1}])
 def test_what_cannot_be_combined_is_refused(one_sentence, settings):
     arguments = {"rotations": torch.eye(3).expand(2, 3, 3)} | settings
-    with one_sentence(ValueError, "shifted views"):
+    with one_sentence(ValueError, "shifted must be False"):
         Projections([torch.rand(5, 2)] * 2, shifted=True, **arguments)
