@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARGIN = 1.25  # how much wider than their cube models may be
 KINDS = {"observations": "a file of observations", "images": "images", "structure": "a structure"}  # of sources
-IMAGES = (".star", ".cs", ".mrcs")
+LISTS, STACKS = (".star", ".cs"), (".mrcs", ".mrc")  # of images
 MOST_IMAGES = 64
 OPTIONS_OF: dict[str, list[str]] = {
     "observations": [],
@@ -33,9 +33,9 @@ OPTIONS_OF: dict[str, list[str]] = {
 def add(commands: Any) -> None:
     """Add the command to the parser's `commands`."""
     known = add_command(commands, "reconstruct", run, "reconstruct a complex from observations in angstrom")
-    known.add_argument("source", help="TOML file of observations; images (.star, .cs, .mrcs), such as class averages,"
-                       " whose orientations are found where the file has none; or a structure (file or PDB code), of"
-                       " which observations are simulated")  # fmt: skip
+    known.add_argument("source", help="TOML file of observations; images (.star, .cs, .mrcs, .mrc), such as class"
+                       " averages, whose orientations are found where the file has none; or a structure (file or PDB"
+                       " code), of which observations are simulated")  # fmt: skip
     known.add_argument("--out", required=True, help="folder to write: samples as npz and mmCIF, densities as MRC")
     known.add_argument("--prior", default="complexes", help="a shipped name, or a .safetensors file")
     known.add_argument("--n-samples", type=int, default=10, help="number of models")
@@ -115,7 +115,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
 def _kind(source: str) -> str:
     """What the source is, by its name: of `KINDS`."""
     name = source.lower().removesuffix(".gz")
-    return "observations" if name.endswith(".toml") else "images" if name.endswith(IMAGES) else "structure"
+    return "observations" if name.endswith(".toml") else "images" if name.endswith(LISTS + STACKS) else "structure"
 
 
 def _observations(
@@ -157,7 +157,7 @@ def _of_images(options: argparse.Namespace) -> Observations:
     from dpskit.data.poses import read_poses
 
     images = read_images(options.source, options.pixel_size)
-    poses = None if ".mrc" in options.source.lower() else read_poses(options.source)
+    poses = read_poses(options.source) if options.source.lower().endswith(LISTS) else None
     if options.views is None and len(images) > MOST_IMAGES:
         raise ValueError(
             f"source must hold at most {MOST_IMAGES} images, such as class averages, but {options.source!r} holds "

@@ -104,7 +104,7 @@ def test_the_command_takes_class_averages(network, tmp_path, capsys):
     points = dpskit.load_example("ruvab").points
     rotations = dpskit.random_rotations(4, seed=2)
     pixels = [dpskit.image_of_points(40 * project(points, rotation), 48, 3.0, 4.0) for rotation in rotations]
-    stack, out = tmp_path / "averages.mrcs", tmp_path / "out"
+    stack, out = tmp_path / "averages.mrc", tmp_path / "out"
     mrcfile.write(stack, torch.stack(pixels).numpy(), voxel_size=3.0)
     counts = ["--views", "3", "--view-points", "60"]
     assert main(["reconstruct", str(stack), "--prior", str(network), "--out", str(out), *FEW, *counts]) == 0
@@ -117,6 +117,17 @@ def test_the_command_takes_class_averages(network, tmp_path, capsys):
         seen = project(frame.to_physical(samples.points[0]), rotation)
         apart = float((seen - seen.mean(dim=0)).std() / (view - view.mean(dim=0)).std())
         assert 0.7 < apart < 1.4  # as large as what was seen, in angstrom
+    rows = ["data_particles", "loop_", "_rlnImageName", "_rlnAngleRot", "_rlnAngleTilt", "_rlnAnglePsi"]
+    star = tmp_path / "averages.mrc.star"
+    star.write_text("\n".join([*rows, "2@averages.mrc 10 20 30", "1@averages.mrc 0 0 0", ""]))
+    assert main(["reconstruct", str(star), "--prior", str(network), "--out", str(out), *FEW]) == 0
+    data = read_observations(out / "observations.toml")
+    torch.testing.assert_close(data.rotations, dpskit.read_poses(star).rotations)
+    assert [len(view) for view in data.projections] == [400] * 2
+    capsys.readouterr()
+    for option in (["--coarse-points", "9"], ["--chains", "A"]):
+        assert main(["reconstruct", str(star), "--out", str(out), *option]) == 2
+        assert f"{option[0]} does not go with images" in capsys.readouterr().err
     mrcfile.write(tmp_path / "without.mrcs", torch.stack(pixels).numpy())
     assert main(["reconstruct", str(tmp_path / "without.mrcs"), "--out", str(out), *FEW]) == 2
     assert "pixel_size must be given" in capsys.readouterr().err
