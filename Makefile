@@ -1,5 +1,5 @@
 # make run   set up, then reconstruct a complex and a chair (notebooks/00_quickstart.ipynb) into results/quickstart/
-# make test  set up, then run every test and every notebook
+# make test  set up, then run every test and every notebook, in two processes (WORKERS=)
 # make lab   set up, then open JupyterLab
 # make app   set up, then serve the panel alone, with voila
 # make docs  set up, then build the site into site/: pages, reference, and every notebook and lesson as it ran
@@ -17,6 +17,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+PARALLEL = -n $(or $(WORKERS),2) --dist loadfile
 NOTEBOOKS = $(sort $(wildcard notebooks/*.ipynb)) $(sort $(wildcard tutorials/*.ipynb))
 
 .PHONY: run test test-browser lab app docs docs-fast times times-fast fuzz faults workers large lint clean
@@ -26,10 +27,10 @@ run: $(INSTALLED)
 	@echo
 	@echo "Results: results/quickstart/ (open 00_quickstart.html). To explore in JupyterLab: make lab"
 
-# One thread for each notebook: on small problems two threads mostly wait for each other.
+# One thread for each process: on small problems two threads mostly wait for each other.
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest tests --ignore=tests/browser
-	DPSKIT_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) tests --ignore=tests/browser
+	DPSKIT_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
 
 test-browser: $(INSTALLED)
 	$(BIN)/python -m pytest tests/browser -rs -s
