@@ -31,7 +31,8 @@ def box_figure(parts: Sequence[TablePart]) -> matplotlib.figure.Figure:
     if not shown:
         raise ValueError("parts must hold the samples of complexes, got none.")
     count = max(len(found.targets) for found in shown)
-    figure = Figure(figsize=(2 * max(7.0, 1.5 + 0.55 * count), 3.1 * len(shown)), layout="constrained", dpi=110)
+    width = 1.5 + min(max(5.5, 0.55 * count), 11.0)
+    figure = Figure(figsize=(2 * width, 3.1 * len(shown)), layout="constrained", dpi=110)
     for found, line in zip(shown, figure.subplots(len(shown), 2, squeeze=False), strict=True):
         for axis, (metric, label) in zip(line, RMSDS.items(), strict=True):
             _boxes(axis, found, metric)
