@@ -177,7 +177,8 @@ def points_of_image(
     Raises
     ------
     ValueError
-        For a stack of several images, a wrong shape, NaN, and an image without anything above the threshold.
+        For a stack of several images, a wrong shape, NaN, an image without anything above the threshold, and, where
+        none is given, an object that is darker than its surroundings.
 
     Notes
     -----

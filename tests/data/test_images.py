@@ -196,6 +196,18 @@ def test_an_image_that_shows_nothing(one_sentence):
         points_of_image(torch.ones(8, 8), 0)
 
 
+def test_a_dark_object_is_refused_and_a_dark_halo_is_not(normal, one_sentence):
+    x, noise = 8 * normal(200, 2), 0.05 * normal(48, 48)
+    bright, halo = (image_of_points(x, 48, 2.0, width).float() for width in (4.0, 12.0))
+    image = bright / bright.max() + noise
+    with one_sentence(ValueError, "image", "negative of the image"):
+        points_of_image(-image, 50)
+    points_of_image(-image, 50, threshold=0.1)  # somebody has looked at it
+    balanced = bright - halo * bright.sum() / halo.sum()  # as where a transfer function takes the mean away
+    points = points_of_image(balanced / balanced.max() + noise, 400, pixel_size=2.0)
+    assert float(points.norm(dim=1).max()) < 40
+
+
 def test_a_map_that_is_read_as_images_is_named(tmp_path, recwarn):
     path = write(tmp_path / "map.mrc", np.ones((6, 6, 6)), 2.0)
     assert len(read_images(path)) == 6 and not recwarn.list  # a stack, by its header
