@@ -135,6 +135,13 @@ class _Names:
         """For a person, who counts from 1."""
         return f"view {self.numbers[k] + 1} of {self.count}"
 
+    def blame(self, k: int) -> tuple[int | None, str, str]:
+        """The number of a view that a mistake is undone in, what it then agrees with, and whose mistake it is: of two
+        views nobody knows."""
+        if len(self.numbers) > 2:
+            return self.numbers[k], "the others", ""
+        return None, f"view {self.numbers[1 - k] + 1}", " of one of the two"
+
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
@@ -266,11 +273,13 @@ def _trials(pairs: _Pairs, length: float, unit: str, names: _Names) -> Iterator[
     for k in single:
         shift = pairs.shift(k)
         text = ", ".join(f"{value:.3g}" for value in shift * length)
-        message = f"{names[k]} agrees with the others if its points are moved by ({text}) {unit}: a wrong centre?"
-        yield pairs.changed(k, views[k] + shift).badness(k)[0], ViewWarning(names.numbers[k], "shift", message)
+        view, rest, whose = names.blame(k)
+        message = f"{names[k]} agrees with {rest} if its points are moved by ({text}) {unit}: a wrong centre{whose}?"
+        yield pairs.changed(k, views[k] + shift).badness(k)[0], ViewWarning(view, "shift", message)
     for k in single:
         factor = pairs.magnification(k)
         scaled = pairs.changed(k, views[k] / factor)
         scaled = scaled.changed(k, scaled.views[k] + scaled.shift(k))
-        message = f"{names[k]} agrees with the others if it is {1 / factor:.3g} times as large: wrong pixel size?"
-        yield scaled.badness(k)[0], ViewWarning(names.numbers[k], "pixel size", message)
+        view, rest, whose = names.blame(k)
+        message = f"{names[k]} agrees with {rest} if it is {1 / factor:.3g} times as large: wrong pixel size{whose}?"
+        yield scaled.badness(k)[0], ViewWarning(view, "pixel size", message)

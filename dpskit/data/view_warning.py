@@ -12,7 +12,7 @@ class ViewWarning:
     Attributes
     ----------
     view : int or None
-        Its index, from 0; None where it concerns all of them.
+        Its index, from 0; None where it concerns all of them, or one of two.
     kind : str
         "transposed", "mirrored", "shift", "pixel size", "structure", "disagreement", or "orientation" of a coarse
         structure.

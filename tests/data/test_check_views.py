@@ -71,6 +71,17 @@ def test_planted_mistakes_are_named(plant, kind, one):
     assert named >= 19
 
 
+def test_of_two_views_nobody_knows_which_is_wrong():
+    x = dpskit.load_example("ruvab").points
+    rotations = dpskit.random_rotations(3, seed=5)
+    first, second, _ = ((x @ R)[:, :2] for R in rotations)
+    rotations[2] = float("nan")
+    for wrong, kind in ((second + 0.5, "shift"), (2 * second, "pixel size")):
+        (warning,) = check_views(dpskit.Projections([first, wrong, first], rotations))
+        assert (warning.view, warning.kind) == (None, kind)
+        assert "agrees with view" in warning.message and warning.message.endswith("of one of the two?")
+
+
 def test_a_shift_and_a_size_are_measured():
     frame = dpskit.Frame((0.0, 0.0, 0.0), 80.0)
     data = views(3)
