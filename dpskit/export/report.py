@@ -100,6 +100,8 @@ def write_report(
         parts.append(f"<p>{hypotheses(samples).capitalize()} {_differences(rotations, views, chosen)}</p>")
     if views is not None:
         caption = "Grey: what was observed. Red: the projection of the medoid, the sample nearest to all others."
+        if isinstance(views, Projections):
+            caption += " The centre of the cube is at 0."
         parts.append(_picture(_views_figure(views, _rotations(likelihood, points, chosen), best, frame), caption))
     text = "One sample has no spread: draw several."
     if len(points) > 1:
@@ -196,9 +198,10 @@ def _names(data: Any, count: int) -> Iterator[str]:
 
 
 def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best: Tensor, frame: Frame) -> Figure:
+    """What was observed and the projections of a cloud, every view in the same scale."""
     from matplotlib.figure import Figure
 
-    count = len(rotations)
+    count, reach = len(rotations), 0.0
     figure = Figure(figsize=(2.6 * min(count, 4), 2.8 * -(-count // 4)), layout="constrained")
     for k, rotation in enumerate(rotations):
         axes = figure.add_subplot(-(-count // 4), min(count, 4), k + 1, aspect="equal", title=f"view {k + 1}")
@@ -211,8 +214,11 @@ def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best
         else:
             axes.scatter(*(views.points[k].T * frame.scale), s=7, c="0.75", linewidths=0)
             seen = project(best, rotation) * frame.scale
+            reach = max(reach, float(seen.abs().max()), float(views.points[k].abs().max()) * frame.scale)
         axes.scatter(*seen.T, s=0.5, c="#b40426")
         axes.set(xlabel=f"x ({frame.unit})", ylabel=f"y ({frame.unit})")
+    for axes in figure.axes if reach else ():
+        axes.set(xlim=(-1.05 * reach, 1.05 * reach), ylim=(-1.05 * reach, 1.05 * reach))
     return figure
 
 

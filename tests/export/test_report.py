@@ -127,6 +127,15 @@ def test_every_axis_has_its_unit(cloud):
         assert all(label.endswith("(angstrom)") for label in labels)
 
 
+def test_all_views_have_one_scale(cloud):
+    flat = cloud * torch.tensor([1.0, 0.2, 0.2])
+    turns = torch.stack([torch.eye(3), torch.eye(3).roll(1, dims=1)])
+    views = dpskit.Projections([(flat @ turn)[:, :2] for turn in turns], turns)
+    first, second = report._views_figure(views, turns, flat, FRAME).axes
+    assert first.get_xlim() == first.get_ylim() == second.get_xlim() == second.get_ylim()
+    assert first.get_xlim()[1] > 50 * float(flat.abs().max())
+
+
 def test_a_likelihood_of_ones_own(tmp_path, samples):
     class Radius:
         def energy(self, x0):
