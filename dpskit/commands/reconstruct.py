@@ -96,6 +96,8 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     frame = data.frame(options.n_points) if model is None else model.frame
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
+    if bool(data.rotations.isnan().any()) and len(data.projections) > 1:
+        print("orientations are searched for before the sampling, which may take minutes", flush=True)
     for name, result in _results(options, prior, data, frame):
         paths = result.save(folder, name=name, resolution=options.resolution)
         print(f"{name}: mean energy x 1,000: {1000 * float(result.samples.energy.mean()):.3f}")
@@ -165,7 +167,18 @@ def _of_images(options: argparse.Namespace) -> Observations:
         )
     counts = {"n_views": options.views, "n_points": options.view_points}
     counts = {name: value for name, value in counts.items() if value is not None}
-    return Observations.of_images(images, poses, **counts, seed=options.seed)
+    data = Observations.of_images(images, poses, **counts, seed=options.seed)
+    print(_said_of_images(len(images), images.pixels.shape[1], images.pixel_size, data))
+    return data
+
+
+def _said_of_images(count: int, size: int, pixel_size: float, data: Observations) -> str:
+    """What was read, so that a wrong pixel size and angles that were not found are seen."""
+    taken = len(data.projections)
+    which = f"{count} images" if taken == count else f"the first {taken} of {count:,} images"
+    sizes = f"{size} pixels of {pixel_size:g} angstrom a side"
+    known = "as stated" if not bool(data.rotations.isnan().any()) else "not stated, to be found"
+    return f"{which}, {sizes}; {len(data.projections[0])} points of each; orientations {known}"
 
 
 def _results(

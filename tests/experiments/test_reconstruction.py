@@ -110,6 +110,9 @@ def test_the_command_takes_class_averages(network, tmp_path, capsys):
     assert main(["reconstruct", str(stack), "--prior", str(network), "--out", str(out), *FEW, *counts]) == 0
     data = read_observations(out / "observations.toml")
     assert [len(view) for view in data.projections] == [60] * 3
+    said = capsys.readouterr().out
+    assert "the first 3 of 4 images, 48 pixels of 3 angstrom a side; 60 points of each; orientations not" in said
+    assert "orientations are searched for" in said
     assert data.likelihood().parts[0].unknown == [1, 2]
     samples = dpskit.load_samples(out / "samples.npz")
     frame = dpskit.Frame(**samples.settings["frame"])
@@ -124,7 +127,9 @@ def test_the_command_takes_class_averages(network, tmp_path, capsys):
     data = read_observations(out / "observations.toml")
     torch.testing.assert_close(data.rotations, dpskit.read_poses(star).rotations)
     assert [len(view) for view in data.projections] == [400] * 2
-    capsys.readouterr()
+    said = capsys.readouterr().out
+    assert "2 images, 48 pixels of 3 angstrom a side; 400 points of each; orientations as stated" in said
+    assert "orientations are searched for" not in said
     for option in (["--coarse-points", "9"], ["--chains", "A"]):
         assert main(["reconstruct", str(star), "--out", str(out), *option]) == 2
         assert f"{option[0]} does not go with images" in capsys.readouterr().err
