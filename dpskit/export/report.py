@@ -31,6 +31,7 @@ from dpskit.rotations import angles_between
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DIFFERENT = 30.0  # degrees between found orientations of one view that a reader should know of
 STYLE = """body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;background:#fff}
 table{border-collapse:collapse}td,th{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}pre{overflow:auto;background:#f4f4f4;padding:1em}
@@ -143,7 +144,10 @@ def _differences(rotations: Tensor, views: Projections, chosen: int) -> str:
     """By how much the orientations (s, k, 3, 3) that were found differ between the samples."""
     off = angles_between(rotations, rotations[chosen]).amax(dim=0).tolist()
     angles = ", ".join(f"view {k + 1} {off[k]:.0f}" for k in sorted({*views.unknown, *views.rough}))
-    return f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
+    text = f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
+    if max(off) > DIFFERENT:
+        text += " That is much: the object looks alike from these sides, or the data do not tell them apart."
+    return text
 
 
 def hypotheses(samples: Any) -> str:
@@ -198,7 +202,7 @@ def _names(data: Any, count: int) -> Iterator[str]:
 
 
 def _views_figure(views: Projections | ProjectionImages, rotations: Tensor, best: Tensor, frame: Frame) -> Figure:
-    """What was observed and the projections of a cloud, every view in the same scale."""
+    """What was observed and the projections of a cloud, all views in one scale."""
     from matplotlib.figure import Figure
 
     count, reach = len(rotations), 0.0
@@ -226,11 +230,14 @@ def _spread_figure(best: Tensor, spread: Tensor, frame: Frame) -> Figure:
     from matplotlib.figure import Figure
 
     physical, colour = frame.to_physical(best), spread * frame.scale
+    reach = 1.05 * float(best.abs().max()) * frame.scale
+    limits = [(middle - reach, middle + reach) for middle in frame.center]
     figure = Figure(figsize=(9, 3), layout="constrained")
     panels = figure.subplots(1, 3, subplot_kw={"aspect": "equal"})
     for axes, (i, j) in zip(panels, [(0, 1), (0, 2), (1, 2)], strict=True):
         drawn = axes.scatter(physical[:, i], physical[:, j], c=colour, s=4, cmap="coolwarm")
         axes.set(xlabel=f"{'xyz'[i]} ({frame.unit})", ylabel=f"{'xyz'[j]} ({frame.unit})")
+        axes.set(xlim=limits[i], ylim=limits[j])
     figure.colorbar(drawn, ax=list(panels), label=f"spread ({frame.unit})")
     return figure
 

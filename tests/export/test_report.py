@@ -88,6 +88,7 @@ def test_what_a_run_has_found_is_in_its_report(tmp_path, cloud, monkeypatch):
     text = re.search(r"2 sets.* 0\.60, 0\.40;.*Found orientations.* at most: view 2 ([\d]+)\.", page)
     apart = max(float(dpskit.angles_between(a, b)) for a in turns[:3] for b in turns[:3])
     assert 1 < float(text.group(1)) <= apart + 1
+    assert ("That is much" in page) == (float(text.group(1)) > 30)
     assert "No two views of known orientation could be compared" in page and "agree" not in page
     assert any(torch.equal(drawn[0], each) for each in rotations)
     write_report(points, unknown, tmp_path / "r.html", frame=FRAME)  # nothing was found: from where they fit best
@@ -134,6 +135,9 @@ def test_all_views_have_one_scale(cloud):
     first, second = report._views_figure(views, turns, flat, FRAME).axes
     assert first.get_xlim() == first.get_ylim() == second.get_xlim() == second.get_ylim()
     assert first.get_xlim()[1] > 50 * float(flat.abs().max())
+    spread = report._spread_figure(flat, torch.rand(len(flat)), dpskit.Frame((200.0, 100.0, 0.0), 50.0))
+    panels = [axes.get_xlim() for axes in spread.axes[:3]] + [axes.get_ylim() for axes in spread.axes[:3]]
+    assert len({round(float(high - low), 3) for low, high in panels}) == 1
 
 
 def test_a_likelihood_of_ones_own(tmp_path, samples):
