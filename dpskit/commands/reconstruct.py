@@ -85,7 +85,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     """The work, with everything saved as soon as it is there, and before anything is said about it."""
     from dpskit.data.check_views import check_views
     from dpskit.evaluation.clusters import cluster_warning
-    from dpskit.export.report import hypotheses, write_report
+    from dpskit.export.report import found_orientations, write_report
     from dpskit.likelihoods.joint import Joint, as_found
 
     data, model, atoms = _observations(options, folder)
@@ -107,7 +107,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
         seen = cast(Joint, as_found(likelihood, result.samples.rotations))
         residuals = (2 * seen.energies(result.samples.points)).sqrt().mean(dim=0) * frame.scale
         print(f"{name}: residuals in angstrom:", *(f"{residual:.2f}" for residual in residuals))
-        for said in (hypotheses(result.samples), cluster_warning(result.samples.points)):
+        for said in (found_orientations(result.samples, likelihood), cluster_warning(result.samples.points)):
             if said:
                 print(f"{name}: {said}")
         write_report(result.samples, likelihood, report, frame=frame, warnings=warnings)

@@ -263,8 +263,8 @@ def _trials(pairs: _Pairs, length: float, unit: str, names: _Names) -> Iterator[
     transposed = _Pairs(views, rotations.transpose(0, 2, 1)).badness()[0]
     yield transposed, ViewWarning(None, "transposed", message)
     message = "the views agree if all images are mirrored: their y axis seems to point the other way."
-    mirrored = _Pairs([y * FLIPS["mirrored"] for y in views], rotations).badness()[0]
-    yield mirrored, ViewWarning(None, "mirrored", message)
+    mirrored = [y * FLIPS["mirrored"] for y in views]
+    yield _Pairs(mirrored, rotations).badness()[0], ViewWarning(None, "mirrored", message)
     single = range(len(views))
     for k in single if len(views) > 2 else ():
         for name, flip in FLIPS.items():
@@ -283,3 +283,10 @@ def _trials(pairs: _Pairs, length: float, unit: str, names: _Names) -> Iterator[
         view, rest, whose = names.blame(k)
         message = f"{names[k]} agrees with {rest} if it is {1 / factor:.3g} times as large: wrong pixel size{whose}?"
         yield scaled.badness(k)[0], ViewWarning(view, "pixel size", message)
+    if len(views) > 2:
+        message = (
+            "the views agree if all images are mirrored and centred: their y axis seems to point the other way, and "
+            "turning images of an even number of pixels round moves their centres by one."
+        )
+        centred = _Pairs([y - y.mean(axis=0) for y in mirrored], rotations).badness()[0]
+        yield centred, ViewWarning(None, "mirrored", message)

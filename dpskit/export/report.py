@@ -85,7 +85,7 @@ def write_report(
     if warnings is None:
         warnings = [] if views is None else check_views(views, frame)
     rotations, placement = (getattr(samples, name, None) for name in ("rotations", "placement"))
-    likelihood = as_found(likelihood, rotations, placement)
+    data, likelihood = likelihood, as_found(likelihood, rotations, placement)
     ordered, spread = point_spread(points)
     chosen = medoid(ordered)
     best = ordered[chosen]
@@ -97,8 +97,8 @@ def write_report(
     if not warnings:
         parts.append(f"<p>{_agreement(views)}</p>")
     parts.append("<h2>Fit</h2>" + _fit_table(likelihood, points, frame))
-    if rotations is not None and isinstance(views, Projections):
-        parts.append(f"<p>{hypotheses(samples).capitalize()} {_differences(rotations, views, chosen)}</p>")
+    if said := found_orientations(samples, data):
+        parts.append(f"<p>{said[0].upper()}{said[1:]}</p>")
     if views is not None:
         caption = "Grey: what was observed. Red: the projection of the medoid, the sample nearest to all others."
         if isinstance(views, Projections):
@@ -140,25 +140,22 @@ def _agreement(views: Projections | ProjectionImages | None) -> str:
     return "There are no two views that could disagree."
 
 
-def _differences(rotations: Tensor, views: Projections, chosen: int) -> str:
-    """By how much the orientations (s, k, 3, 3) that were found differ between the samples."""
-    off = angles_between(rotations, rotations[chosen]).amax(dim=0).tolist()
-    angles = ", ".join(f"view {k + 1} {off[k]:.0f}" for k in sorted({*views.unknown, *views.rough}))
-    text = f"Found orientations differ from the medoid's, in degrees and at most: {angles}."
-    if max(off) > DIFFERENT:
-        text += " That is much: the object looks alike from these sides, or the data do not tell them apart."
-    return text
-
-
-def hypotheses(samples: Any) -> str:
-    """How sure a run is of the orientations of views that it has found: one sentence; "" if there were none to find."""
-    weights = getattr(samples, "settings", {}).get("orientations")
-    if not weights:
+def found_orientations(samples: Any, likelihood: Likelihood) -> str:
+    """How sure a run is of the orientations of views that it has found, in sentences; "" if there were none to find."""
+    weights, views = getattr(samples, "settings", {}).get("orientations"), _views(likelihood)
+    rotations = getattr(samples, "rotations", None)
+    if not weights or rotations is None or not isinstance(views, Projections):
         return ""
     if len(weights) == 1:
         return "one set of orientations was found."
     shares = ", ".join(f"{weight:.2f}" for weight in weights)
-    return f"{len(weights)} sets of orientations were found, with weights {shares}; each sample keeps to one."
+    off = angles_between(rotations[:, None], rotations).amax(dim=(0, 1)).tolist()
+    angles = ", ".join(f"view {k + 1} {off[k]:.0f}" for k in sorted({*views.unknown, *views.rough}))
+    text = f"{len(weights)} sets of orientations were found, with weights {shares}; each sample keeps to one. "
+    text += f"Between the samples they differ by up to, in degrees: {angles}."
+    if max(off) > DIFFERENT:
+        text += " That is much: the object looks alike from these sides, or the data do not tell them apart."
+    return text
 
 
 def _rotations(data: Any, points: Tensor, k: int) -> Tensor:

@@ -103,6 +103,9 @@ def test_images_and_observations(one_sentence):
     assert [w.kind for w in check_views(turned)] == ["transposed"]
     flipped = dpskit.ProjectionImages(images.pixels.flip(1).roll(1, 1), images.rotations, *arguments)
     assert [w.kind for w in check_views(flipped)] == ["mirrored"]
+    moved = dpskit.ProjectionImages(images.pixels.flip(1), images.rotations, *arguments)  # by a pixel, too
+    (warning,) = check_views(moved)
+    assert (warning.kind, warning.view) == ("mirrored", None) and "mirrored and centred" in str(warning)
     observed = dpskit.Observations.of(views(1), example.frame)
     assert check_views(observed) == []
     wrong = dpskit.Observations(observed.projections, observed.rotations.mT)

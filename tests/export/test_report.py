@@ -85,7 +85,7 @@ def test_what_a_run_has_found_is_in_its_report(tmp_path, cloud, monkeypatch):
     rows = re.findall(r"<tr><td>([\w\s-]+)</td><td>([\d.]+)</td>", (tmp_path / "r.html").read_text())
     assert rows == [("view 1", "0.00"), ("view 2", "0.00"), ("known part", "0.00")]
     page = (tmp_path / "r.html").read_text()
-    text = re.search(r"2 sets.* 0\.60, 0\.40;.*Found orientations.* at most: view 2 ([\d]+)\.", page)
+    text = re.search(r"2 sets.* 0\.60, 0\.40;.*differ by up to, in degrees: view 2 ([\d]+)\.", page)
     apart = max(float(dpskit.angles_between(a, b)) for a in turns[:3] for b in turns[:3])
     assert 1 < float(text.group(1)) <= apart + 1
     assert ("That is much" in page) == (float(text.group(1)) > 30)
