@@ -37,8 +37,8 @@ FLAGS = [
     "--enable-unsafe-swiftshader",
 ]
 TOKEN = "browser-test"
-DRAWN = 0.002
-"""The part of a picture that is in colour, at least, if there is more than axes."""
+DRAWN = 0.0005
+"""The part of a picture that is in colour, at least, if there is more than axes; middle heights are nearly grey."""
 SETTINGS = {  # draw all cells, also those out of sight; ask nothing
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false"},
