@@ -96,7 +96,7 @@ def _reconstruct(options: argparse.Namespace, prior: Prior, folder: Path) -> Non
     frame = data.frame(options.n_points) if model is None else model.frame
     x, y, z = frame.center
     print(f"the cube: {2 * frame.scale:.1f} angstrom wide, centre ({x:.1f}, {y:.1f}, {z:.1f})")
-    if bool(data.rotations.isnan().any()) and len(data.projections) > 1:
+    if data.unknown and len(data.projections) > 1:
         print("orientations are searched for before the sampling, which may take minutes", flush=True)
     for name, result in _results(options, prior, data, frame):
         paths = result.save(folder, name=name, resolution=options.resolution)
@@ -177,7 +177,7 @@ def _said_of_images(count: int, size: int, pixel_size: float, data: Observations
     taken = len(data.projections)
     which = f"{count} images" if taken == count else f"the first {taken} of {count:,} images"
     sizes = f"{size} pixels of {pixel_size:g} angstrom a side"
-    known = "as stated" if not bool(data.rotations.isnan().any()) else "not stated, to be found"
+    known = "not stated, to be found" if data.unknown else "as stated"
     return f"{which}, {sizes}; {len(data.projections[0])} points of each; orientations {known}"
 
 

@@ -159,8 +159,8 @@ def write_observations(observations: Observations, path: str | Path) -> None:
         quoted = json.dumps(file.name, ensure_ascii=False)
         lines += ["", "[[projection]]" if is_view else f"[{name}]", f"points = {quoted}"]
         if is_view:
-            rotation = observations.rotations[k]
-            lines.append("rotation = " + ('"unknown"' if bool(rotation.isnan().any()) else str(rotation.tolist())))
+            rotation = '"unknown"' if k in observations.unknown else str(observations.rotations[k].tolist())
+            lines.append(f"rotation = {rotation}")
         if name == "coarse":
             lines.append(f"means = {str(observations.means).lower()}")
         if weight is not None:

@@ -17,7 +17,7 @@ from dpskit.data.images import Images, points_of_image
 from dpskit.data.poses import Poses
 from dpskit.likelihoods.coarse import CoarseGrained
 from dpskit.likelihoods.joint import Joint
-from dpskit.likelihoods.projection import Projections, check_orientations, project, stated_rotations
+from dpskit.likelihoods.projection import Projections, check_orientations, project, stated_rotations, unknown_views
 from dpskit.likelihoods.subunit import Subunit
 
 SAME_DIRECTION = 0.05  # half the angle between two views, in radians, below which both see about the same plane
@@ -97,7 +97,7 @@ class Observations:
             raise ValueError("projections must hold at least one, unless there is a coarse structure; got neither.")
         for name in ("means", "shifted"):
             object.__setattr__(self, name, check_flag(name, getattr(self, name)))
-        if self.shifted and bool(rotations.isnan().any()):
+        if self.shifted and self.unknown:
             raise ValueError(
                 "shifted must be False where an orientation is unknown, got True: such a view is centred by its mass, "
                 "and those of known orientation must share one origin."
@@ -112,9 +112,9 @@ class Observations:
 
         Views of unknown orientation are centred by it. Two known ones show where it is; the subunit is only a part.
         """
-        known = self.rotations[~self.rotations.isnan().any(dim=2).any(dim=1)]
-        if self.subunit is None or self.coarse is not None or len(known) == len(self.rotations):
+        if self.subunit is None or self.coarse is not None or not self.unknown:
             return
+        known = self.rotations[[k for k in range(len(self.rotations)) if k not in self.unknown]]
         axes = known[:, :, :2].mT.reshape(-1, 3)
         if int(torch.linalg.matrix_rank(axes, rtol=SAME_DIRECTION)) < 3:
             raise ValueError(
@@ -122,6 +122,11 @@ class Observations:
                 f"orientation beside a subunit without a coarse structure, got {len(known)} known: one direction does "
                 "not tell where the subunit lies in the object."
             )
+
+    @property
+    def unknown(self) -> list[int]:
+        """The numbers of the views whose orientation is unknown."""
+        return unknown_views(self.rotations)
 
     @property
     def _seen_from(self) -> Tensor:
@@ -258,8 +263,9 @@ class Observations:
         """
         known = self.coarse if self.coarse is not None else self.subunit
         rotations = self._seen_from
-        oriented = [k for k, rotation in enumerate(rotations) if not bool(rotation.isnan().any())]
-        centre = _middle if len(oriented) == len(rotations) else _mean
+        unknown = unknown_views(rotations)
+        oriented = [k for k in range(len(rotations)) if k not in unknown]
+        centre = _mean if unknown else _middle
         center = torch.zeros(3) if known is None else centre(known)
         if oriented and not self.shifted:
             rows = torch.cat([rotations[k][:, :2].T for k in oriented])
@@ -299,8 +305,8 @@ class Observations:
         parts: list[Projections | CoarseGrained | Subunit] = []
         if self.projections:
             rotations = self._seen_from
-            pairs = zip(self.projections, rotations, strict=True)
-            origins = [_mean(y) if bool(r.isnan().any()) else project(center, r) for y, r in pairs]
+            unknown, pairs = unknown_views(rotations), zip(self.projections, rotations, strict=True)
+            origins = [_mean(y) if k in unknown else project(center, r) for k, (y, r) in enumerate(pairs)]
             views = [(y - origin) / frame.scale for y, origin in zip(self.projections, origins, strict=True)]
             parts.append(
                 Projections(views, turn.T @ rotations, balanced=True, trimmed=self.trimmed, shifted=self.shifted)

@@ -190,7 +190,7 @@ class Projections(Measurement):
     @property
     def unknown(self) -> list[int]:
         """The numbers of the views whose orientation is unknown."""
-        return [k for k, rotation in enumerate(self.rotations) if bool(rotation.isnan().any())]
+        return unknown_views(self.rotations)
 
     @property
     def rough(self) -> list[int]:
@@ -339,6 +339,11 @@ class Projections(Measurement):
         pairs = zip(self.points, self.rotations, strict=True)
         points = [noisy(project(resample(x0, len(y), generator), r), sigma, generator) for y, r in pairs]
         return replace(self, points=points)
+
+
+def unknown_views(rotations: Tensor) -> list[int]:
+    """The numbers of the rotations (k, 3, 3) that are rows of NaN."""
+    return rotations.isnan().flatten(1).any(dim=1).nonzero().flatten().tolist()
 
 
 def stated_rotations(rotations: Any, count: int) -> Tensor:
